@@ -1,0 +1,51 @@
+# Every target does the set-up it needs, once: `make run` and `make test` are all a newcomer has to know.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+# For a machine without a GPU: `make setup TORCH_BACKEND=cpu` takes the small torch build (then unhashed).
+TORCH_BACKEND ?=
+DATA ?= data
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint bench lock clean
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP) ## install everything into .venv
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Weavebot needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+ifeq ($(TORCH_BACKEND),)
+	@echo "Installing into $(VENV) (a first time takes some minutes, torch is large) ..."
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+else
+	@echo "Installing into $(VENV) with torch for $(TORCH_BACKEND) ..."
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --torch-backend $(TORCH_BACKEND) -e '.[dev]'
+endif
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+run: $(STAMP) ## the demo room in your terminal
+	@$(BIN)/weavebot --data $(DATA) chat --demo
+
+test: $(STAMP) ## all tests that need no server
+	@$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(STAMP) ## style, types and the arrows
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP) ## the benchmarks; tables on the screen, JSON in benchmarks/out
+	@$(BIN)/python -m benchmarks
+
+lock: ## renew requirements.lock after a change of pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev --no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+
+clean: ## remove what was installed and built (not your data)
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* *.egg-info

@@ -1,0 +1,1 @@
+"""Talks to people and to the clock; owns the wiring."""

@@ -1,0 +1,1 @@
+"""Stores, finds, forgets. Knows no chat platform and no router."""

@@ -1,0 +1,1 @@
+"""Adapters of the memory ports, one product and port each."""

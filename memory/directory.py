@@ -1,0 +1,177 @@
+"""Who and where: tenants, rooms and people."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from memory.errors import Ambiguous, NotFound
+from memory.models import Person, Room
+from memory.ports import Clock, Database
+from memory.tables import people, rooms, tenants
+
+_NAME_LENGTH = 255
+
+
+class Directory:
+    """Tenants, rooms and people, created at first sight."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def tenant(self, platform: str, external_id: str, name: str) -> int:
+        """The id of a team, made when new."""
+        async with self._database.write() as conn:
+            found = (
+                await conn.execute(
+                    select(tenants.c.id).where(tenants.c.platform == platform, tenants.c.external_id == external_id)
+                )
+            ).scalar()
+            if found is not None:
+                return int(found)
+            made = await conn.execute(
+                insert(tenants)
+                .values(platform=platform, external_id=external_id, name=name, created_at=self._clock.now())
+                .returning(tenants.c.id)
+            )
+            return int(made.scalar_one())
+
+    async def room(self, tenant: int, external_id: str, name: str) -> Room:
+        """A room, made when new; its name is brought up to date."""
+        async with self._database.read() as conn:
+            row = (await conn.execute(_room_query(tenant, external_id))).one_or_none()
+        if row is not None and row.name == name:
+            return _room(row)
+        async with self._database.write() as conn:
+            row = (await conn.execute(_room_query(tenant, external_id))).one_or_none()
+            if row is None:
+                values = {"tenant_id": tenant, "external_id": external_id, "name": name, "version": 0}
+                await conn.execute(insert(rooms).values(created_at=self._clock.now(), **values))
+            elif row.name != name:
+                await conn.execute(update(rooms).where(rooms.c.id == row.id).values(name=name))
+            return _room((await conn.execute(_room_query(tenant, external_id))).one())
+
+    async def find_room(self, tenant: int, name: str) -> Room:
+        """The room of that name or external id. Raises NotFound, which names the rooms that exist."""
+        known = await self.rooms(tenant)
+        for room in known:
+            if room.external_id == name:
+                return room
+        named = [room for room in known if room.name.casefold() == name.casefold()]
+        if len(named) > 1:
+            raise Ambiguous(
+                f"several rooms are called {name!r}: use one of the ids {_listed(r.external_id for r in named)}"
+            )
+        if named:
+            return named[0]
+        there = f"the rooms are {_listed(r.name for r in known)}" if known else "no room has any message yet"
+        raise NotFound(f"there is no room {name!r}: {there}")
+
+    async def rooms(self, tenant: int) -> list[Room]:
+        """Every room of a tenant, by name."""
+        async with self._database.read() as conn:
+            found = await conn.execute(select(rooms).where(rooms.c.tenant_id == tenant).order_by(rooms.c.name))
+            return [_room(row) for row in found]
+
+    async def room_by_id(self, room: int) -> Room:
+        """The room of that key. Raises NotFound."""
+        async with self._database.read() as conn:
+            row = (await conn.execute(select(rooms).where(rooms.c.id == room))).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no room with the key {room}")
+        return _room(row)
+
+    async def person(self, tenant: int, external_id: str, name: str) -> Person:
+        """A person, made when new; the name is brought up to date."""
+        async with self._database.read() as conn:
+            row = (await conn.execute(_person_query(tenant, external_id))).one_or_none()
+        if row is not None and row.name == name[:_NAME_LENGTH]:
+            return _person(row)
+        async with self._database.write() as conn:
+            return (await admit_people(conn, tenant, {external_id: name}, self._clock.now()))[external_id]
+
+    async def find_person(self, tenant: int, name_or_id: str) -> Person:
+        """The person of that external id, or whose name or first name it is.
+
+        Raises Ambiguous, which lists the ids, when several fit, and NotFound when none does.
+        """
+        wanted = name_or_id.casefold().lstrip("@")
+        everybody = await self.people(tenant)
+        exact = [p for p in everybody if name_or_id == p.external_id]
+        named = [p for p in everybody if p.name.casefold() == wanted]
+        first = [p for p in everybody if p.name.casefold().split(" ")[0] == wanted]
+        for fitting in (exact, named, first):
+            if len(fitting) == 1:
+                return fitting[0]
+            if fitting:
+                ids = _listed(f"{p.external_id} ({p.name})" for p in fitting)
+                raise Ambiguous(f"{name_or_id!r} fits several people: use one of the ids {ids}")
+        raise NotFound(f"nobody called {name_or_id!r} has written here")
+
+    async def people(self, tenant: int) -> list[Person]:
+        """Everybody of a tenant, in order of first sight."""
+        async with self._database.read() as conn:
+            found = await conn.execute(select(people).where(people.c.tenant_id == tenant).order_by(people.c.id))
+            return [_person(row) for row in found]
+
+    async def count_people(self, tenant: int) -> int:
+        """How many people of a tenant have a name here."""
+        async with self._database.read() as conn:
+            count = select(func.count()).select_from(people).where(people.c.tenant_id == tenant, people.c.name != "")
+            return int((await conn.execute(count)).scalar_one())
+
+
+async def admit_people(conn: AsyncConnection, tenant: int, names: dict[str, str], now: datetime) -> dict[str, Person]:
+    """People by external id, made or renamed in the caller's transaction."""
+    query = select(people).where(people.c.tenant_id == tenant, people.c.external_id.in_(names))
+    known = {row.external_id: _person(row) for row in await conn.execute(query)}
+    fresh = [
+        {"tenant_id": tenant, "external_id": key, "name": name[:_NAME_LENGTH], "created_at": now}
+        for key, name in names.items()
+        if key not in known
+    ]
+    if fresh:
+        await conn.execute(insert(people), fresh)
+        known = {row.external_id: _person(row) for row in await conn.execute(query)}
+    for key, person in known.items():
+        name = names[key][:_NAME_LENGTH]
+        if person.name != name and name and not person.opted_out:
+            await conn.execute(update(people).where(people.c.id == person.id).values(name=name))
+            known[key] = Person(person.id, tenant, key, name, opted_out=False)
+    return known
+
+
+def name_forms(people_: list[Person]) -> dict[str, int]:
+    """Lower-cased names, and their parts of three letters or more, to person ids; a form of two people is left out."""
+    forms: dict[str, int | None] = {}
+    for person in people_:
+        whole = person.name.casefold().strip()
+        parts = {whole, *(part for part in whole.split() if len(part) > 2)}  # noqa: PLR2004 - initials and particles name nobody
+        for form in parts - {""}:
+            forms[form] = person.id if forms.get(form, person.id) == person.id else None
+    return {form: key for form, key in forms.items() if key is not None}
+
+
+def _room_query(tenant: int, external_id: str) -> Any:
+    return select(rooms).where(rooms.c.tenant_id == tenant, rooms.c.external_id == external_id)
+
+
+def _person_query(tenant: int, external_id: str) -> Any:
+    return select(people).where(people.c.tenant_id == tenant, people.c.external_id == external_id)
+
+
+def _room(row: Row[Any]) -> Room:
+    return Room(row.id, row.tenant_id, row.external_id, row.name, row.version, row.created_at)
+
+
+def _person(row: Row[Any]) -> Person:
+    return Person(row.id, row.tenant_id, row.external_id, row.name, opted_out=row.opted_out_at is not None)
+
+
+def _listed(words: Any) -> str:
+    shown = list(words)
+    return ", ".join(shown[:12]) + (" …" if len(shown) > 12 else "")  # noqa: PLR2004 - a sentence, not a page

@@ -1,0 +1,112 @@
+"""Deletion that reaches everything, in one transaction where the store is SQL, and after it everywhere else.
+
+The tombstone and the removal of the message, its revisions, mentions, relations, memories, vectors and token ids commit
+together; parts that keep something derived from messages (answers, digests) join as ``Eraser`` in the same transaction;
+in-process projections (arrays, graph, caches) join as ``Dropper`` after it. Last, the embedded files are scrubbed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from memory.ports import Database
+from memory.tables import embeddings, entities, mentions, messages, reactions, rooms, sessions, tombstones
+
+_SLICE = 400  # bound variables a statement, well under SQLite's limit
+
+
+class Eraser(Protocol):
+    """Removes what a part of the program derived from messages, inside the transaction that removes them."""
+
+    async def erase(self, conn: AsyncConnection, room: int, serials: Sequence[int]) -> None:
+        """Nothing of these messages is left in the part's tables afterwards."""
+
+
+class Dropper(Protocol):
+    """Removes what a part holds in memory or in another store, after the commit; may be called twice."""
+
+    async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
+        """Nothing of these messages, or of texts with these content hashes, is left in the part afterwards."""
+
+
+@dataclass(slots=True)
+class Erasure:
+    """The saga. ``erasers`` and ``droppers`` are filled by the wiring."""
+
+    database: Database
+    erasers: list[Eraser] = field(default_factory=list)
+    droppers: list[Dropper] = field(default_factory=list)
+
+    async def erase(self, room: int, external_ids: Sequence[str], at: datetime) -> int:
+        """Erases messages of a room; ids that never came are kept out for good. Gives the number that was there."""
+        serials: list[int] = []
+        hashes: list[bytes] = []
+        async with self.database.write() as conn:
+            version = await next_version(conn, room)
+            for start in range(0, len(external_ids), _SLICE):
+                some = external_ids[start : start + _SLICE]
+                gone, texts = await self._erase_some(conn, room, some, version, at)
+                serials += gone
+                hashes += texts
+        for dropper in self.droppers:
+            await dropper.drop(room, serials, hashes)
+        await self.database.scrub()
+        return len(serials)
+
+    async def _erase_some(
+        self, conn: AsyncConnection, room: int, external_ids: Sequence[str], version: int, at: datetime
+    ) -> tuple[list[int], list[bytes]]:
+        await _bury(conn, room, external_ids, version, at)
+        query = select(messages).where(messages.c.room_id == room, messages.c.external_id.in_(external_ids))
+        found = (await conn.execute(query)).all()
+        serials = [row.serial for row in found]
+        if not serials:
+            return [], []
+        for row in found:
+            where = (tombstones.c.room_id == room, tombstones.c.external_id == row.external_id)
+            await conn.execute(update(tombstones).where(*where).values(serial=row.serial))
+            shrink = update(sessions).where(sessions.c.id == row.session_id)
+            await conn.execute(shrink.values(messages=sessions.c.messages - 1))
+        for eraser in self.erasers:
+            await eraser.erase(conn, room, serials)
+        await conn.execute(delete(reactions).where(reactions.c.room_id == room, reactions.c.target.in_(external_ids)))
+        await conn.execute(delete(messages).where(messages.c.serial.in_(serials)))  # the rest cascades
+        hashes = [row.content_hash for row in found]
+        await drop_unreferenced(conn, room, hashes)
+        return serials, hashes
+
+
+async def next_version(conn: AsyncConnection, room: int) -> int:
+    """The room's next version; takes the room's row for the rest of the transaction."""
+    bump = update(rooms).where(rooms.c.id == room).values(version=rooms.c.version + 1)
+    return int((await conn.execute(bump.returning(rooms.c.version))).scalar_one())
+
+
+async def drop_unreferenced(conn: AsyncConnection, room: int, hashes: Sequence[bytes]) -> None:
+    """Removes embeddings of texts that no message has any more, and entities that no message of the room names."""
+    alive = select(messages.c.serial).where(messages.c.content_hash == embeddings.c.content_hash).exists()
+    for start in range(0, len(hashes), _SLICE):
+        some = hashes[start : start + _SLICE]
+        await conn.execute(delete(embeddings).where(embeddings.c.content_hash.in_(some), ~alive))
+    named = select(mentions.c.message_serial).where(mentions.c.entity_id == entities.c.id).exists()
+    await conn.execute(delete(entities).where(entities.c.room_id == room, ~named))
+
+
+async def _bury(conn: AsyncConnection, room: int, external_ids: Sequence[str], version: int, at: datetime) -> None:
+    query = select(tombstones.c.external_id).where(
+        tombstones.c.room_id == room, tombstones.c.external_id.in_(external_ids)
+    )
+    buried = set((await conn.execute(query)).scalars())
+    fresh = [
+        {"room_id": room, "external_id": key, "version": version, "deleted_at": at}
+        for key in dict.fromkeys(external_ids)
+        if key not in buried
+    ]
+    if fresh:
+        await conn.execute(insert(tombstones), fresh)

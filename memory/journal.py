@@ -1,0 +1,177 @@
+"""The journal admits each event exactly once: messages, edits, deletions, reactions.
+
+A message and its outbox row commit together; everything else (vectors, entities) follows from the outbox. An event that
+came before is a no-op, one whose message was deleted stays out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from memory import sessions
+from memory.directory import admit_people
+from memory.embedding import content_hash
+from memory.erasure import Erasure, drop_unreferenced, next_version
+from memory.errors import BadInput
+from memory.models import Admitted, Draft, Person, Room
+from memory.ports import Clock, Database
+from memory.tables import (
+    index_outbox,
+    memories,
+    mentions,
+    message_revisions,
+    messages,
+    people,
+    reactions,
+    relations,
+    tombstones,
+)
+
+LONGEST_TEXT = 1 << 20
+"""Bytes of UTF-8 in one message; no chat platform allows more (Matrix: 64 KiB an event)."""
+_LONGEST_ID = 255
+_SLICE = 400
+
+
+def check(draft: Draft) -> None:
+    """Raises BadInput, with the reason, for a message that cannot be kept."""
+    if not draft.event_id or len(draft.event_id) > _LONGEST_ID:
+        raise BadInput(f"the id must have 1 to {_LONGEST_ID} characters")
+    if not draft.author or len(draft.author) > _LONGEST_ID:
+        raise BadInput(f"the author must have 1 to {_LONGEST_ID} characters")
+    if not draft.text.strip():
+        raise BadInput("the text is empty")
+    if len(draft.text) > LONGEST_TEXT or len(draft.text.encode("utf-8", "surrogatepass")) > LONGEST_TEXT:
+        raise BadInput("the text is longer than 1 MiB")
+    if draft.sent_at.tzinfo is None:
+        raise BadInput("the time has no time zone")
+
+
+class Journal:
+    """What came in from the rooms, exactly once."""
+
+    def __init__(self, database: Database, clock: Clock, erasure: Erasure) -> None:
+        self._database = database
+        self._clock = clock
+        self._erasure = erasure
+
+    async def admit(self, room: Room, drafts: Sequence[Draft]) -> Admitted:
+        """Keeps messages, all in one transaction. Raises BadInput when one of them cannot be kept.
+
+        Known and deleted ids are passed over, and so are people who opted out.
+        """
+        for draft in drafts:
+            check(draft)
+        async with self._database.write() as conn:
+            fresh, known, buried = await _unknown(conn, room.id, drafts)
+            names = {draft.author: draft.author_name for draft in fresh}
+            authors = await admit_people(conn, room.tenant, names, self._clock.now()) if names else {}
+            welcome = [draft for draft in fresh if not authors[draft.author].opted_out]
+            serials = await _insert(conn, room.id, welcome, authors) if welcome else []
+        silent = len(fresh) - len(welcome)
+        return Admitted(tuple(serials), known=known, refused=buried + silent)
+
+    async def edit(self, room: Room, event_id: str, author: str, text: str, edited_at: datetime) -> bool:
+        """Replaces a message's text; the earlier text leaves every store. Only its own author's edit counts.
+
+        False when there is nothing to do: an unknown message, somebody else's, or the same text. Raises BadInput.
+        """
+        check(Draft(event_id, author, author, text, edited_at))
+        async with self._database.write() as conn:
+            query = select(messages).where(messages.c.room_id == room.id, messages.c.external_id == event_id)
+            row = (await conn.execute(query)).one_or_none()
+            sender = select(people.c.id).where(people.c.tenant_id == room.tenant, people.c.external_id == author)
+            if row is None or row.text == text or (await conn.execute(sender)).scalar() != row.author_id:
+                return False
+            values = {
+                "text": text,
+                "content_hash": content_hash(text),
+                "revision": row.revision + 1,
+                "version": await next_version(conn, room.id),
+            }
+            await conn.execute(update(messages).where(messages.c.serial == row.serial).values(**values))
+            for table in (mentions, relations, memories, index_outbox):
+                await conn.execute(delete(table).where(table.c.message_serial == row.serial))
+            kept = {"message_serial": row.serial, "revision": row.revision + 1}
+            await conn.execute(insert(message_revisions).values(edited_at=edited_at, **kept))
+            await conn.execute(insert(index_outbox).values(attempts=0, **kept))
+            for eraser in self._erasure.erasers:
+                await eraser.erase(conn, room.id, [row.serial])
+            await drop_unreferenced(conn, room.id, [row.content_hash])
+        for dropper in self._erasure.droppers:
+            await dropper.drop(room.id, [row.serial], [row.content_hash])
+        await self._database.scrub()
+        return True
+
+    async def delete(self, room: Room, event_id: str, at: datetime) -> bool:
+        """Erases a message everywhere; one that comes later under this id stays out. False when it was not there."""
+        return await self._erasure.erase(room.id, [event_id], at) > 0
+
+    async def react(self, room: Room, event_id: str, target: str, person: Person, emoji: str, at: datetime) -> bool:
+        """Keeps a reaction. False when the event was known."""
+        async with self._database.write() as conn:
+            where = (reactions.c.room_id == room.id, reactions.c.event_id == event_id)
+            if (await conn.execute(select(reactions.c.event_id).where(*where))).scalar() is not None:
+                return False
+            values = {"target": target, "person_id": person.id, "emoji": emoji, "added_at": at}
+            await conn.execute(insert(reactions).values(room_id=room.id, event_id=event_id, **values))
+            return True
+
+    async def unreact(self, room: Room, event_id: str, at: datetime) -> tuple[str, int, str] | None:
+        """Takes a reaction back: (target, person, emoji) of it, or None when it is unknown or was taken back."""
+        async with self._database.write() as conn:
+            where = (reactions.c.room_id == room.id, reactions.c.event_id == event_id, reactions.c.removed_at.is_(None))
+            row = (await conn.execute(select(reactions).where(*where))).one_or_none()
+            if row is None:
+                return None
+            await conn.execute(update(reactions).where(*where).values(removed_at=at))
+            return row.target, row.person_id, row.emoji
+
+
+async def _unknown(conn: AsyncConnection, room: int, drafts: Sequence[Draft]) -> tuple[list[Draft], int, int]:
+    """The drafts that are new, the number already known (or twice in the batch), and the number buried."""
+    ids = list(dict.fromkeys(draft.event_id for draft in drafts))
+    known: set[str] = set()
+    buried: set[str] = set()
+    for start in range(0, len(ids), _SLICE):
+        some = ids[start : start + _SLICE]
+        for table, there in ((messages, known), (tombstones, buried)):
+            query = select(table.c.external_id).where(table.c.room_id == room, table.c.external_id.in_(some))
+            there.update((await conn.execute(query)).scalars())
+    fresh: dict[str, Draft] = {}
+    for draft in drafts:
+        if draft.event_id not in known and draft.event_id not in buried:
+            fresh.setdefault(draft.event_id, draft)
+    refused = sum(draft.event_id in buried for draft in drafts)
+    return list(fresh.values()), len(drafts) - len(fresh) - refused, refused
+
+
+async def _insert(conn: AsyncConnection, room: int, drafts: Sequence[Draft], authors: dict[str, Person]) -> list[int]:
+    version = await next_version(conn, room)
+    placed = await sessions.place(conn, room, [draft.sent_at for draft in drafts])
+    rows = [
+        {
+            "room_id": room,
+            "external_id": draft.event_id,
+            "author_id": authors[draft.author].id,
+            "session_id": session,
+            "text": draft.text,
+            "content_hash": content_hash(draft.text),
+            "sent_at": draft.sent_at,
+            "reply_to": draft.reply_to and draft.reply_to[:_LONGEST_ID],
+            "provenance": draft.provenance,
+            "revision": 1,
+            "version": version,
+        }
+        for draft, session in zip(drafts, placed, strict=True)
+    ]
+    made = await conn.execute(insert(messages).returning(messages.c.serial, sort_by_parameter_order=True), rows)
+    serials = list(made.scalars())
+    await conn.execute(
+        insert(index_outbox), [{"message_serial": serial, "revision": 1, "attempts": 0} for serial in serials]
+    )
+    return serials

@@ -1,0 +1,233 @@
+"""The records that cross the memory's edge; all frozen.
+
+Ids: a *serial* is the integer key of a message row (ascending in order of admission); an *external id* is what the
+platform or the import file calls it. Times are aware datetimes in UTC at the edges, POSIX seconds inside arrays.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Serials: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float32]
+
+
+class Provenance(enum.StrEnum):
+    """How an event reached us: *live* and *recovered* may trigger an answer, *history* only feeds memory."""
+
+    LIVE = "live"
+    RECOVERED = "recovered"
+    HISTORY = "history"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a call may read: one tenant, the rooms that the asker is in. An argument of every call."""
+
+    tenant: int
+    rooms: tuple[int, ...]
+    asker: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who writes in a tenant's rooms."""
+
+    id: int
+    tenant: int
+    external_id: str
+    name: str
+    opted_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A place where people write. ``version`` grows with every change of its messages."""
+
+    id: int
+    tenant: int
+    external_id: str
+    name: str
+    version: int
+    first_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message as it comes in, before it is admitted.
+
+    ``event_id`` names it in its room; ``author`` is the platform's id of the person, ``author_name`` what people see.
+    """
+
+    event_id: str
+    author: str
+    author_name: str
+    text: str
+    sent_at: datetime
+    reply_to: str | None = None
+    provenance: Provenance = Provenance.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that was admitted."""
+
+    serial: int
+    room: int
+    external_id: str
+    author: int
+    author_name: str
+    text: str
+    sent_at: datetime
+    reply_to: str | None = None
+    revision: int = 1
+    session: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A stretch of conversation in a room, ended by silence, linked to the one before it."""
+
+    id: int
+    room: int
+    started_at: datetime
+    last_message_at: datetime
+    ended_at: datetime | None
+    previous: int | None
+    messages: int
+
+
+class EntityKind(enum.StrEnum):
+    """What a node of the graph stands for."""
+
+    PERSON = "person"
+    NAME = "name"  # a proper noun: a place, a product, an organisation
+    TOPIC = "topic"  # a recurring content word of the room
+    CODE = "code"  # a quoted or code identifier
+    LINK = "link"
+    DATE = "date"  # an ISO day, resolved against the message's own time
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """An entity named in a text. ``key`` is its normal form (same key, same node), ``label`` as it was written."""
+
+    kind: EntityKind
+    key: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What one forward pass of the model gives for one text.
+
+    vectors: (chunks, dim) float32, unit length; one row for a text within 256 tokens, one per chunk for a longer one.
+    token_ids: (tokens,) uint16, the model's vocabulary ids without special tokens, over all chunks in order.
+    states: (tokens, state_dim) float32, centred and projected last hidden states of the same tokens, unit length.
+    """
+
+    vectors: Floats
+    token_ids: NDArray[np.uint16]
+    states: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRow:
+    """One message as the in-process arrays need it. ``embedding`` is None until the worker has seen it.
+
+    ``codes`` holds the signs of the token states, packed: (tokens, state_dim / 8) uint8.
+    """
+
+    serial: int
+    author: int
+    sent_at: float
+    text: str
+    reply_to: int | None
+    session: int | None
+    vectors: Floats | None
+    token_ids: NDArray[np.uint16] | None
+    codes: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question with everything that finding may use.
+
+    ``asked_at`` anchors relative dates. ``people`` maps the lower-cased names and name parts of the people of the rooms
+    to their ids. ``embedding`` is that of the question with those names cut; None when the model is not at hand.
+    """
+
+    text: str
+    scope: Scope
+    asked_at: datetime
+    people: Mapping[str, int] = field(default_factory=dict)
+    embedding: Embedding | None = None
+    limit: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Nominations:
+    """What one source proposes in one room, best first: serials and the source's own scores (higher is better)."""
+
+    source: str
+    serials: Serials
+    scores: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The pool of one room with the raw features of each message: columns of one length, keyed by feature name.
+
+    The feature names and what they mean are listed in ``memory.ranking``. A missing value is NaN.
+    """
+
+    room: int
+    serials: Serials
+    features: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A message that was found. ``score`` orders hits of one answer; ``why`` says in words what spoke for it."""
+
+    serial: int
+    room: int
+    score: float
+    features: Mapping[str, float]
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Entities and relations from the question to a message, as labels: node, relation, node, ..., message."""
+
+    serial: int
+    steps: tuple[str, ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Evidence within a token budget, in time order. ``left_out`` counts hits that did not fit."""
+
+    text: str
+    tokens: int
+    serials: tuple[int, ...]
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What the journal did with a batch: serials of new messages, and how many were already known or tombstoned."""
+
+    serials: tuple[int, ...]
+    known: int = 0
+    refused: int = 0
+    reasons: Sequence[str] = ()

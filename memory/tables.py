@@ -1,0 +1,197 @@
+"""The memory's tables. Message text and people's names live here and nowhere else."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from memory.columns import CompressedText, Instant, key_type, metadata
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("platform", String(32), nullable=False),
+    Column("external_id", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("platform", "external_id"),
+)
+
+rooms = Table(
+    "rooms",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("tenant_id", ForeignKey("tenants.id"), nullable=False),
+    Column("external_id", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("version", key_type(), nullable=False, default=0),  # grows with every change of the room's messages
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("tenant_id", "external_id"),
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("tenant_id", ForeignKey("tenants.id"), nullable=False),
+    Column("external_id", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("opted_out_at", Instant),
+    UniqueConstraint("tenant_id", "external_id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("room_id", ForeignKey("rooms.id"), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("last_message_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("previous_id", ForeignKey("sessions.id")),
+    Column("messages", key_type(), nullable=False, default=0),
+    Index(None, "room_id", "started_at"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("serial", key_type(), primary_key=True),
+    Column("room_id", ForeignKey("rooms.id"), nullable=False),
+    Column("external_id", String(255), nullable=False),
+    Column("author_id", ForeignKey("people.id"), nullable=False),
+    Column("session_id", ForeignKey("sessions.id")),
+    Column("text", CompressedText, nullable=False),
+    Column("content_hash", LargeBinary(16), nullable=False),
+    Column("sent_at", Instant, nullable=False),
+    Column("reply_to", String(255)),
+    Column("provenance", String(9), nullable=False),
+    Column("revision", SmallInteger, nullable=False, default=1),
+    Column("version", key_type(), nullable=False),  # the room's version when this row last changed
+    UniqueConstraint("room_id", "external_id"),
+    Index(None, "room_id", "version"),
+    Index(None, "author_id"),
+    Index(None, "content_hash"),
+    sqlite_autoincrement=True,  # a serial is never used twice: indexes are keyed by it
+)
+
+message_revisions = Table(
+    "message_revisions",
+    metadata,
+    Column("message_serial", ForeignKey("messages.serial", ondelete="CASCADE"), primary_key=True),
+    Column("revision", SmallInteger, primary_key=True),
+    Column("edited_at", Instant, nullable=False),  # the earlier text itself is gone: an edit replaces
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("room_id", ForeignKey("rooms.id"), primary_key=True),
+    Column("external_id", String(255), primary_key=True),
+    Column("serial", key_type()),  # None when the deletion came before its message
+    Column("version", key_type(), nullable=False),
+    Column("deleted_at", Instant, nullable=False),
+    Index(None, "room_id", "version"),
+)
+
+reactions = Table(
+    "reactions",
+    metadata,
+    Column("room_id", ForeignKey("rooms.id"), primary_key=True),
+    Column("event_id", String(255), primary_key=True),
+    Column("target", String(255), nullable=False),  # external id of the message that was reacted to
+    Column("person_id", ForeignKey("people.id"), nullable=False),
+    Column("emoji", String(64), nullable=False),
+    Column("added_at", Instant, nullable=False),
+    Column("removed_at", Instant),
+    Index(None, "room_id", "target"),
+    Index(None, "person_id"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),  # name, revision and dimensions
+    Column("current", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+embeddings = Table(
+    "embeddings",
+    metadata,
+    Column("content_hash", LargeBinary(16), primary_key=True),
+    Column("model_id", ForeignKey("models.id"), primary_key=True),
+    Column("ordinal", SmallInteger, primary_key=True),  # chunk of a long message, 0 first
+    Column("vector", LargeBinary, nullable=False),  # scale, then int8
+    Column("token_ids", LargeBinary, nullable=False),  # uint16; all of the text's tokens, in the row of chunk 0
+    Column("codes", LargeBinary, nullable=False),  # signs of the token states, packed
+    sqlite_with_rowid=False,
+)
+
+entities = Table(
+    "entities",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("room_id", ForeignKey("rooms.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("key", String(255), nullable=False),  # of a person: the id in people; names stay in people
+    Column("label", String(255), nullable=False),
+    UniqueConstraint("room_id", "kind", "key"),
+)
+
+mentions = Table(
+    "mentions",
+    metadata,
+    Column("message_serial", ForeignKey("messages.serial", ondelete="CASCADE"), primary_key=True),
+    Column("entity_id", ForeignKey("entities.id", ondelete="CASCADE"), primary_key=True),
+    Index(None, "entity_id"),
+    sqlite_with_rowid=False,
+)
+
+relations = Table(
+    "relations",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("room_id", ForeignKey("rooms.id"), nullable=False),
+    Column("subject_id", ForeignKey("people.id"), nullable=False),
+    Column("predicate", String(32), nullable=False),
+    Column("object_id", ForeignKey("people.id"), nullable=False),
+    Column("message_serial", ForeignKey("messages.serial", ondelete="CASCADE"), nullable=False),
+    Column("observed_at", Instant, nullable=False),
+    UniqueConstraint("message_serial", "predicate", "object_id"),
+    Index(None, "room_id"),
+)
+
+memories = Table(
+    "memories",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("room_id", ForeignKey("rooms.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("author_id", ForeignKey("people.id"), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("message_serial", ForeignKey("messages.serial", ondelete="CASCADE"), nullable=False),  # what it derives from
+    UniqueConstraint("message_serial", "kind"),
+    Index(None, "room_id"),
+)
+
+index_outbox = Table(
+    "index_outbox",
+    metadata,
+    Column("message_serial", ForeignKey("messages.serial", ondelete="CASCADE"), primary_key=True),
+    Column("revision", SmallInteger, primary_key=True),
+    Column("attempts", SmallInteger, nullable=False, default=0),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,1 @@
+"""The schema's history: alembic revisions, up and down, for SQLite and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Decides where to look, and learns from what happened."""

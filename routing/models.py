@@ -1,0 +1,145 @@
+"""Routes, decisions, votes and answers; all frozen."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.models import Context, Hit
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where and how to look: the arm of the bandit.
+
+    ``cost`` is subtracted from the expected quality (0 … 0.1; one unit of quality is a good answer instead of none).
+    ``prior`` is the quality expected before anybody has voted (0 … 1). ``version`` grows when a release changes what
+    the route does; votes on an older version count less.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    pattern: str
+    fusion: str
+    cost: float
+    words: str
+    prior: float = 0.6
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """A question in numbers. ``names`` and ``x`` are parallel; ``x`` is scaled so that its expected squared norm is 1."""
+
+    version: int
+    names: tuple[str, ...]
+    x: NDArray[np.float64]
+
+    def as_mapping(self) -> dict[str, float]:
+        """Name to value, for the log and for people."""
+        return dict(zip(self.names, (float(v) for v in self.x), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One term of the score gap between the route played and the runner-up. Terms sum to the gap (1e-9)."""
+
+    feature: str
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A route chosen for one question, with everything that replaying or judging it needs."""
+
+    route: str
+    policy: str
+    propensity: float
+    propensities: Mapping[str, float]
+    rule_route: str
+    reasons: tuple[str, ...]
+    features: Features
+    epsilon: float
+    seed: int
+    explored: bool
+    runner_up: str | None
+    gap: float
+    contributions: tuple[Contribution, ...]
+    evidence: float  # standing vote weight behind the route played
+    posterior: str  # hash of the learned state
+    solicited: bool = False
+
+
+class Emotion(enum.StrEnum):
+    """What an emoji does."""
+
+    RATING = "rating"
+    PICK = "pick"
+    ATTENTION = "attention"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A person's standing rating of an answer, with what weighs it."""
+
+    answer: int  # serial of the answer
+    person: int
+    emoji: str
+    cast_at: datetime
+    is_asker: bool
+    solicited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """What the votes on one answer say together: ``y`` in [0, 1] with weight ``w`` in [0, 1]."""
+
+    answer: int
+    y: float
+    w: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One rated answer as a learner reads it: what was decided, on which features, and what the votes say."""
+
+    answer: int  # serial of the answer; the posterior ages evidence by it
+    route: str
+    route_version: int
+    followed_rules: bool  # the route was the one the rules had chosen
+    x: NDArray[np.float64]  # Features.x of the decision
+    y: float
+    w: float
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A message that proves the answer. ``quote`` is its best sentence."""
+
+    hit: Hit
+    message_id: str
+    author: str
+    sent_at: datetime
+    text: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question got. ``confidence`` is a calibrated probability that a shown citation answers the question."""
+
+    id: str
+    serial: int
+    question: str
+    text: str
+    confidence: float
+    abstained: bool
+    citations: tuple[Citation, ...]
+    decision: Decision
+    context: Context | None
+    ms: float

@@ -1,0 +1,1 @@
+"""Policies: a question's features in, a route with its propensity out."""

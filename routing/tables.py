@@ -1,0 +1,114 @@
+"""Answers, decisions, votes, learner snapshots and digests."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from memory.columns import CompressedText, Instant, key_type, metadata
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("serial", key_type(), primary_key=True),
+    Column("id", String(16), nullable=False, unique=True),  # what people and commands call it
+    Column("tenant_id", ForeignKey("tenants.id"), nullable=False),
+    Column("room_id", ForeignKey("rooms.id"), nullable=False),
+    Column("asker_id", ForeignKey("people.id")),  # None: nobody in particular, or somebody forgotten
+    Column("event_id", String(255)),  # the question's event: one answer each, also after a crash
+    Column("thread", String(255)),
+    Column("question", CompressedText, nullable=False),
+    Column("text", CompressedText, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("abstained", Boolean, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("ms", Float, nullable=False),
+    UniqueConstraint("room_id", "event_id"),
+    Index(None, "tenant_id", "asked_at"),
+    Index(None, "room_id", "asked_at"),
+    Index(None, "asker_id"),
+    sqlite_autoincrement=True,  # decay counts answers by serial: one is never used twice
+)
+
+citations = Table(
+    "citations",
+    metadata,
+    Column("answer_serial", ForeignKey("answers.serial", ondelete="CASCADE"), primary_key=True),
+    Column("rank", SmallInteger, primary_key=True),  # 1 first
+    Column("message_serial", ForeignKey("messages.serial"), nullable=False),
+    Column("score", Float, nullable=False),
+    Column("features", JSON, nullable=False),
+    Index(None, "message_serial"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("answer_serial", ForeignKey("answers.serial", ondelete="CASCADE"), primary_key=True),
+    Column("route", String(32), nullable=False),
+    Column("route_version", SmallInteger, nullable=False),
+    Column("policy", String(32), nullable=False),
+    Column("propensity", Float, nullable=False),
+    Column("propensities", JSON, nullable=False),
+    Column("rule_route", String(32), nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("features_version", SmallInteger, nullable=False),
+    Column("features", JSON, nullable=False),  # name: value
+    Column("epsilon", Float, nullable=False),
+    Column("seed", key_type(), nullable=False),
+    Column("explored", Boolean, nullable=False),
+    Column("runner_up", String(32)),
+    Column("gap", Float, nullable=False),
+    Column("contributions", JSON, nullable=False),
+    Column("evidence", Float, nullable=False),
+    Column("posterior", String(64), nullable=False),
+    Column("solicited", Boolean, nullable=False),
+    Index(None, "route"),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("serial", key_type(), primary_key=True),  # the order of votes: a clock may go back
+    Column("answer_serial", ForeignKey("answers.serial", ondelete="CASCADE"), nullable=False),
+    Column("person_id", ForeignKey("people.id"), nullable=False),
+    Column("emoji", String(64), nullable=False),  # normalised
+    Column("cast_at", Instant, nullable=False),
+    UniqueConstraint("answer_serial", "person_id", "emoji"),  # a vote is state: taking it back removes the row
+    Index(None, "person_id"),
+    sqlite_autoincrement=True,
+)
+
+learner_snapshots = Table(
+    "learner_snapshots",
+    metadata,
+    Column("tenant_id", ForeignKey("tenants.id"), primary_key=True),
+    Column("learner", String(32), primary_key=True),
+    Column("posterior", String(64), nullable=False),
+    Column("answer_serial", key_type(), nullable=False),
+    Column("taken_at", Instant, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+
+digests = Table(
+    "digests",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("room_id", ForeignKey("rooms.id"), nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("content", CompressedText, nullable=False),  # JSON of ids and numbers; texts are read when it is shown
+    Column("posted_at", Instant),
+    UniqueConstraint("room_id", "until"),
+)
