@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Any
 
@@ -126,9 +127,8 @@ class Directory:
 
 
 async def admit_people(conn: AsyncConnection, tenant: int, names: dict[str, str], now: datetime) -> dict[str, Person]:
-    """People by external id, made or renamed in the caller's transaction."""
-    query = select(people).where(people.c.tenant_id == tenant, people.c.external_id.in_(names))
-    known = {row.external_id: _person(row) for row in await conn.execute(query)}
+    """People by external id, made or renamed in the caller's transaction; who opted out is marked so."""
+    known = await _known(conn, tenant, names)
     fresh = [
         {"tenant_id": tenant, "external_id": key, "name": name[:_NAME_LENGTH], "created_at": now}
         for key, name in names.items()
@@ -136,13 +136,31 @@ async def admit_people(conn: AsyncConnection, tenant: int, names: dict[str, str]
     ]
     if fresh:
         await conn.execute(insert(people), fresh)
-        known = {row.external_id: _person(row) for row in await conn.execute(query)}
+        known = await _known(conn, tenant, names)
     for key, person in known.items():
         name = names[key][:_NAME_LENGTH]
         if person.name != name and name and not person.opted_out:
             await conn.execute(update(people).where(people.c.id == person.id).values(name=name))
-            known[key] = Person(person.id, tenant, key, name, opted_out=False)
+            known[key] = Person(person.id, tenant, key, name)
     return known
+
+
+async def _known(conn: AsyncConnection, tenant: int, names: dict[str, str]) -> dict[str, Person]:
+    """By external id, or by what is left of it when the person opted out and was forgotten."""
+    hidden = {hidden_id(tenant, key): key for key in names}
+    query = select(people).where(people.c.tenant_id == tenant, people.c.external_id.in_([*names, *hidden]))
+    found = [_person(row) for row in await conn.execute(query)]
+    return {hidden.get(person.external_id, person.external_id): person for person in found}
+
+
+def hidden_id(tenant: int, external_id: str) -> str:
+    """What is kept of the id of somebody who opted out and was forgotten: a hash that only the same id gives again.
+
+    Keyed by the tenant, so that two teams' hashes of one person differ.
+    """
+    salt = tenant.to_bytes(8, "big")
+    digest = hashlib.blake2b(external_id.encode("utf-8", "surrogatepass"), digest_size=16, salt=salt)
+    return "opted-out:" + digest.hexdigest()
 
 
 def name_forms(people_: list[Person]) -> dict[str, int]:

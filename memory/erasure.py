@@ -1,16 +1,16 @@
 """Deletion that reaches everything, in one transaction where the store is SQL, and after it everywhere else.
 
 The tombstone and the removal of the message, its revisions, mentions, relations, memories, vectors and token ids commit
-together; parts that keep something derived from messages (answers, digests) join as ``Eraser`` in the same transaction;
+together; parts that keep something derived from messages (answers, digests) join as ``Holder`` in the same transaction;
 in-process projections (arrays, graph, caches) join as ``Dropper`` after it. Last, the embedded files are scrubbed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,11 +21,17 @@ from memory.tables import embeddings, entities, mentions, messages, reactions, r
 _SLICE = 400  # bound variables a statement, well under SQLite's limit
 
 
-class Eraser(Protocol):
-    """Removes what a part of the program derived from messages, inside the transaction that removes them."""
+class Holder(Protocol):
+    """A part that keeps something about messages or people in tables of its own."""
 
-    async def erase(self, conn: AsyncConnection, room: int, serials: Sequence[int]) -> None:
-        """Nothing of these messages is left in the part's tables afterwards."""
+    async def erase_messages(self, conn: AsyncConnection, serials: Sequence[int]) -> None:
+        """Nothing of these messages is left in the part's tables afterwards; in the transaction that removes them."""
+
+    async def erase_person(self, conn: AsyncConnection, person: int) -> None:
+        """Nothing of this person is left in the part's tables afterwards, and no row names them."""
+
+    def export_person(self, conn: AsyncConnection, person: int) -> AsyncIterator[dict[str, Any]]:
+        """What the part keeps about a person, one JSON object each, with a ``kind``."""
 
 
 class Dropper(Protocol):
@@ -37,10 +43,10 @@ class Dropper(Protocol):
 
 @dataclass(slots=True)
 class Erasure:
-    """The saga. ``erasers`` and ``droppers`` are filled by the wiring."""
+    """The saga. ``holders`` and ``droppers`` are filled by the wiring."""
 
     database: Database
-    erasers: list[Eraser] = field(default_factory=list)
+    holders: list[Holder] = field(default_factory=list)
     droppers: list[Dropper] = field(default_factory=list)
 
     async def erase(self, room: int, external_ids: Sequence[str], at: datetime) -> int:
@@ -73,8 +79,8 @@ class Erasure:
             await conn.execute(update(tombstones).where(*where).values(serial=row.serial))
             shrink = update(sessions).where(sessions.c.id == row.session_id)
             await conn.execute(shrink.values(messages=sessions.c.messages - 1))
-        for eraser in self.erasers:
-            await eraser.erase(conn, room, serials)
+        for holder in self.holders:
+            await holder.erase_messages(conn, serials)
         await conn.execute(delete(reactions).where(reactions.c.room_id == room, reactions.c.target.in_(external_ids)))
         await conn.execute(delete(messages).where(messages.c.serial.in_(serials)))  # the rest cascades
         hashes = [row.content_hash for row in found]

@@ -99,8 +99,8 @@ class Journal:
             kept = {"message_serial": row.serial, "revision": row.revision + 1}
             await conn.execute(insert(message_revisions).values(edited_at=edited_at, **kept))
             await conn.execute(insert(index_outbox).values(attempts=0, **kept))
-            for eraser in self._erasure.erasers:
-                await eraser.erase(conn, room.id, [row.serial])
+            for holder in self._erasure.holders:
+                await holder.erase_messages(conn, [row.serial])
             await drop_unreferenced(conn, room.id, [row.content_hash])
         for dropper in self._erasure.droppers:
             await dropper.drop(room.id, [row.serial], [row.content_hash])

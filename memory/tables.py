@@ -49,6 +49,7 @@ people = Table(
     Column("created_at", Instant, nullable=False),
     Column("opted_out_at", Instant),
     UniqueConstraint("tenant_id", "external_id"),
+    sqlite_autoincrement=True,  # a forgotten person's key is never given to somebody else
 )
 
 sessions = Table(

@@ -1,0 +1,75 @@
+"""Evidence as a text within a token budget, in time order, with speaker and date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+
+from memory.models import Context, Message
+
+_ELLIPSIS = " …"
+_SHORTEST_CUT = 24  # tokens: less of a message than this is not worth its line
+
+
+def build(ranked: Sequence[Message], budget: int, count: Callable[[str], int]) -> Context:
+    """The best messages that fit into ``budget`` tokens, best first chosen, in time order told.
+
+    A day is told once, as a line of its own, so that a message costs its text and its author's name. A message that
+    alone is longer than what is left is cut at a word and marked; the last line says how many were left out. ``count``
+    counts the tokens of a text; counts of lines add up, as they do for word pieces.
+    """
+    left_out_line = "(… {} more left out)"
+    left = budget - count(left_out_line.format(len(ranked)))
+    chosen: list[tuple[Message, str]] = []
+    days: set[date] = set()
+    for message in ranked:
+        day = message.sent_at.date()
+        heading = 0 if day in days else count(_heading(day))
+        line = _line(message)
+        cost = count(line) + heading
+        if cost > left:
+            line = _cut(line, left - heading, count)
+            cost = count(line) + heading if line else 0
+        if line and cost <= left:
+            left -= cost
+            days.add(day)
+            chosen.append((message, line))
+    text = _told(chosen)
+    missing = len(ranked) - len(chosen)
+    if missing and chosen:
+        text += "\n" + left_out_line.format(missing)
+    return Context(text, count(text), tuple(message.serial for message, _ in chosen), missing)
+
+
+def _told(chosen: Sequence[tuple[Message, str]]) -> str:
+    lines: list[str] = []
+    day: date | None = None
+    for message, line in sorted(chosen, key=lambda pair: (pair[0].sent_at, pair[0].serial)):
+        if message.sent_at.date() != day:
+            day = message.sent_at.date()
+            lines.append(_heading(day))
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _heading(day: date) -> str:
+    return f"{day:%a} {day.day} {day:%b %Y}"
+
+
+def _line(message: Message) -> str:
+    return f"{message.author_name}: {' '.join(message.text.split())}"
+
+
+def _cut(line: str, budget: int, count: Callable[[str], int]) -> str:
+    """The longest run of leading words within the budget, by bisection; empty when it would be a stump."""
+    if budget < _SHORTEST_CUT:
+        return ""
+    words = line.split(" ")
+    low, high = 0, min(len(words), budget)  # a word is one token or more
+    while low < high:
+        middle = (low + high + 1) // 2
+        if count(" ".join(words[:middle]) + _ELLIPSIS) <= budget:
+            low = middle
+        else:
+            high = middle - 1
+    return " ".join(words[:low]) + _ELLIPSIS if low > 1 else ""

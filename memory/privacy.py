@@ -1,0 +1,135 @@
+"""Forget, export, know, opt out: what a person may ask of the memory.
+
+What others wrote about a person stays theirs; everything the person wrote, asked and voted goes, and so does the row
+that names them. Of somebody who opted out a salted hash of the id stays, so that the wish outlives the forgetting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from memory.directory import hidden_id
+from memory.erasure import Erasure
+from memory.errors import Ambiguous, NotFound
+from memory.models import EntityKind, Person, Room
+from memory.ports import Clock, Database
+from memory.tables import entities, messages, people, reactions, relations, rooms
+
+_NOBODY = ""
+
+
+class Privacy:
+    """A person's rights over what is kept."""
+
+    def __init__(self, database: Database, clock: Clock, erasure: Erasure) -> None:
+        self._database = database
+        self._clock = clock
+        self._erasure = erasure
+
+    async def forget_message(self, tenant: int, external_id: str, room: Room | None = None) -> int:
+        """Erases one message everywhere. Raises NotFound, or Ambiguous when several rooms have that id."""
+        async with self._database.read() as conn:
+            query = (
+                select(messages.c.room_id, rooms.c.name)
+                .join(rooms, rooms.c.id == messages.c.room_id)
+                .where(rooms.c.tenant_id == tenant, messages.c.external_id == external_id)
+            )
+            if room is not None:
+                query = query.where(rooms.c.id == room.id)
+            found = (await conn.execute(query)).all()
+        if not found:
+            raise NotFound(f"there is no message {external_id!r}" + (f" in {room.name}" if room else ""))
+        if len(found) > 1:
+            names = ", ".join(row.name for row in found)
+            raise Ambiguous(f"several rooms have a message {external_id!r}: say which with --room ({names})")
+        return await self._erasure.erase(found[0].room_id, [external_id], self._clock.now())
+
+    async def forget_person(self, person: Person) -> int:
+        """Erases everything a person wrote, asked and voted, and their name. Gives the number of messages."""
+        erased = 0
+        async with self._database.read() as conn:
+            query = select(messages.c.room_id, messages.c.external_id).where(messages.c.author_id == person.id)
+            wrote = (await conn.execute(query)).all()
+        for room in sorted({row.room_id for row in wrote}):
+            theirs = [row.external_id for row in wrote if row.room_id == room]
+            erased += await self._erasure.erase(room, theirs, self._clock.now())
+        async with self._database.write() as conn:
+            for holder in self._erasure.holders:
+                await holder.erase_person(conn, person.id)
+            await _erase_row(conn, person)
+        for dropper in self._erasure.droppers:
+            await dropper.drop_person(person.id)
+        await self._database.scrub()
+        return erased
+
+    async def opt_out(self, person: Person, *, out: bool) -> None:
+        """From now on nothing the person writes is kept; or again it is."""
+        async with self._database.write() as conn:
+            when = self._clock.now() if out else None
+            await conn.execute(update(people).where(people.c.id == person.id).values(opted_out_at=when))
+
+    async def know(self, person: Person) -> dict[str, Any]:
+        """What is kept about a person, in numbers."""
+        async with self._database.read() as conn:
+            query = select(func.count(), func.min(messages.c.sent_at), func.max(messages.c.sent_at))
+            count, first, last = (await conn.execute(query.where(messages.c.author_id == person.id))).one()
+            counted: dict[str, int] = {}
+            async for item in self._held(conn, person):
+                counted[item["kind"]] = counted.get(item["kind"], 0) + 1
+        return {
+            "person": person.external_id,
+            "name": person.name,
+            "messages": int(count),
+            "first": first and first.isoformat(),
+            "last": last and last.isoformat(),
+            "opted_out": person.opted_out,
+            **{f"{kind}s": number for kind, number in sorted(counted.items())},
+        }
+
+    async def export(self, person: Person) -> AsyncIterator[dict[str, Any]]:
+        """Everything that is kept about a person, one JSON object each."""
+        yield {"kind": "person", "id": person.external_id, "name": person.name, "opted_out": person.opted_out}
+        async with self._database.read() as conn:
+            query = (
+                select(messages, rooms.c.name.label("room"))
+                .join(rooms, rooms.c.id == messages.c.room_id)
+                .where(messages.c.author_id == person.id)
+                .order_by(messages.c.serial)
+            )
+            for row in await conn.execute(query):
+                yield {
+                    "kind": "message",
+                    "id": row.external_id,
+                    "room": row.room,
+                    "text": row.text,
+                    "sent_at": row.sent_at.isoformat(),
+                    "reply_to": row.reply_to,
+                    "revision": row.revision,
+                }
+            async for item in self._held(conn, person):
+                yield item
+
+    async def _held(self, conn: AsyncConnection, person: Person) -> AsyncIterator[dict[str, Any]]:
+        for row in await conn.execute(select(reactions).where(reactions.c.person_id == person.id)):
+            yield {"kind": "reaction", "to": row.target, "emoji": row.emoji, "at": row.added_at.isoformat()}
+        for holder in self._erasure.holders:
+            async for item in holder.export_person(conn, person.id):
+                yield item
+
+
+async def _erase_row(conn: AsyncConnection, person: Person) -> None:
+    await conn.execute(delete(reactions).where(reactions.c.person_id == person.id))
+    named = or_(relations.c.subject_id == person.id, relations.c.object_id == person.id)
+    await conn.execute(delete(relations).where(named))
+    await conn.execute(delete(entities).where(entities.c.kind == EntityKind.PERSON, entities.c.key == str(person.id)))
+    row = people.c.id == person.id
+    if (await conn.execute(select(people.c.opted_out_at).where(row))).scalar() is None:
+        await conn.execute(delete(people).where(row))
+    else:
+        await conn.execute(
+            update(people).where(row).values(external_id=hidden_id(person.tenant, person.external_id), name=_NOBODY)
+        )
