@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import zstandard
-from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, MetaData
+from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, MetaData, Row
 from sqlalchemy.types import TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,6 +25,8 @@ NAMING = {
 metadata = MetaData(naming_convention=NAMING)
 
 Key: TypeAlias = Integer | BigInteger
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+"""A row of any statement; its columns are read by name."""
 
 
 def key_type() -> Key:

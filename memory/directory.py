@@ -6,9 +6,10 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from memory.columns import AnyRow
 from memory.errors import Ambiguous, NotFound
 from memory.models import Person, Room
 from memory.ports import Clock, Database
@@ -163,17 +164,6 @@ def hidden_id(tenant: int, external_id: str) -> str:
     return "opted-out:" + digest.hexdigest()
 
 
-def name_forms(people_: list[Person]) -> dict[str, int]:
-    """Lower-cased names, and their parts of three letters or more, to person ids; a form of two people is left out."""
-    forms: dict[str, int | None] = {}
-    for person in people_:
-        whole = person.name.casefold().strip()
-        parts = {whole, *(part for part in whole.split() if len(part) > 2)}  # noqa: PLR2004 - initials and particles name nobody
-        for form in parts - {""}:
-            forms[form] = person.id if forms.get(form, person.id) == person.id else None
-    return {form: key for form, key in forms.items() if key is not None}
-
-
 def _room_query(tenant: int, external_id: str) -> Any:
     return select(rooms).where(rooms.c.tenant_id == tenant, rooms.c.external_id == external_id)
 
@@ -182,11 +172,11 @@ def _person_query(tenant: int, external_id: str) -> Any:
     return select(people).where(people.c.tenant_id == tenant, people.c.external_id == external_id)
 
 
-def _room(row: Row[Any]) -> Room:
+def _room(row: AnyRow) -> Room:
     return Room(row.id, row.tenant_id, row.external_id, row.name, row.version, row.created_at)
 
 
-def _person(row: Row[Any]) -> Person:
+def _person(row: AnyRow) -> Person:
     return Person(row.id, row.tenant_id, row.external_id, row.name, opted_out=row.opted_out_at is not None)
 
 

@@ -40,6 +40,9 @@ class Dropper(Protocol):
     async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
         """Nothing of these messages, or of texts with these content hashes, is left in the part afterwards."""
 
+    async def drop_person(self, person: int) -> None:
+        """Nothing of this person is left in the part afterwards."""
+
 
 @dataclass(slots=True)
 class Erasure:

@@ -6,7 +6,7 @@ came before is a no-op, one whose message was deleted stays out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, insert, select, update
@@ -54,10 +54,12 @@ def check(draft: Draft) -> None:
 class Journal:
     """What came in from the rooms, exactly once."""
 
-    def __init__(self, database: Database, clock: Clock, erasure: Erasure) -> None:
+    def __init__(self, database: Database, clock: Clock, erasure: Erasure, after: Callable[[], None]) -> None:
+        """``after`` is called when something was committed that waits to be indexed."""
         self._database = database
         self._clock = clock
         self._erasure = erasure
+        self._after = after
 
     async def admit(self, room: Room, drafts: Sequence[Draft]) -> Admitted:
         """Keeps messages, all in one transaction. Raises BadInput when one of them cannot be kept.
@@ -72,6 +74,7 @@ class Journal:
             authors = await admit_people(conn, room.tenant, names, self._clock.now()) if names else {}
             welcome = [draft for draft in fresh if not authors[draft.author].opted_out]
             serials = await _insert(conn, room.id, welcome, authors) if welcome else []
+        self._after()
         silent = len(fresh) - len(welcome)
         return Admitted(tuple(serials), known=known, refused=buried + silent)
 
@@ -105,6 +108,7 @@ class Journal:
         for dropper in self._erasure.droppers:
             await dropper.drop(room.id, [row.serial], [row.content_hash])
         await self._database.scrub()
+        self._after()
         return True
 
     async def delete(self, room: Room, event_id: str, at: datetime) -> bool:

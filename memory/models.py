@@ -125,6 +125,22 @@ class Mention:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageLinks:
+    """What ties a message to the graph of its room.
+
+    ``author`` is a person with the name that people see as its label. ``reply_to`` is the serial of the message that
+    this one replies to, in the same room; it need not be there (yet).
+    """
+
+    serial: int
+    author: Mention
+    sent_at: datetime
+    reply_to: int | None = None
+    session: int | None = None
+    mentions: tuple[Mention, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Embedding:
     """What one forward pass of the model gives for one text.
 
@@ -185,12 +201,15 @@ class Nominations:
 class Candidates:
     """The pool of one room with the raw features of each message: columns of one length, keyed by feature name.
 
-    The feature names and what they mean are listed in ``memory.ranking``. A missing value is NaN.
+    The feature names and what they mean are listed in ``memory.ranking``. A missing value is NaN. ``messages`` is how
+    many the room holds, ``found`` how many of them hold each of the question's terms, its people's names left out.
     """
 
     room: int
     serials: Serials
     features: Mapping[str, NDArray[np.float64]]
+    messages: int = 0
+    found: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

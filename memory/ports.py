@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from memory.models import Embedding, Mention, Nominations, Path, Query
+from memory.models import Embedding, Mention, MessageLinks, Nominations, Path, Query
 
 
 class Clock(Protocol):
@@ -72,15 +72,42 @@ class Source(Protocol):
 
 
 class GraphIndex(Protocol):
-    """People, entities, topics, sessions and messages of a room with typed, dated edges. A projection of SQL."""
+    """People, entities, topics, sessions and messages of a room with typed, dated edges. A projection of SQL.
+
+    Rooms never touch: no call reads or changes a room other than the one that it names.
+    """
+
+    async def put(self, room: int, links: Sequence[MessageLinks]) -> None:
+        """Adds messages with their ties, in any order; one that is there already is replaced (the last one wins)."""
+
+    async def remove(self, room: int, serials: Sequence[int]) -> None:
+        """Takes messages out, and with the last of them every entity, day and session that nothing else is tied to.
+
+        Nothing of them is left: no serial, no key, and no label that only they had. Unknown serials do nothing.
+        """
+
+    async def drop(self, room: int) -> None:
+        """Forgets the whole room."""
 
     async def rank(
         self, room: int, messages: Mapping[int, float], entities: Sequence[Mention], limit: int
     ) -> Nominations:
-        """Messages by personalised PageRank, restarted at the given messages (serial: weight) and entities."""
+        """Messages by personalised PageRank, restarted at the best hits so far and at the question's entities.
+
+        ``messages`` maps serials to scores in standard deviations (a sum of z-scores): half of the restarts go to them
+        by their softmax, the other half to the entities by their idf; all to one side when the other is empty or not in
+        the room. The score is 1 + N p, where N is the number of messages in the room and p the message's probability:
+        how much more often than by chance the walk is there, plus one, so that its logarithm is 0 where it never comes.
+        Best first, ties to the newer; only messages that the walk reaches; empty when nothing given is in the room.
+        """
 
     async def known(self, room: int, mentions: Sequence[Mention]) -> list[tuple[Mention, int]]:
-        """Those of the mentions that are nodes of the room, with the number of messages that name them."""
+        """Those of the mentions that are nodes of the room, in order, with the number of messages tied to each."""
 
     async def paths(self, room: int, start: Sequence[Mention], serials: Sequence[int]) -> list[Path]:
-        """A shortest path from one of the entities to each message that can be reached in three steps."""
+        """A shortest path from one of the entities to each message that can be reached in three steps.
+
+        Steps alternate labels and relations as words: Ana, wrote, message of 12 May 2026. The score is the square root
+        of the probability that a random walk from the entity takes this path, in (0, 1]; among equally short paths the
+        likeliest is given. In the order of the serials; messages that cannot be reached are left out.
+        """

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Row, Select, and_, func, select
+from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from memory.columns import AnyRow
 from memory.embedding import unpack_vectors
 from memory.models import Message, RoomRow
 from memory.tables import embeddings, index_outbox, messages, people, rooms, tombstones
@@ -28,12 +29,21 @@ class Changes:
     removed: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class ModelKey:
+    """The embedding model in use: the key of its row in ``models``, and the lengths of its vectors and states."""
+
+    id: int
+    dim: int
+    state_dim: int
+
+
 async def version_of(conn: AsyncConnection, room: int) -> int:
     """The room's version now; 0 for a room that is not there."""
     return int((await conn.execute(select(rooms.c.version).where(rooms.c.id == room))).scalar() or 0)
 
 
-async def changes(conn: AsyncConnection, room: int, since: int, model: int) -> Changes:
+async def changes(conn: AsyncConnection, room: int, since: int, model: ModelKey) -> Changes:
     """Everything of a room that changed after version ``since``, rows ordered by serial, vectors of ``model``."""
     version = await version_of(conn, room)
     if version == since:
@@ -52,7 +62,7 @@ async def changes(conn: AsyncConnection, room: int, since: int, model: int) -> C
         after = page[-1].serial
 
 
-async def _page(conn: AsyncConnection, room: int, since: int, model: int, after: int) -> list[RoomRow]:
+async def _page(conn: AsyncConnection, room: int, since: int, model: ModelKey, after: int) -> list[RoomRow]:
     parent = messages.alias("parent")
     query = (
         select(
@@ -71,25 +81,22 @@ async def _page(conn: AsyncConnection, room: int, since: int, model: int, after:
     )
     found = (await conn.execute(query)).all()
     vectors = await _vectors(conn, {row.content_hash for row in found}, model)
-    return [_room_row(row, vectors.get(row.content_hash, [])) for row in found]
+    return [_room_row(row, vectors.get(row.content_hash), model) for row in found]
 
 
-async def _vectors(conn: AsyncConnection, hashes: Iterable[bytes], model: int) -> dict[bytes, list[Row[Any]]]:
-    found: dict[bytes, list[Row[Any]]] = {}
+async def _vectors(conn: AsyncConnection, hashes: Iterable[bytes], model: ModelKey) -> dict[bytes, AnyRow]:
+    found: dict[bytes, AnyRow] = {}
     wanted = list(hashes)
     for start in range(0, len(wanted), _SLICE):
-        query = (
-            select(embeddings)
-            .where(embeddings.c.model_id == model, embeddings.c.content_hash.in_(wanted[start : start + _SLICE]))
-            .order_by(embeddings.c.content_hash, embeddings.c.ordinal)
+        query = select(embeddings).where(
+            embeddings.c.model_id == model.id, embeddings.c.content_hash.in_(wanted[start : start + _SLICE])
         )
-        for row in await conn.execute(query):
-            found.setdefault(row.content_hash, []).append(row)
+        found |= {row.content_hash: row for row in await conn.execute(query)}
     return found
 
 
-def _room_row(row: Row[Any], chunks: list[Row[Any]]) -> RoomRow:
-    tokens = np.frombuffer(chunks[0].token_ids, dtype=np.uint16) if chunks else None
+def _room_row(row: AnyRow, embedding: AnyRow | None, model: ModelKey) -> RoomRow:
+    tokens = None if embedding is None else np.frombuffer(embedding.token_ids, dtype="<u2").astype(np.uint16)
     return RoomRow(
         serial=row.serial,
         author=row.author_id,
@@ -97,11 +104,11 @@ def _room_row(row: Row[Any], chunks: list[Row[Any]]) -> RoomRow:
         text=row.text,
         reply_to=row.parent_serial,
         session=row.session_id,
-        vectors=unpack_vectors([chunk.vector for chunk in chunks]) if chunks else None,
+        vectors=None if embedding is None else unpack_vectors(embedding.vectors, model.dim),
         token_ids=tokens,
-        codes=np.frombuffer(chunks[0].codes, dtype=np.uint8).reshape(len(tokens), -1)
-        if tokens is not None and len(tokens)
-        else None,
+        codes=None
+        if embedding is None
+        else np.frombuffer(embedding.codes, dtype=np.uint8).reshape(-1, model.state_dim // 8),
     )
 
 
@@ -119,7 +126,7 @@ async def by_serial(conn: AsyncConnection, serials: Sequence[int]) -> dict[int, 
     return found
 
 
-def message_of(row: Row[Any]) -> Message:
+def message_of(row: AnyRow) -> Message:
     """The record of a row of ``message_query``."""
     return Message(
         serial=row.serial,

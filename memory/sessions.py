@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from memory.columns import AnyRow
 from memory.models import Session
 from memory.ports import Clock, Database
 from memory.tables import messages, sessions
@@ -150,7 +150,7 @@ class SessionBook:
             return int((await conn.execute(query)).scalar_one())
 
 
-def _session(row: Row[Any]) -> Session:
+def _session(row: AnyRow) -> Session:
     return Session(
         row.id, row.room_id, row.started_at, row.last_message_at, row.ended_at, row.previous_id, row.messages
     )

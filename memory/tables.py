@@ -134,9 +134,8 @@ embeddings = Table(
     metadata,
     Column("content_hash", LargeBinary(16), primary_key=True),
     Column("model_id", ForeignKey("models.id"), primary_key=True),
-    Column("ordinal", SmallInteger, primary_key=True),  # chunk of a long message, 0 first
-    Column("vector", LargeBinary, nullable=False),  # scale, then int8
-    Column("token_ids", LargeBinary, nullable=False),  # uint16; all of the text's tokens, in the row of chunk 0
+    Column("vectors", LargeBinary, nullable=False),  # one record a chunk: scale, then int8
+    Column("token_ids", LargeBinary, nullable=False),  # uint16
     Column("codes", LargeBinary, nullable=False),  # signs of the token states, packed
     sqlite_with_rowid=False,
 )

@@ -34,7 +34,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """A question in numbers. ``names`` and ``x`` are parallel; ``x`` is scaled so that its expected squared norm is 1."""
+    """A question in numbers: ``names`` and ``x`` are parallel, ``x`` is scaled to an expected squared norm of 1."""
 
     version: int
     names: tuple[str, ...]
@@ -43,6 +43,14 @@ class Features:
     def as_mapping(self) -> dict[str, float]:
         """Name to value, for the log and for people."""
         return dict(zip(self.names, (float(v) for v in self.x), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The route that the rules would take, and why, in sentences."""
+
+    route: str
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,11 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a question got. ``confidence`` is a calibrated probability that a shown citation answers the question."""
+    """What a question got.
+
+    ``confidence`` is the calibrated probability that one of the first three citations answers the question; ``reasons``
+    say in short phrases what it rests on.
+    """
 
     id: str
     serial: int
@@ -139,6 +151,7 @@ class Answer:
     text: str
     confidence: float
     abstained: bool
+    reasons: tuple[str, ...]
     citations: tuple[Citation, ...]
     decision: Decision
     context: Context | None

@@ -1,0 +1,49 @@
+"""The wired parts of a running Weavebot. ``bot.wiring`` makes one; everything else is given it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bot.audit import Audit
+from bot.outbox import Outbox
+from bot.preferences import PreferenceBook
+from bot.settings import Settings
+from memory.directory import Directory
+from memory.engine import Engine
+from memory.indexing import Indexer
+from memory.journal import Journal
+from memory.ports import Clock, Database, Embedder
+from memory.privacy import Privacy
+from memory.projections import Rooms
+from memory.sessions import SessionBook
+from routing.digest import Digests
+from routing.learner import Learner
+from routing.shuttle import Shuttle
+from routing.statistics import Statistician
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The parts. ``tenant`` is the team that the command line and the console room speak for."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    embedder: Embedder
+    directory: Directory
+    journal: Journal
+    sessions: SessionBook
+    engine: Engine
+    indexer: Indexer
+    rooms: Rooms
+    privacy: Privacy
+    shuttle: Shuttle
+    learner: Learner
+    statistician: Statistician
+    digests: Digests
+    preferences: PreferenceBook
+    audit: Audit
+    outbox: Outbox
+    tenant: int
+    close: Callable[[], Awaitable[None]]

@@ -1,0 +1,97 @@
+"""The composition root: settings to a wired App. The only module that names adapters.
+
+One block a part: open, register its close, wrap. ``open_app`` takes doubles for the parts that a test wants to hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from bot import schema
+from bot.app import App
+from bot.audit import Audit, BotHolder
+from bot.clock import SystemClock
+from bot.outbox import Outbox
+from bot.preferences import PreferenceBook
+from bot.settings import Settings
+from memory.adapters.graph import RustworkxGraphIndex
+from memory.adapters.sentence_transformers import SentenceTransformerEmbedder
+from memory.adapters.sql import SqlDatabase
+from memory.directory import Directory
+from memory.embedding import BatchingEmbedder
+from memory.engine import Engine
+from memory.erasure import Erasure
+from memory.indexing import Indexer
+from memory.journal import Journal
+from memory.modelbook import current_model
+from memory.ports import Clock, Embedder
+from memory.privacy import Privacy
+from memory.projections import Rooms
+from memory.sessions import SessionBook
+from memory.sources import GraphSource, array_sources
+from routing.answers import AnswerBook
+from routing.digest import Digests
+from routing.learner import Learner
+from routing.shuttle import Shuttle
+from routing.statistics import Statistician
+
+PLATFORM = "local"
+"""The team that the command line and the console speak for."""
+
+
+async def open_app(settings: Settings, *, clock: Clock | None = None, embedder: Embedder | None = None) -> App:
+    """A running Weavebot on the data folder, which must be locked by the caller, migrated and ready.
+
+    Raises Refused for data of a newer version, ModelMismatch when the vectors are another model's, Unavailable when the
+    database does not answer.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        time = clock or SystemClock()
+
+        database = SqlDatabase(settings.database_url.get_secret_value()) if settings.database_url else None
+        database = database or SqlDatabase.in_folder(settings.data)
+        stack.push_async_callback(database.close)
+        await schema.bring_up_to_date(database)
+
+        if embedder is None:
+            embedder = real = SentenceTransformerEmbedder()
+            stack.push_async_callback(real.close)
+        shared = BatchingEmbedder(embedder)
+        model = await current_model(database, shared, time)
+
+        directory = Directory(database, time)
+        tenant = await directory.tenant(PLATFORM, PLATFORM, PLATFORM)
+        erasure = Erasure(database)
+        rooms = Rooms(database, RustworkxGraphIndex(), model)
+        indexer = Indexer(database, shared, model)
+        engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
+
+        book = AnswerBook(database)
+        learner = Learner(database, book, time)
+        shuttle = Shuttle(engine, book, learner, time)
+        erasure.holders += [book, BotHolder()]
+        erasure.droppers += [rooms, shuttle, shared]
+
+        closing = stack.pop_all()
+        return App(
+            settings=settings,
+            clock=time,
+            database=database,
+            embedder=shared,
+            directory=directory,
+            journal=Journal(database, time, erasure, indexer.nudge),
+            sessions=SessionBook(database, time),
+            engine=engine,
+            indexer=indexer,
+            rooms=rooms,
+            privacy=Privacy(database, time, erasure),
+            shuttle=shuttle,
+            learner=learner,
+            statistician=Statistician(database, learner, time),
+            digests=Digests(database, rooms, learner, time),
+            preferences=PreferenceBook(database, time, settings),
+            audit=Audit(database, time),
+            outbox=Outbox(database, time),
+            tenant=tenant,
+            close=closing.aclose,
+        )

@@ -1,0 +1,137 @@
+"""Shortest paths from entities to messages in a room's graph, as labels and relations in words.
+
+Every edge has a message at one end, so a path of at most three steps is entity, message; or entity, message, message;
+or entity, message, anything, message. That is two look-ups of neighbours from the message's side and one from the
+entity's, which is quicker than a search in breadth: half of a room lies within two steps of a busy person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import pairwise
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rustworkx import PyDiGraph
+
+from memory.graph import Relation
+from memory.models import EntityKind, Mention, MessageLinks, Path
+
+_Nodes = NDArray[np.int64]
+
+
+def shortest_paths(graph: PyDiGraph[Any, Relation], starts: Sequence[int], targets: Mapping[int, int]) -> list[Path]:
+    """A shortest path of at most three steps to each target (serial: node) that has one; see the port `GraphIndex`."""
+    search = _Search(graph)
+    found = ((serial, search.best(starts, node)) for serial, node in targets.items())
+    return [search.told(serial, nodes) for serial, nodes in found if nodes]
+
+
+def neighbours(graph: PyDiGraph[Any, Relation], node: int) -> _Nodes:
+    """The nodes at the other ends of a node's edges, each once, whichever way the edge points."""
+    after = np.asarray(graph.successor_indices(node), dtype=np.int64)
+    before = np.asarray(graph.predecessor_indices(node), dtype=np.int64)
+    return np.union1d(after, before) if len(after) and len(before) else np.append(after, before)
+
+
+@dataclass(slots=True)
+class _Search:
+    """One search; remembers the neighbours that it has looked up."""
+
+    graph: PyDiGraph[Any, Relation]
+    _around: dict[int, _Nodes] = field(default_factory=dict)
+    _shared: dict[tuple[int, int], _Nodes] = field(default_factory=dict)
+    _beside: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def best(self, starts: Sequence[int], target: int) -> tuple[int, ...]:
+        """The likeliest of the shortest paths, as nodes; empty when there is none."""
+        for search in (self._one, self._two, self._three):
+            paths = [path for start in starts for path in search(start, target)]
+            if paths:
+                return max(paths, key=lambda nodes: (self.probability(nodes), nodes))
+        return ()
+
+    def probability(self, nodes: Sequence[int]) -> float:
+        """The probability that a random walk from the first node takes exactly this path."""
+        likely = 1.0
+        for node in nodes[:-1]:
+            likely /= len(self.around(node))
+        return likely
+
+    def told(self, serial: int, nodes: Sequence[int]) -> Path:
+        """The path in words."""
+        steps = [self._label(nodes[0])]
+        for here, there in pairwise(nodes):
+            steps += [self._relation(here, there), self._label(there)]
+        return Path(serial, tuple(steps), sqrt(self.probability(nodes)))
+
+    def around(self, node: int) -> _Nodes:
+        """The neighbours of a node; looked up once."""
+        if node not in self._around:
+            self._around[node] = neighbours(self.graph, node)
+        return self._around[node]
+
+    def _one(self, start: int, target: int) -> Iterator[tuple[int, ...]]:
+        if start in self.around(target):
+            yield start, target
+
+    def _two(self, start: int, target: int) -> Iterator[tuple[int, ...]]:
+        """Over a message that the target replies to, follows, or is answered or followed by."""
+        for between in self.around(target).tolist():
+            if isinstance(self.graph[between], MessageLinks) and start in self.around(between):
+                yield start, between, target
+
+    def _three(self, start: int, target: int) -> Iterator[tuple[int, ...]]:
+        """Over each neighbour of the target, and of the entity's messages beside it the one nearest in arrival."""
+        for between in self.around(target).tolist():
+            messages = self._messages_beside(start, between)
+            messages = messages[messages != target]
+            if len(messages):
+                yield start, int(messages[np.argmin(np.abs(messages - target))]), between, target
+
+    def _messages_beside(self, start: int, other: int) -> _Nodes:
+        """The messages that are neighbours of both."""
+        pair = (start, other)
+        if pair not in self._shared:
+            if start not in self._beside:
+                self._beside[start] = np.zeros(np.asarray(self.graph.node_indices()).max() + 1, dtype=np.bool_)
+                self._beside[start][self.around(start)] = True
+            near = self.around(other)
+            self._shared[pair] = near[self._beside[start][near]]
+        return self._shared[pair]
+
+    def _relation(self, here: int, there: int) -> str:
+        """The words of the edge between two neighbours, in the direction of the walk."""
+        if self.graph.has_edge(here, there):
+            return next(r for r in Relation if r in self.graph.get_all_edge_data(here, there)).along
+        return next(r for r in Relation if r in self.graph.get_all_edge_data(there, here)).against
+
+    def _label(self, node: int) -> str:
+        """What people call a node."""
+        payload = self.graph[node]
+        match payload:
+            case MessageLinks():
+                return f"message of {_day_words(payload.sent_at.date())}"
+            case Mention(kind=EntityKind.DATE):
+                return _date_words(payload.key)
+            case Mention(kind=EntityKind.PERSON, label=""):
+                return f"person {payload.key}"
+            case Mention():
+                return payload.label
+        return f"session {payload}"
+
+
+def _day_words(day: date) -> str:
+    return f"{day.day} {day:%b %Y}"
+
+
+def _date_words(key: str) -> str:
+    """The key of a date in words: a day as 12 May 2026, anything wider as it is."""
+    try:
+        return _day_words(date.fromisoformat(key)) if len(key) == len("2026-05-12") else key
+    except ValueError:
+        return key

@@ -1,0 +1,292 @@
+"""From the outbox to everything derived: vectors, token states, entities, mentions, relations.
+
+A worker takes messages off ``index_outbox`` in order, derives (embedding in its own thread, extraction beside it), and
+stores the results and the room's new version in one transaction that also empties the outbox rows. What was deleted or
+edited in between is dropped: the revision no longer fits. Killed at any point, the rows are simply taken again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from memory import ranking
+from memory.embedding import pack_states, pack_vectors
+from memory.erasure import next_version
+from memory.errors import Unavailable
+from memory.extraction.entities import mentions as find_mentions
+from memory.models import Embedding, EntityKind, Mention
+from memory.ports import Database, Embedder
+from memory.records import ModelKey
+from memory.tables import (
+    embeddings,
+    entities,
+    index_outbox,
+    mentions,
+    messages,
+    people,
+    relations,
+    rooms,
+)
+
+log = structlog.get_logger()
+
+BATCH = 256
+_TRIES = 5
+_SLICE = 400
+
+Progress = Callable[[int, int], None]
+"""Called with (done, still waiting)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    serial: int
+    revision: int
+    room: int
+    tenant: int
+    author: int
+    text: str
+    content_hash: bytes
+    sent_at: datetime
+    replied_to: int | None  # author of the message that it replies to
+
+
+@dataclass(frozen=True, slots=True)
+class _Derived:
+    tasks: Sequence[_Task]
+    embeddings: dict[bytes, Embedding]
+    mentions: dict[int, list[Mention]]
+
+
+class Indexer:
+    """The worker that keeps what is derived up to date with the messages."""
+
+    def __init__(self, database: Database, embedder: Embedder, model: ModelKey) -> None:
+        self._database = database
+        self._embedder = embedder
+        self._model = model.id
+        self._wake = asyncio.Event()
+        self._draining = asyncio.Lock()
+
+    def nudge(self) -> None:
+        """There is something to do."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Works until cancelled; waits when there is nothing to do."""
+        while True:
+            self._wake.clear()
+            try:
+                await self.drain()
+            except Unavailable as error:
+                log.warning("indexing.paused", reason=str(error))
+                await asyncio.sleep(1)
+                self._wake.set()
+            await self._wake.wait()
+
+    async def drain(self, progress: Progress | None = None) -> int:
+        """Takes everything that waits now or comes meanwhile; gives the number of messages done.
+
+        The next batch is embedded while the one before is stored. Raises Unavailable when a store or the model fails;
+        what was not stored stays in the outbox.
+        """
+        async with self._draining:
+            done, after = 0, 0
+            ahead: asyncio.Task[_Derived] | None = None
+            try:
+                while True:
+                    tasks = await self._claim(after)
+                    following = asyncio.create_task(self._derive(tasks)) if tasks else None
+                    if ahead is not None:
+                        current, ahead = ahead, following
+                        done += await self._store(await current)
+                        if progress is not None:
+                            progress(done, await self._count())
+                    else:
+                        ahead = following
+                    if ahead is None:
+                        return done
+                    after = tasks[-1].serial
+            finally:
+                if ahead is not None:
+                    ahead.cancel()
+
+    async def _count(self) -> int:
+        async with self._database.read() as conn:
+            rows = await conn.execute(select(index_outbox.c.message_serial).where(index_outbox.c.attempts < _TRIES))
+            return len(rows.all())
+
+    async def _claim(self, after: int) -> list[_Task]:
+        parent = messages.alias("parent")
+        query = (
+            select(messages, index_outbox.c.revision.label("wanted"), rooms.c.tenant_id, parent.c.author_id.label("to"))
+            .join(index_outbox, index_outbox.c.message_serial == messages.c.serial)
+            .join(rooms, rooms.c.id == messages.c.room_id)
+            .outerjoin(
+                parent, and_(parent.c.room_id == messages.c.room_id, parent.c.external_id == messages.c.reply_to)
+            )
+            .where(messages.c.serial > after, index_outbox.c.attempts < _TRIES)
+            .order_by(messages.c.serial)
+            .limit(BATCH)
+        )
+        async with self._database.read() as conn:
+            return [_task(row) for row in await conn.execute(query)]
+
+    async def _derive(self, tasks: Sequence[_Task]) -> _Derived:
+        missing = await self._missing(tasks)
+        embedded, named = await asyncio.gather(self._embed(missing), self._mentions(tasks))
+        return _Derived(tasks, embedded, named)
+
+    async def _missing(self, tasks: Sequence[_Task]) -> dict[bytes, str]:
+        """Texts that no vector of this model stands for yet, by content hash."""
+        texts = {task.content_hash: task.text for task in tasks}
+        query = select(embeddings.c.content_hash).where(
+            embeddings.c.model_id == self._model, embeddings.c.content_hash.in_(texts)
+        )
+        async with self._database.read() as conn:
+            there = set((await conn.execute(query)).scalars())
+        return {key: text for key, text in texts.items() if key not in there}
+
+    async def _embed(self, texts: dict[bytes, str]) -> dict[bytes, Embedding]:
+        if not texts:
+            return {}
+        return dict(zip(texts, await self._embedder.embed(list(texts.values())), strict=True))
+
+    async def _mentions(self, tasks: Sequence[_Task]) -> dict[int, list[Mention]]:
+        async with self._database.read() as conn:
+            forms = {tenant: await _forms(conn, tenant) for tenant in {task.tenant for task in tasks}}
+        return await asyncio.to_thread(
+            lambda: {
+                task.serial: find_mentions(task.text, people=forms[task.tenant], sent_at=task.sent_at) for task in tasks
+            }
+        )
+
+    async def _store(self, derived: _Derived) -> int:
+        async with self._database.write() as conn:
+            current = await _current(conn, derived.tasks)
+            tasks = [task for task in derived.tasks if current.get(task.serial) == task.revision]
+            await self._store_embeddings(conn, tasks, derived.embeddings)
+            for room in sorted({task.room for task in tasks}):
+                here = [task for task in tasks if task.room == room]
+                await _store_mentions(conn, room, here, derived.mentions)
+                await _store_relations(conn, room, here, derived.mentions)
+                version = await next_version(conn, room)
+                await conn.execute(
+                    update(messages).where(messages.c.serial.in_([t.serial for t in here])).values(version=version)
+                )
+            await conn.execute(
+                delete(index_outbox).where(index_outbox.c.message_serial.in_([task.serial for task in tasks]))
+            )
+        return len(derived.tasks)
+
+    async def _store_embeddings(
+        self, conn: AsyncConnection, tasks: Sequence[_Task], found: dict[bytes, Embedding]
+    ) -> None:
+        wanted = {task.content_hash for task in tasks} & found.keys()
+        query = select(embeddings.c.content_hash).where(
+            embeddings.c.model_id == self._model, embeddings.c.content_hash.in_(wanted)
+        )
+        there = set((await conn.execute(query)).scalars())
+        rows = [_embedding_row(key, self._model, found[key]) for key in sorted(wanted - there)]
+        if rows:
+            await conn.execute(insert(embeddings), rows)
+
+
+def _task(row: Any) -> _Task:
+    return _Task(
+        serial=row.serial,
+        revision=row.wanted,
+        room=row.room_id,
+        tenant=row.tenant_id,
+        author=row.author_id,
+        text=row.text,
+        content_hash=row.content_hash,
+        sent_at=row.sent_at,
+        replied_to=row.to,
+    )
+
+
+def _embedding_row(key: bytes, model: int, embedding: Embedding) -> dict[str, Any]:
+    return {
+        "content_hash": key,
+        "model_id": model,
+        "vectors": pack_vectors(embedding.vectors),
+        "token_ids": embedding.token_ids.astype("<u2").tobytes(),
+        "codes": pack_states(embedding.states).tobytes(),
+    }
+
+
+async def _forms(conn: AsyncConnection, tenant: int) -> dict[str, str]:
+    query = select(people.c.id, people.c.name).where(people.c.tenant_id == tenant, people.c.name != "")
+    forms = ranking.names((row.id, row.name) for row in await conn.execute(query))
+    return {form: str(key) for form, key in forms.items()}
+
+
+async def _current(conn: AsyncConnection, tasks: Sequence[_Task]) -> dict[int, int]:
+    query = select(messages.c.serial, messages.c.revision).where(messages.c.serial.in_([t.serial for t in tasks]))
+    return {row.serial: row.revision for row in await conn.execute(query)}
+
+
+async def _store_mentions(
+    conn: AsyncConnection, room: int, tasks: Sequence[_Task], found: dict[int, list[Mention]]
+) -> None:
+    wanted = {(m.kind, m.key): m for task in tasks for m in found[task.serial]}
+    keys = await _entity_keys(conn, room, list({key for _, key in wanted}))
+    fresh = [m for pair, m in wanted.items() if pair not in keys]
+    if fresh:
+        rows = [{"room_id": room, "kind": m.kind, "key": m.key, "label": _label(m)} for m in fresh]
+        await conn.execute(insert(entities), rows)
+        keys = await _entity_keys(conn, room, list({key for _, key in wanted}))
+    pairs = {(task.serial, keys[m.kind, m.key]) for task in tasks for m in found[task.serial]}
+    await conn.execute(delete(mentions).where(mentions.c.message_serial.in_([task.serial for task in tasks])))
+    if pairs:
+        rows = [{"message_serial": serial, "entity_id": entity} for serial, entity in sorted(pairs)]
+        await conn.execute(insert(mentions), rows)
+
+
+def _label(mention: Mention) -> str:
+    """Names of people stay in ``people``."""
+    return "" if mention.kind is EntityKind.PERSON else mention.label
+
+
+async def _entity_keys(conn: AsyncConnection, room: int, keys: list[str]) -> dict[tuple[EntityKind, str], int]:
+    found: dict[tuple[EntityKind, str], int] = {}
+    for start in range(0, len(keys), _SLICE):
+        query = select(entities.c.id, entities.c.kind, entities.c.key).where(
+            entities.c.room_id == room, entities.c.key.in_(keys[start : start + _SLICE])
+        )
+        found |= {(EntityKind(row.kind), row.key): row.id for row in await conn.execute(query)}
+    return found
+
+
+async def _store_relations(
+    conn: AsyncConnection, room: int, tasks: Sequence[_Task], found: dict[int, list[Mention]]
+) -> None:
+    await conn.execute(delete(relations).where(relations.c.message_serial.in_([task.serial for task in tasks])))
+    rows = []
+    for task in tasks:
+        named = {int(m.key) for m in found[task.serial] if m.kind is EntityKind.PERSON} - {task.author}
+        pairs = [("mentions", person) for person in sorted(named)]
+        if task.replied_to is not None and task.replied_to != task.author:
+            pairs.append(("replied_to", task.replied_to))
+        rows += [
+            {
+                "room_id": room,
+                "subject_id": task.author,
+                "predicate": predicate,
+                "object_id": person,
+                "message_serial": task.serial,
+                "observed_at": task.sent_at,
+            }
+            for predicate, person in pairs
+        ]
+    if rows:
+        await conn.execute(insert(relations), rows)

@@ -1,0 +1,196 @@
+"""In-process projections of rooms: arrays for ranking, a graph for paths. Loaded lazily, refreshed by version, bounded.
+
+Each can be dropped and is loaded again from SQL without embedding anything. A refresh reads only what changed since
+the version that the projection has seen: one small query when nothing did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from memory import ranking, records
+from memory.models import EntityKind, Mention, MessageLinks, Person
+from memory.ports import Database, GraphIndex
+from memory.records import ModelKey
+from memory.room import RoomView
+from memory.tables import entities, mentions, messages, people, tombstones
+
+_WASTE = 0.25
+_SLICE = 400
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """What is held of one room, and the versions that the parts have reached."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    graph_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    version: int = 0
+    view: RoomView = field(default_factory=lambda: RoomView.of(()))
+    names: Mapping[str, int] = field(default_factory=dict)
+    graph_version: int = 0
+
+
+class Rooms:
+    """The rooms in memory, least recently used out when they hold more than ``limit`` bytes together."""
+
+    def __init__(self, database: Database, graph: GraphIndex, model: ModelKey, limit: int = 1 << 30) -> None:
+        """``limit`` is in bytes."""
+        self._database = database
+        self._graph = graph
+        self._model = model
+        self._limit = limit
+        self._shelves: OrderedDict[int, _Shelf] = OrderedDict()
+
+    async def view(self, room: int) -> RoomView:
+        """The arrays of a room as it is now."""
+        shelf = self._shelf(room)
+        async with shelf.lock:
+            async with self._database.read() as conn:
+                if await records.version_of(conn, room) == shelf.version:
+                    return shelf.view
+                changes = await records.changes(conn, room, shelf.version, self._model)
+            shelf.view = await asyncio.to_thread(shelf.view.updated, changes.rows, changes.removed)
+            shelf.version = changes.version
+            if shelf.view.waste > _WASTE:
+                await self._reload(room, shelf)
+            shelf.names = await self._names_of(shelf.view)
+        self._make_room(keep=room)
+        return shelf.view
+
+    async def names(self, room: int) -> Mapping[str, int]:
+        """The name forms of the people who wrote in a room, to their ids."""
+        await self.view(room)
+        return self._shelf(room).names
+
+    async def graph(self, room: int) -> GraphIndex:
+        """The graph, with the room as it is now."""
+        shelf = self._shelf(room)
+        async with shelf.graph_lock:
+            async with self._database.read() as conn:
+                version = await records.version_of(conn, room)
+                if version == shelf.graph_version:
+                    return self._graph
+                removed, links = await _links(conn, room, shelf.graph_version)
+            await self._graph.remove(room, removed)
+            await self._graph.put(room, links)
+            shelf.graph_version = version
+        return self._graph
+
+    async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
+        """Dropper: brings the room up to date at once, so that nothing erased is held."""
+        del hashes
+        shelf = self._shelves.get(room)
+        if shelf is None:
+            return
+        async with shelf.lock:
+            shelf.view = await asyncio.to_thread(shelf.view.updated, (), list(serials))
+        async with shelf.graph_lock:
+            await self._graph.remove(room, serials)
+
+    async def drop_person(self, person: int) -> None:
+        """Dropper: rooms that know the person are loaded afresh when they are next asked."""
+        for room, shelf in list(self._shelves.items()):
+            if person in shelf.names.values():
+                await self.wipe(room)
+
+    async def wipe(self, room: int) -> None:
+        """Forgets the projection of a room; the next call loads it again."""
+        self._shelves.pop(room, None)
+        await self._graph.drop(room)
+
+    def _shelf(self, room: int) -> _Shelf:
+        shelf = self._shelves.setdefault(room, _Shelf())
+        self._shelves.move_to_end(room)
+        return shelf
+
+    async def _reload(self, room: int, shelf: _Shelf) -> None:
+        async with self._database.read() as conn:
+            changes = await records.changes(conn, room, -1, self._model)
+        shelf.view = await asyncio.to_thread(RoomView.of, changes.rows)
+        shelf.version = changes.version
+
+    async def _names_of(self, view: RoomView) -> Mapping[str, int]:
+        authors = await asyncio.to_thread(lambda: np.unique(view.authors[view.alive]).tolist())
+        async with self._database.read() as conn:
+            return ranking.names((person.id, person.name) for person in await _people(conn, authors))
+
+    def _make_room(self, keep: int) -> None:
+        held = {room: shelf.view.nbytes for room, shelf in self._shelves.items()}
+        for room in list(self._shelves):
+            if sum(held.values()) <= self._limit:
+                return
+            if room != keep and not self._shelves[room].lock.locked():
+                held.pop(room)
+                self._shelves[room].view = RoomView.of(())
+                self._shelves[room].version = 0
+
+
+async def _people(conn: AsyncConnection, keys: Sequence[int]) -> list[Person]:
+    found: list[Person] = []
+    for start in range(0, len(keys), _SLICE):
+        query = select(people).where(people.c.id.in_(keys[start : start + _SLICE]), people.c.name != "")
+        found += [Person(row.id, row.tenant_id, row.external_id, row.name) for row in await conn.execute(query)]
+    return found
+
+
+async def _links(conn: AsyncConnection, room: int, since: int) -> tuple[list[int], list[MessageLinks]]:
+    """Serials removed from a room after a version, and the links of its messages that changed after it."""
+    gone = select(tombstones.c.serial).where(
+        tombstones.c.room_id == room, tombstones.c.version > since, tombstones.c.serial.is_not(None)
+    )
+    removed = list((await conn.execute(gone)).scalars())
+    parent = messages.alias("parent")
+    changed = (messages.c.room_id == room, messages.c.version > since)
+    query = (
+        select(
+            messages.c.serial,
+            messages.c.author_id,
+            messages.c.sent_at,
+            messages.c.session_id,
+            people.c.name,
+            parent.c.serial.label("parent_serial"),
+        )
+        .join(people, people.c.id == messages.c.author_id)
+        .outerjoin(parent, (parent.c.room_id == room) & (parent.c.external_id == messages.c.reply_to))
+        .where(*changed)
+        .order_by(messages.c.serial)
+    )
+    rows = (await conn.execute(query)).all()
+    named = (
+        select(mentions.c.message_serial, entities.c.kind, entities.c.key, entities.c.label)
+        .join(entities, entities.c.id == mentions.c.entity_id)
+        .join(messages, messages.c.serial == mentions.c.message_serial)
+        .where(*changed)
+    )
+    said = (await conn.execute(named)).all()
+    keys = {int(row.key) for row in said if row.kind == EntityKind.PERSON}
+    labels = {person.id: person.name for person in await _people(conn, sorted(keys))}
+    found: dict[int, list[Mention]] = {}
+    for row in said:
+        found.setdefault(row.message_serial, []).append(_mention(row, labels))
+    return removed, [_message_links(row, found.get(row.serial, ())) for row in rows]
+
+
+def _mention(row: Any, labels: Mapping[int, str]) -> Mention:
+    kind = EntityKind(row.kind)
+    return Mention(kind, row.key, labels.get(int(row.key), "") if kind is EntityKind.PERSON else row.label)
+
+
+def _message_links(row: Any, found: Iterable[Mention]) -> MessageLinks:
+    return MessageLinks(
+        serial=row.serial,
+        author=Mention(EntityKind.PERSON, str(row.author_id), row.name),
+        sent_at=row.sent_at,
+        reply_to=row.parent_serial,
+        session=row.session_id,
+        mentions=tuple(found),
+    )

@@ -1,0 +1,367 @@
+"""Which messages of a room may prove the answer, and what speaks for each: nominations and features.
+
+Everything is a pure function of a `RoomView` and a `Query`. The four in-process sources nominate (`keyword`, `vector`,
+`recent`, `dated`); `features` then describes every candidate by the columns of `FEATURES`, whoever nominated it, and
+`with_sources` adds what the sources said. Adding them up is the fusion's work.
+
+BM25 is Robertson's with k1 1.2, b 0.6 and the idf of Lucene, log(1 + (N - df + 0.5) / (df + 0.5)). In *bk* a term's
+frequency is its decayed sum over the five messages on both sides, taken before saturation: what a chat says is spread
+over a few messages. *mw* is ColBERT's MaxSim (Khattab and Zaharia, 2020) on one-bit token states.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.extraction.dates import DateSpan, spans
+from memory.models import Candidates, Embedding, Floats, Nominations, Query, Serials
+from memory.postings import Counts, Rows
+from memory.room import DECAY, WINDOW, RoomView
+from memory.text import STOP, terms, words
+
+Column: TypeAlias = NDArray[np.float64]
+
+FEATURES: Final[Mapping[str, str]] = {
+    "bk": "it and the messages around it use the question's words",
+    "bm25": "it uses the question's words itself",
+    "d": "it means something close to the question",
+    "mw": "its words, or those of its neighbours, mean what the question's words mean",
+    "spk": "its author is named in the question",
+    "date": "it was sent when the question says",
+    "endq": "it asks something itself",
+    "aq": "it follows a message that asks something close to the question",
+    "recency": "it is recent",
+}
+"""Each feature's meaning in words. A missing value is NaN: no embedding yet, or too far down for a closer look."""
+
+K1: Final = 1.2
+B: Final = 0.6
+CLOSER_LOOK: Final = 100
+"""How many candidates get *mw*; the rest would not reach the first ten with it."""
+
+NEIGHBOURS: Final = 4
+"""How many messages before and after one lend it their token states."""
+
+NEARBY: Final = timedelta(days=3)
+"""A message sent within this of a day that the question names counts as sent then: people talk about it afterwards."""
+
+_DAY: Final = 86400.0
+_EQUAL: Final = 1e-12  # a spread below this is rounding
+_SHORTEST_NAME: Final = 3
+_DENSE: Final = 64  # a term in more than a 64th of the room is cheaper to smooth over all rows
+
+
+# -- names ------------------------------------------------------------------------------------------------------------
+
+
+def names(people: Iterable[tuple[int, str]]) -> dict[str, int]:
+    """The lower-cased full names of people and the parts that name one person only: what `Query.people` holds.
+
+    What stands in brackets is left out (``Ada Lind (Treasurer)``); stop words and one or two letters are no names.
+    """
+    full: dict[str, int] = {}
+    parts: dict[str, set[str]] = {}
+    for person, name in people:
+        plain = " ".join(re.sub(r"\([^)]*\)?", " ", name).lower().split())
+        if plain:
+            full.setdefault(plain, person)
+            for part in words(plain):
+                parts.setdefault(part, set()).add(plain)
+    single = {
+        part: full[next(iter(owners))]
+        for part, owners in parts.items()
+        if len(owners) == 1 and len(part) >= _SHORTEST_NAME and part not in STOP
+    }
+    return {**single, **full}
+
+
+@lru_cache(maxsize=256)
+def _pattern(people: frozenset[str]) -> re.Pattern[str]:
+    longest_first = sorted((name for name in people if name), key=lambda name: (-len(name), name))
+    return re.compile(r"(?<!\w)(" + "|".join(map(re.escape, longest_first)) + r")(?:['\u2019]s)?(?!\w)", re.IGNORECASE)
+
+
+def _named(text: str, people: Mapping[str, int]) -> list[re.Match[str]]:
+    """Where the text names people."""
+    if not people:
+        return []
+    return [match for match in _pattern(frozenset(people)).finditer(text) if match[1].lower() in people]
+
+
+def cut_names(text: str, people: Mapping[str, int]) -> str:
+    """The question without the names of people, which say who but not what; whole when nothing else would be left."""
+    rest = text
+    for match in reversed(_named(text, people)):
+        rest = f"{rest[: match.start()]} {rest[match.end() :]}"
+    rest = " ".join(rest.split())
+    return rest if terms(rest) else text
+
+
+def named_people(text: str, people: Mapping[str, int]) -> frozenset[int]:
+    """The ids of the people whom the question names."""
+    return frozenset(people[match[1].lower()] for match in _named(text, people))
+
+
+# -- nominations ------------------------------------------------------------------------------------------------------
+
+
+def keyword(view: RoomView, query: Query, limit: int) -> Nominations:
+    """Messages around which the question's words are used, by *bk*."""
+    return _best("keyword", view, windowed_bm25(view, query_terms(query)), limit, above=0.0)
+
+
+def vector(view: RoomView, query: Query, limit: int) -> Nominations:
+    """Messages closest in meaning, by the cosine of their best chunk; none when the question has no embedding."""
+    scores = np.full(len(view), np.nan)
+    direction = _direction(query.embedding)
+    if direction is not None and view.vectors.shape[1] == len(direction):
+        similar = (view.vectors @ direction).astype(np.float64)
+        similar[view.dropped] = -np.inf
+        best = np.full(len(view), -np.inf)
+        np.maximum.at(best, view.vector_rows, similar)
+        scores = np.where(np.isfinite(best), best, np.nan)
+    return _best("vector", view, scores, limit)
+
+
+def recent(view: RoomView, query: Query, limit: int) -> Nominations:
+    """The newest messages, by *recency*."""
+    return _best("recent", view, recency(view, query), limit)
+
+
+def dated(view: RoomView, query: Query, limit: int) -> Nominations:
+    """Messages sent when the question says, by *date*; among equals the newest first."""
+    return _best("date", view, date_match(view, spans(query.text, query.asked_at)), limit, above=0.0)
+
+
+def _best(source: str, view: RoomView, scores: Column, limit: int, above: float = -np.inf) -> Nominations:
+    """The ``limit`` highest scores above a bound; ties go to the newer message."""
+    rows = np.flatnonzero(view.alive & (scores > above))
+    if len(rows) > limit:
+        bound = np.partition(scores[rows], len(rows) - limit)[len(rows) - limit]
+        rows = rows[scores[rows] >= bound]
+    rows = rows[np.lexsort((-rows, -scores[rows]))][:limit]
+    return Nominations(source=source, serials=view.serials[rows], scores=scores[rows])
+
+
+# -- features ---------------------------------------------------------------------------------------------------------
+
+
+def features(view: RoomView, query: Query, serials: Serials, *, room: int | None = None) -> Candidates:
+    """The candidates with every column of `FEATURES`; serials that are not (any more) in the room are left out."""
+    rows = view.rows_of(np.unique(np.asarray(serials, dtype=np.int64)))
+    rows = np.sort(rows[rows >= 0])
+    asked = query_terms(query)
+    columns: dict[str, Column] = {
+        "bk": windowed_bm25(view, asked)[rows],
+        "bm25": bm25(view, asked)[rows],
+        "d": similarity(view, query.embedding, rows),
+        "spk": np.isin(view.authors[rows], list(named_people(query.text, query.people))).astype(np.float64),
+        "date": date_match(view, spans(query.text, query.asked_at))[rows],
+        "endq": view.asks[rows].astype(np.float64),
+        "aq": _answered(view, query, rows),
+        "recency": recency(view, query)[rows],
+    }
+    close = np.argsort(-first_look(columns), kind="stable")[:CLOSER_LOOK]
+    columns["mw"] = np.full(len(rows), np.nan)
+    columns["mw"][close] = max_similarity(view, query.embedding, rows[close])
+    number = room if room is not None else (query.scope.rooms[0] if len(query.scope.rooms) == 1 else 0)
+    return Candidates(
+        room=number,
+        serials=view.serials[rows],
+        features={name: columns[name] for name in FEATURES},
+        messages=view.messages,
+        found={term: len(view.postings.find(term)[0]) for term in asked},
+    )
+
+
+def with_sources(candidates: Candidates, nominations: Sequence[Nominations]) -> Candidates:
+    """With ``rank:SOURCE`` (1 is best) and ``score:SOURCE`` of each source; NaN where it did not nominate the message.
+
+    The graph's scores are personalised PageRanks and also stand as ``ppr``.
+    """
+    columns = dict(candidates.features)
+    place = {int(serial): i for i, serial in enumerate(candidates.serials)}
+    for said in nominations:
+        rank = np.full(len(place), np.nan)
+        score = np.full(len(place), np.nan)
+        for position, serial in enumerate(said.serials.tolist()):
+            if serial in place:
+                rank[place[serial]] = position + 1
+                score[place[serial]] = said.scores[position]
+        columns[f"rank:{said.source}"], columns[f"score:{said.source}"] = rank, score
+        if said.source == "graph":
+            columns["ppr"] = score
+    return replace(candidates, features=columns)
+
+
+def first_look(columns: Mapping[str, Column]) -> Column:
+    """A first score that decides who gets a closer look: the formula without *mw*."""
+    total = standardised(columns["bk"]) + standardised(columns["d"]) + 0.3 * standardised(columns["aq"])
+    return total - 0.5 * standardised(columns["endq"]) + 1.5 * columns["spk"] + 10 * columns["date"]
+
+
+def standardised(values: Column) -> Column:
+    """z: mean 0 and variance 1 over the values that are there; 0 where one is missing or when all are equal."""
+    there = np.isfinite(values)
+    if not there.any():
+        return np.zeros(len(values))
+    spread = float(values[there].std())
+    if spread < _EQUAL:
+        return np.zeros(len(values))
+    return np.where(there, (values - values[there].mean()) / spread, 0.0)
+
+
+def query_terms(query: Query) -> list[str]:
+    """The question's terms without names, each once, in order."""
+    return list(dict.fromkeys(terms(cut_names(query.text, query.people))))
+
+
+def idf(found: int | NDArray[np.int32], messages: int) -> Column:
+    """log(1 + (N - df + 0.5) / (df + 0.5)) of terms found in so many of the messages."""
+    return np.log1p((messages - np.asarray(found, dtype=np.float64) + 0.5) / (np.asarray(found) + 0.5))
+
+
+def bm25(view: RoomView, asked: Sequence[str]) -> Column:
+    """(n,) BM25 of each message by itself."""
+    scores = np.zeros(len(view))
+    for term in asked:
+        rows, counts = view.postings.find(term)
+        if len(rows):
+            norm = K1 * (1 - B + B * view.lengths[rows] / view.mean_length)
+            scores[rows] += idf(len(rows), view.messages) * counts * (K1 + 1) / (counts + norm)
+    return scores
+
+
+def windowed_bm25(view: RoomView, asked: Sequence[str]) -> Column:
+    """(n,) BM25 over a decayed window, smoothed inside the term frequency."""
+    scores = np.zeros(len(view))
+    for term in asked:
+        rows, counts = view.postings.find(term)
+        if len(rows):
+            at, frequency = _spread(rows, counts, len(view))
+            norm = K1 * (1 - B + B * view.window_lengths[at] / view.mean_window_length)
+            scores[at] += idf(len(rows), view.messages) * frequency * (K1 + 1) / (frequency + norm)
+    return scores
+
+
+_OFFSETS: Final = np.arange(-WINDOW, WINDOW + 1)
+_WEIGHTS: Final = DECAY ** np.abs(_OFFSETS)
+
+
+def _spread(rows: Rows, counts: Counts, n: int) -> tuple[NDArray[np.int64], Column]:
+    """The rows within a window of a term, each once, and its decayed frequency there."""
+    if len(rows) * _DENSE > n:
+        wide = np.zeros(n + 2 * WINDOW)
+        wide[rows + WINDOW] = counts
+        total = sum(weight * wide[i : i + n] for i, weight in enumerate(_WEIGHTS))
+        at = np.flatnonzero(total)
+        return at, np.asarray(total)[at]
+    near = (rows[:, None].astype(np.int64) + _OFFSETS).ravel()
+    inside = (near >= 0) & (near < n)
+    at, inverse = np.unique(near[inside], return_inverse=True)
+    weights = (counts[:, None] * _WEIGHTS).ravel()[inside]
+    return at, np.bincount(inverse, weights=weights)
+
+
+def _direction(embedding: Embedding | None) -> Floats | None:
+    """The unit vector of a question; the mean of its chunks when it is a long one."""
+    if embedding is None or not len(embedding.vectors):
+        return None
+    mean = embedding.vectors.mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    return (mean / length).astype(np.float32) if length > 0 else None
+
+
+def similarity(view: RoomView, embedding: Embedding | None, rows: NDArray[np.int64]) -> Column:
+    """The cosine of each row's best chunk to the question, in [-1, 1]; NaN without an embedding."""
+    best = np.full(len(rows), -np.inf)
+    direction = _direction(embedding)
+    if direction is not None and view.vectors.shape[1] == len(direction) and len(rows):
+        numbers, owners = view.vectors_at(rows)
+        np.maximum.at(best, owners, view.vectors[numbers] @ direction)
+    return np.where(np.isfinite(best), best, np.nan)
+
+
+def max_similarity(view: RoomView, embedding: Embedding | None, rows: NDArray[np.int64]) -> Column:
+    """Windowed MaxSim in [0, 1]: how well each token of the question is met in a message or, decayed, beside it.
+
+    For each question token the best squared cosine to a token of the message (its sign code against the question's full
+    state), or `DECAY` to the k times that of the k-th neighbour, whichever is more; averaged by the tokens' idf.
+    """
+    if embedding is None or not len(rows) or embedding.states.shape[1] != 8 * view.code_store.array.shape[1]:
+        return np.full(len(rows), np.nan)
+    offsets = np.arange(-NEIGHBOURS, NEIGHBOURS + 1)
+    near = rows[:, None] + offsets
+    inside = (near >= 0) & (near < len(view))
+    needed, places = np.unique(np.where(inside, near, rows[:, None]), return_inverse=True)
+    met = _best_match(view, embedding.states, needed)  # (needed, tokens)
+    weights = np.where(inside, DECAY ** np.abs(offsets), 0.0)
+    best = (met[places.reshape(near.shape)] * weights[:, :, None]).max(axis=1)
+    importance = _token_idf(view, embedding.token_ids)
+    scores = best @ importance / max(float(importance.sum()), 1e-9)
+    return np.where(view.columns["token_counts"].array[rows] > 0, scores, np.nan)
+
+
+def _best_match(view: RoomView, states: Floats, rows: NDArray[np.int64]) -> Column:
+    """(rows, tokens) the squared positive cosine of each question token to the best token of each row."""
+    numbers, owners = view.tokens_at(rows)
+    best = np.zeros((len(rows), len(states)))
+    if len(numbers):
+        bits = np.unpackbits(view.code_store.array[numbers], axis=1).astype(np.float32)
+        cosines = (2 * (bits @ states.T) - states.sum(axis=1)) / np.sqrt(states.shape[1])
+        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        best[owners[starts]] = np.maximum.reduceat(cosines, starts, axis=0)
+    return np.maximum(best, 0.0) ** 2
+
+
+def _token_idf(view: RoomView, token_ids: NDArray[np.uint16]) -> Column:
+    ids = token_ids.astype(np.int64)
+    known = ids < len(view.token_rows)
+    found = np.zeros(len(ids), dtype=np.int32)
+    found[known] = view.token_rows[ids[known]]
+    return idf(found, view.messages)
+
+
+def recency(view: RoomView, query: Query) -> Column:
+    """(n,) 1 for a message sent at the moment of asking, 1/2 a day before, 1/8 a week before."""
+    age = np.maximum(query.asked_at.timestamp() - view.sent_at, 0.0) / _DAY
+    return 1.0 / (1.0 + age)
+
+
+def date_match(view: RoomView, meant: Sequence[DateSpan]) -> Column:
+    """(n,) 1 where a message was sent within `NEARBY` of a day or week that is meant, 1/3 in its month, else 0."""
+    match = np.zeros(len(view))
+    for span in meant:
+        if span.grain == "year":
+            continue
+        month = (view.sent_at >= _posix(span.start.replace(day=1))) & (view.sent_at < _posix(_next_month(span.end)))
+        match[month] = np.maximum(match[month], 1 / 3)
+        if span.grain in ("day", "week"):
+            first, last = _posix(span.start - NEARBY), _posix(span.end + NEARBY + timedelta(days=1))
+            match[(view.sent_at >= first) & (view.sent_at < last)] = 1.0
+    return match
+
+
+def _posix(day: date) -> float:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+
+def _next_month(day: date) -> date:
+    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def _answered(view: RoomView, query: Query, rows: NDArray[np.int64]) -> Column:
+    """The similarity of what each row answers (the message it replies to, else the one before), where that asks."""
+    before = np.where(view.replies[rows] >= 0, view.replies[rows], rows - 1)
+    asks = (before >= 0) & view.asks[before]
+    scores = np.zeros(len(rows))
+    scores[asks] = np.nan_to_num(similarity(view, query.embedding, before[asks]))
+    return scores

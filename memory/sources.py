@@ -1,0 +1,70 @@
+"""The embedded sources: what can be searched in a room. Each may nominate; none gates another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from memory import ranking
+from memory.extraction.entities import mentions
+from memory.models import Mention, Nominations, Query
+from memory.projections import Rooms
+from memory.room import RoomView
+
+SEEDS = 20
+"""Messages that a walk over the graph starts from: HippoRAG's restart set, by words and meaning together."""
+
+Search = Callable[[RoomView, Query, int], Nominations]
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySource:
+    """A source that reads the room's arrays: vector, keyword and recent."""
+
+    name: str
+    search: Search
+    rooms: Rooms
+
+    async def find(self, query: Query, room: int, limit: int) -> Nominations:
+        """The ranking function of that name, in a thread."""
+        view = await self.rooms.view(room)
+        return await asyncio.to_thread(self.search, view, query, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSource:
+    """Personalised PageRank over messages and the entities they share, from the best hits and the question's names."""
+
+    rooms: Rooms
+    name: str = "graph"
+
+    async def find(self, query: Query, room: int, limit: int) -> Nominations:
+        """Messages by PageRank, best first."""
+        view = await self.rooms.view(room)
+        graph = await self.rooms.graph(room)
+        seeds = await asyncio.to_thread(_seeds, view, query)
+        return await graph.rank(room, seeds, question_mentions(query), limit)
+
+
+def array_sources(rooms: Rooms) -> dict[str, ArraySource]:
+    """vector, keyword and recent over the rooms' arrays."""
+    table: dict[str, Search] = {"vector": ranking.vector, "keyword": ranking.keyword, "recent": ranking.recent}
+    return {name: ArraySource(name, search, rooms) for name, search in table.items()}
+
+
+def question_mentions(query: Query) -> list[Mention]:
+    """The entities that a question names."""
+    people = {form: str(key) for form, key in query.people.items()}
+    return mentions(query.text, people=people, sent_at=query.asked_at)
+
+
+def _seeds(view: RoomView, query: Query) -> dict[int, float]:
+    """The best messages by z(dense) + z(BM25) with weights that fall from 1 to 0."""
+    pool = np.union1d(ranking.keyword(view, query, 200).serials, ranking.vector(view, query, 200).serials)
+    found = ranking.features(view, replace(query, embedding=query.embedding), pool)
+    score = ranking.standardised(found.features["d"]) + ranking.standardised(found.features["bm25"])
+    best = np.argsort(-score, kind="stable")[:SEEDS]
+    return {int(found.serials[i]): float(score[i] - score[best[-1]]) for i in best}

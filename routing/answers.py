@@ -1,0 +1,355 @@
+"""The answer book: every answer with its decision, citations and votes, as rows. A ``Holder`` of personal data."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from memory.columns import AnyRow
+from memory.errors import NotFound
+from memory.models import Hit, Scope
+from memory.ports import Database
+from memory.tables import messages
+from routing.models import Contribution, Decision, Features, Vote
+from routing.tables import answers, citations, decisions, digests, votes
+
+GONE = "(a message that this answer cited was edited or deleted)"
+_NO_QUESTION = "(forgotten)"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer as it is kept: ``cited`` are the citations that still stand, best first."""
+
+    serial: int
+    id: str
+    tenant: int
+    room: int
+    asker: int | None
+    question: str
+    text: str
+    confidence: float
+    abstained: bool
+    asked_at: datetime
+    ms: float
+    cited: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What an answer needs to be kept."""
+
+    scope: Scope
+    room: int
+    question: str
+    text: str
+    confidence: float
+    abstained: bool
+    asked_at: datetime
+    ms: float
+    hits: tuple[Hit, ...]
+    decision: Decision
+    route_version: int
+    event_id: str | None = None
+    thread: str | None = None
+
+
+class AnswerBook:
+    """Answers and votes of all teams; every call names the tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def keep(self, draft: Draft) -> tuple[int, str]:
+        """Keeps an answer with its decision and citations in one transaction: its serial and its id.
+
+        A second answer to the same event is not kept; the first one's serial and id are given. Citations of a message
+        that was erased meanwhile are left out.
+        """
+        async with self._database.write() as conn:
+            if draft.event_id is not None and (known := await _of_event(conn, draft.room, draft.event_id)) is not None:
+                return known
+            made = await conn.execute(
+                insert(answers).values(**_answer_row(draft)).returning(answers.c.serial, answers.c.id)
+            )
+            serial, key = made.one()
+            await conn.execute(insert(decisions).values(answer_serial=serial, **_decision_row(draft)))
+            rows = [_citation_row(serial, rank, hit) for rank, hit in enumerate(await _alive(conn, draft.hits), 1)]
+            if rows:
+                await conn.execute(insert(citations), rows)
+            return int(serial), str(key)
+
+    async def of_event(self, room: int, event_id: str) -> tuple[int, str] | None:
+        """The answer that an event already has: (serial, id)."""
+        async with self._database.read() as conn:
+            return await _of_event(conn, room, event_id)
+
+    async def read(self, tenant: int, answer_id: str) -> Kept:
+        """An answer of the tenant by its id. Raises NotFound."""
+        async with self._database.read() as conn:
+            row = (
+                await conn.execute(select(answers).where(answers.c.tenant_id == tenant, answers.c.id == answer_id))
+            ).one_or_none()
+            if row is None:
+                raise NotFound(f"there is no answer {answer_id!r}: the id stands in what `ask` printed")
+            return await _kept(conn, row)
+
+    async def last(self, room: int, thread: str | None = None) -> Kept | None:
+        """The newest answer in a room (in a thread of it, when given)."""
+        query = select(answers).where(answers.c.room_id == room).order_by(answers.c.serial.desc()).limit(1)
+        if thread is not None:
+            query = query.where(answers.c.thread == thread)
+        async with self._database.read() as conn:
+            row = (await conn.execute(query)).one_or_none()
+            return None if row is None else await _kept(conn, row)
+
+    async def decision(self, serial: int) -> tuple[Decision, int]:
+        """The decision behind an answer, and its route's version then. Raises NotFound."""
+        async with self._database.read() as conn:
+            row = (await conn.execute(select(decisions).where(decisions.c.answer_serial == serial))).one_or_none()
+        if row is None:
+            raise NotFound("the decision behind this answer is not kept any more")
+        return _decision(row), row.route_version
+
+    async def cast(self, serial: int, person: int, emoji: str, at: datetime) -> bool:
+        """Adds an emoji to an answer; False when this person's stands there already."""
+        key = (votes.c.answer_serial == serial, votes.c.person_id == person, votes.c.emoji == emoji)
+        async with self._database.write() as conn:
+            if (await conn.execute(select(votes.c.serial).where(*key))).scalar() is not None:
+                return False
+            values = {"answer_serial": serial, "person_id": person, "emoji": emoji, "cast_at": at}
+            await conn.execute(insert(votes).values(**values))
+            return True
+
+    async def retract(self, serial: int, person: int, emoji: str) -> bool:
+        """Takes an emoji back; False when it was not there. Nothing of it is left."""
+        key = (votes.c.answer_serial == serial, votes.c.person_id == person, votes.c.emoji == emoji)
+        async with self._database.write() as conn:
+            return (await conn.execute(delete(votes).where(*key))).rowcount > 0
+
+    async def standing(self, tenant: int, emojis: Sequence[str]) -> list[Vote]:
+        """The votes of a team that stand: per person and answer the last added of the given emojis, in serial order."""
+        newest = (
+            select(func.max(votes.c.serial))
+            .where(votes.c.emoji.in_(emojis))
+            .group_by(votes.c.answer_serial, votes.c.person_id)
+        )
+        query = (
+            select(votes, answers.c.asker_id, decisions.c.solicited)
+            .join(answers, answers.c.serial == votes.c.answer_serial)
+            .join(decisions, decisions.c.answer_serial == votes.c.answer_serial)
+            .where(answers.c.tenant_id == tenant, votes.c.serial.in_(newest))
+            .order_by(votes.c.answer_serial, votes.c.person_id)
+        )
+        async with self._database.read() as conn:
+            return [
+                Vote(
+                    answer=row.answer_serial,
+                    person=row.person_id,
+                    emoji=row.emoji,
+                    cast_at=row.cast_at,
+                    is_asker=row.person_id == row.asker_id,
+                    solicited=row.solicited,
+                )
+                for row in await conn.execute(query)
+            ]
+
+    async def decided(self, tenant: int, serials: Sequence[int] | None = None) -> list[AnyRow]:
+        """Rows of decisions (route, route_version, features, …) with answer_serial, asker_id, asked_at, room_id."""
+        query = decision_query().where(answers.c.tenant_id == tenant)
+        async with self._database.read() as conn:
+            if serials is None:
+                return list(await conn.execute(query))
+            found: list[AnyRow] = []
+            for start in range(0, len(serials), 400):
+                some = serials[start : start + 400]
+                found += (await conn.execute(query.where(answers.c.serial.in_(some)))).all()
+            return found
+
+    async def votes_version(self, tenant: int) -> tuple[int, int]:
+        """A pair that changes whenever a vote of the team is cast or taken back: how many stand, and the newest."""
+        query = select(func.count(), func.max(votes.c.serial)).join(answers, answers.c.serial == votes.c.answer_serial)
+        async with self._database.read() as conn:
+            count, newest = (await conn.execute(query.where(answers.c.tenant_id == tenant))).one()
+            return int(count), int(newest or 0)
+
+    async def routes_of(self, serials: Sequence[int], room: int, question: str) -> set[str]:
+        """The routes of those of the answers that were given in a room to exactly this question."""
+        query = select(decisions.c.route).join(answers, answers.c.serial == decisions.c.answer_serial)
+        same = (answers.c.room_id == room, answers.c.question == question)
+        found: set[str] = set()
+        async with self._database.read() as conn:
+            for start in range(0, len(serials), 400):
+                some = answers.c.serial.in_(serials[start : start + 400])
+                found.update((await conn.execute(query.where(some, *same))).scalars())
+        return found
+
+    async def newest_serial(self, tenant: int) -> int:
+        """The serial of the tenant's newest answer, 0 without one."""
+        async with self._database.read() as conn:
+            query = select(func.max(answers.c.serial)).where(answers.c.tenant_id == tenant)
+            return int((await conn.execute(query)).scalar() or 0)
+
+    async def asked_by(self, tenant: int) -> dict[int, int]:
+        """How many answers each person has asked for."""
+        query = select(answers.c.asker_id, func.count()).where(
+            answers.c.tenant_id == tenant, answers.c.asker_id.is_not(None)
+        )
+        async with self._database.read() as conn:
+            return {row[0]: int(row[1]) for row in await conn.execute(query.group_by(answers.c.asker_id))}
+
+    # Holder: what the memory's erasure asks of every part that keeps something about messages or people.
+
+    async def erase_messages(self, conn: AsyncConnection, serials: Sequence[int]) -> None:
+        """Citations go, and the text of answers that quoted them; the decision (numbers) and the votes stay."""
+        cited = select(citations.c.answer_serial).where(citations.c.message_serial.in_(serials))
+        await conn.execute(update(answers).where(answers.c.serial.in_(cited)).values(text=GONE))
+        await conn.execute(delete(citations).where(citations.c.message_serial.in_(serials)))
+
+    async def erase_person(self, conn: AsyncConnection, person: int) -> None:
+        """Votes and questions of the person go; the answers stay as decisions without words."""
+        await conn.execute(delete(votes).where(votes.c.person_id == person))
+        theirs = answers.c.asker_id == person
+        serials = select(answers.c.serial).where(theirs)
+        await conn.execute(delete(citations).where(citations.c.answer_serial.in_(serials)))
+        await conn.execute(update(decisions).where(decisions.c.answer_serial.in_(serials)).values(reasons=[]))
+        blank = {"question": _NO_QUESTION, "text": _NO_QUESTION, "asker_id": None, "event_id": None, "thread": None}
+        await conn.execute(update(answers).where(theirs).values(**blank))
+
+    async def export_person(self, conn: AsyncConnection, person: int) -> AsyncIterator[dict[str, Any]]:
+        """Questions and votes of the person."""
+        for row in await conn.execute(select(answers).where(answers.c.asker_id == person)):
+            kept = {"id": row.id, "question": row.question, "text": row.text, "asked_at": row.asked_at.isoformat()}
+            yield {"kind": "answer", **kept}
+        query = select(votes, answers.c.id.label("answer")).join(answers, answers.c.serial == votes.c.answer_serial)
+        for row in await conn.execute(query.where(votes.c.person_id == person)):
+            yield {"kind": "vote", "answer": row.answer, "emoji": row.emoji, "at": row.cast_at.isoformat()}
+
+
+async def forget_digests(conn: AsyncConnection, room: int) -> None:
+    """Digests of a room are composed again from what is left."""
+    await conn.execute(delete(digests).where(digests.c.room_id == room))
+
+
+def decision_query() -> Select[Any]:
+    """Decisions with what their answers add, in serial order; to be narrowed by the caller."""
+    more = (answers.c.asker_id, answers.c.asked_at, answers.c.room_id, answers.c.abstained)
+    query = select(decisions, *more).join(answers, answers.c.serial == decisions.c.answer_serial)
+    return query.order_by(decisions.c.answer_serial)
+
+
+async def _of_event(conn: AsyncConnection, room: int, event_id: str) -> tuple[int, str] | None:
+    query = select(answers.c.serial, answers.c.id).where(answers.c.room_id == room, answers.c.event_id == event_id)
+    row = (await conn.execute(query)).one_or_none()
+    return None if row is None else (row.serial, row.id)
+
+
+async def _alive(conn: AsyncConnection, hits: Sequence[Hit]) -> list[Hit]:
+    query = select(messages.c.serial).where(messages.c.serial.in_([hit.serial for hit in hits]))
+    there = set((await conn.execute(query)).scalars())
+    return [hit for hit in hits if hit.serial in there]
+
+
+async def _kept(conn: AsyncConnection, row: AnyRow) -> Kept:
+    query = select(citations).where(citations.c.answer_serial == row.serial).order_by(citations.c.rank)
+    cited = [Hit(c.message_serial, row.room_id, c.score, c.features) for c in await conn.execute(query)]
+    return Kept(
+        serial=row.serial,
+        id=row.id,
+        tenant=row.tenant_id,
+        room=row.room_id,
+        asker=row.asker_id,
+        question=row.question,
+        text=row.text,
+        confidence=row.confidence,
+        abstained=row.abstained,
+        asked_at=row.asked_at,
+        ms=row.ms,
+        cited=tuple(cited),
+    )
+
+
+def _answer_row(draft: Draft) -> dict[str, Any]:
+    return {
+        "id": secrets.token_hex(4),
+        "tenant_id": draft.scope.tenant,
+        "room_id": draft.room,
+        "asker_id": draft.scope.asker,
+        "event_id": draft.event_id,
+        "thread": draft.thread,
+        "question": draft.question,
+        "text": draft.text,
+        "confidence": draft.confidence,
+        "abstained": draft.abstained,
+        "asked_at": draft.asked_at,
+        "ms": draft.ms,
+    }
+
+
+def _decision_row(draft: Draft) -> dict[str, Any]:
+    decision = draft.decision
+    return {
+        "route": decision.route,
+        "route_version": draft.route_version,
+        "policy": decision.policy,
+        "propensity": decision.propensity,
+        "propensities": dict(decision.propensities),
+        "rule_route": decision.rule_route,
+        "reasons": list(decision.reasons),
+        "features_version": decision.features.version,
+        "features": decision.features.as_mapping(),
+        "epsilon": decision.epsilon,
+        "seed": decision.seed,
+        "explored": decision.explored,
+        "runner_up": decision.runner_up,
+        "gap": decision.gap,
+        "contributions": [[c.feature, c.amount] for c in decision.contributions],
+        "evidence": decision.evidence,
+        "posterior": decision.posterior,
+        "solicited": decision.solicited,
+    }
+
+
+def _citation_row(serial: int, rank: int, hit: Hit) -> dict[str, Any]:
+    features = {name: float(value) for name, value in hit.features.items() if np.isfinite(value)}
+    return {
+        "answer_serial": serial,
+        "rank": rank,
+        "message_serial": hit.serial,
+        "score": hit.score,
+        "features": features,
+    }
+
+
+def features_of(row: AnyRow) -> Features:
+    """The feature vector of a decision row, as it was logged."""
+    values = np.array(list(row.features.values()), dtype=np.float64)
+    return Features(row.features_version, tuple(row.features), values)
+
+
+def _decision(row: AnyRow) -> Decision:
+    return Decision(
+        route=row.route,
+        policy=row.policy,
+        propensity=row.propensity,
+        propensities=row.propensities,
+        rule_route=row.rule_route,
+        reasons=tuple(row.reasons),
+        features=features_of(row),
+        epsilon=row.epsilon,
+        seed=row.seed,
+        explored=row.explored,
+        runner_up=row.runner_up,
+        gap=row.gap,
+        contributions=tuple(Contribution(name, amount) for name, amount in row.contributions),
+        evidence=row.evidence,
+        posterior=row.posterior,
+        solicited=row.solicited,
+    )

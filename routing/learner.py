@@ -1,0 +1,186 @@
+"""What the votes that stand have taught: rewards of answers, the posterior over routes. A pure function of the votes.
+
+Nothing learned is ever edited in place: when the votes changed, rewards and posterior are computed again from the rows,
+so that a vote taken back leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from sqlalchemy import insert, select, update
+
+from memory.columns import AnyRow
+from memory.ports import Clock, Database
+from routing import rewards
+from routing.answers import AnswerBook, features_of
+from routing.features import NAMES
+from routing.features import VERSION as FEATURES_VERSION
+from routing.models import Decision, Reward, Vote
+from routing.policies.linear import DESIGN, Evidence, Posterior
+from routing.tables import learner_snapshots
+
+ROUTER = "router"
+LIKED = 0.5
+"""A reward above it means that the answer was liked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """An answer and what its standing votes say: ``w`` is 0 when they say nothing."""
+
+    answer: int
+    room: int
+    route: str
+    asked_at: datetime
+    y: float
+    w: float
+    votes: int
+
+
+@dataclass(slots=True)
+class _Lesson:
+    """What is computed for a team at one version of its votes."""
+
+    votes: tuple[int, int] = (-1, -1)
+    standing: list[Vote] = field(default_factory=list)
+    rewards: dict[int, Reward] = field(default_factory=dict)
+    evidence: list[Evidence] = field(default_factory=list)
+    posterior: Posterior | None = None
+
+
+class Learner:
+    """The learned state of every team, computed when the votes changed and kept until they change again."""
+
+    def __init__(self, database: Database, book: AnswerBook, clock: Clock) -> None:
+        self._database = database
+        self._book = book
+        self._clock = clock
+        self._lessons: dict[int, _Lesson] = {}
+        self._turn = asyncio.Lock()
+
+    async def posterior(self, tenant: int) -> Posterior:
+        """The posterior as the next answer sees it: votes aged to the newest answer."""
+        lesson = await self._lesson(tenant)
+        newest = await self._book.newest_serial(tenant)
+        return await asyncio.to_thread(_aged, lesson, newest)
+
+    async def expectation(self, tenant: int, decision: Decision) -> float:
+        """The expected quality of a decision's route on its question, as it stands now; its prior for old features."""
+        posterior = await self.posterior(tenant)
+        if decision.features.version != FEATURES_VERSION or decision.route not in DESIGN.index:
+            return 0.0
+        mean, _ = posterior.expect(decision.features.x, DESIGN.index[decision.rule_route])
+        return float(mean[DESIGN.index[decision.route]])
+
+    async def reward_of(self, tenant: int, answer: int) -> float | None:
+        """What the votes on an answer say, in [0, 1]; None when they say nothing."""
+        reward = (await self._lesson(tenant)).rewards.get(answer)
+        return reward.y if reward is not None and reward.w > 0 else None
+
+    async def standing_rewards(self, tenant: int, route: str) -> list[Reward]:
+        """The rewards of a route's answers that people voted on."""
+        lesson = await self._lesson(tenant)
+        return [lesson.rewards[one.answer] for one in lesson.evidence if one.route == route]
+
+    async def disliked(self, tenant: int, room: int, question: str) -> frozenset[str]:
+        """The routes whose answers to this very question stand voted down in the room."""
+        lesson = await self._lesson(tenant)
+        down = [answer for answer, reward in lesson.rewards.items() if reward.w > 0 and reward.y < LIKED]
+        return frozenset(await self._book.routes_of(down, room, question)) if down else frozenset()
+
+    async def scored(self, tenant: int) -> list[Scored]:
+        """Every answer of a team with its reward, in serial order."""
+        lesson = await self._lesson(tenant)
+        counted: dict[int, int] = {}
+        for vote in lesson.standing:
+            counted[vote.answer] = counted.get(vote.answer, 0) + 1
+        found = []
+        for row in await self._book.decided(tenant):
+            reward = lesson.rewards.get(row.answer_serial)
+            found.append(
+                Scored(
+                    answer=row.answer_serial,
+                    room=row.room_id,
+                    route=row.route,
+                    asked_at=row.asked_at,
+                    y=reward.y if reward else 0.0,
+                    w=reward.w if reward else 0.0,
+                    votes=counted.get(row.answer_serial, 0),
+                )
+            )
+        return found
+
+    async def recompute(self, tenant: int) -> float:
+        """Computes everything anew from the rows and keeps a snapshot; gives the largest difference to what was used.
+
+        The difference is 0 unless something is wrong: it is what the nightly job reports.
+        """
+        used = (await self.posterior(tenant)).mean
+        self._lessons.pop(tenant, None)
+        fresh = await self.posterior(tenant)
+        values = {
+            "posterior": fresh.digest,
+            "answer_serial": fresh.n,
+            "taken_at": self._clock.now(),
+            "state": fresh.to_bytes(),
+        }
+        key = (learner_snapshots.c.tenant_id == tenant, learner_snapshots.c.learner == ROUTER)
+        async with self._database.write() as conn:
+            if (await conn.execute(select(learner_snapshots.c.posterior).where(*key))).scalar() is None:
+                await conn.execute(insert(learner_snapshots).values(tenant_id=tenant, learner=ROUTER, **values))
+            else:
+                await conn.execute(update(learner_snapshots).where(*key).values(**values))
+        return float(np.abs(fresh.mean - used).max())
+
+    def forget_all(self) -> None:
+        """Nothing computed is kept; the next call reads the votes."""
+        self._lessons.clear()
+
+    async def _lesson(self, tenant: int) -> _Lesson:
+        async with self._turn:
+            version = await self._book.votes_version(tenant)
+            lesson = self._lessons.get(tenant)
+            if lesson is None or lesson.votes != version:
+                lesson = self._lessons[tenant] = await self._learn(tenant, version)
+            return lesson
+
+    async def _learn(self, tenant: int, version: tuple[int, int]) -> _Lesson:
+        standing = await self._book.standing(tenant, rewards.RATINGS)
+        rows = await self._book.decided(tenant, sorted({vote.answer for vote in standing}))
+        routes = {row.answer_serial: row.route for row in rows}
+        asked = await self._book.asked_by(tenant)
+        found = await asyncio.to_thread(rewards.rewards, standing, rewards.Standing(routes, asked))
+        by_answer = {reward.answer: reward for reward in found}
+        evidence = [one for row in rows if (one := _evidence(row, by_answer.get(row.answer_serial))) is not None]
+        return _Lesson(version, standing, by_answer, evidence)
+
+
+def _aged(lesson: _Lesson, newest: int) -> Posterior:
+    if lesson.posterior is None or lesson.posterior.n != newest:
+        lesson.posterior = Posterior.from_votes(lesson.evidence, newest)
+    return lesson.posterior
+
+
+def _evidence(row: AnyRow, reward: Reward | None) -> Evidence | None:
+    """A voted answer as the posterior needs it; None when its votes weigh nothing or its features are of the past."""
+    if reward is None or reward.w <= 0 or row.features_version != FEATURES_VERSION or tuple(row.features) != NAMES:
+        return None
+    return Evidence(
+        answer=row.answer_serial,
+        route=row.route,
+        route_version=row.route_version,
+        x=features_of(row).x,
+        y=reward.y,
+        w=reward.w,
+        followed_rules=row.route == row.rule_route,
+    )
+
+
+def liked(found: Sequence[Reward]) -> int:
+    """How many rewards say that the answer was liked."""
+    return sum(reward.y > LIKED for reward in found if reward.w > 0)

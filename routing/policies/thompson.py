@@ -1,0 +1,141 @@
+"""Thompson sampling over the menu, with the rules as its start, a safe set, and propensities that are true.
+
+For a question the quality of the routes is drawn 1,000 times from the posterior, jointly, and each draw votes for the
+route with the best quality minus cost (Thompson 1933; Agrawal and Goyal 2013). The shares of the draws, mixed with a
+little uniform exploration, are the distribution that the route is then drawn from, so the logged propensity is exact::
+
+    pi(a) = (1 - eps) P(a is best) + eps / |S|   for a in S, else 0
+
+Only the safe set S may be played: healthy routes that could, one standard deviation up, still come within 0.05 of the
+best, at most four. So no propensity of a route that can be played is below 0.0125.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.errors import BadInput, Unavailable
+from routing.models import Advice, Contribution, Decision, Features
+from routing.policies.linear import Posterior
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+DRAWS: Final = 1000
+BASE: Final = "base"
+RULES: Final = "rules"
+COST: Final = "cost"
+"""Terms of a score gap that are no feature: the route's base quality, the rules' bonus, the cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThompsonPolicy:
+    """Decides from a posterior. ``spread`` scales the posterior's standard deviation (v in the literature)."""
+
+    posterior: Posterior
+    epsilon: float = 0.05
+    spread: float = 0.2
+    margin: float = 0.05
+    safe: int = 4
+    name: str = "thompson"
+
+    def decide(
+        self, features: Features, advice: Advice, *, seed: int, healthy: Collection[str] | None = None
+    ) -> Decision:
+        """A route for the question, with its exact propensity and the exact terms of its lead over the runner-up.
+
+        The same posterior, features, advice, seed and health give the same decision. Raises BadInput when the features
+        are of another version than the posterior's, Unavailable when no route is healthy.
+        """
+        design = self.posterior.design
+        _check(features, self.posterior)
+        rule = design.index[advice.route]
+        mean, covariance = self.posterior.expect(features.x, rule)
+        value = mean - design.costs
+        spread = covariance * self.spread**2
+        offered = _offered(self.posterior, healthy)
+        safe = self._safe_set(value, np.sqrt(np.diag(spread)), offered, rule)
+        rng = np.random.default_rng(seed)
+        shares = _shares(rng, value[safe], spread[np.ix_(safe, safe)])
+        chances = (1 - self.epsilon) * shares + self.epsilon / len(safe)
+        played = int(safe[_draw(rng, chances)])
+        pi = np.zeros(len(value))
+        pi[safe] = chances
+        runner_up = _best(value, offered[offered != played])
+        names = [route.name for route in design.routes]
+        return Decision(
+            route=names[played],
+            policy=self.name,
+            propensity=float(pi[played]),
+            propensities={names[a]: float(pi[a]) for a in offered},
+            rule_route=advice.route,
+            reasons=advice.reasons,
+            features=features,
+            epsilon=self.epsilon,
+            seed=seed,
+            explored=played != _best(value, offered),
+            runner_up=None if runner_up is None else names[runner_up],
+            gap=0.0 if runner_up is None else float(value[played] - value[runner_up]),
+            contributions=() if runner_up is None else self._terms(features, played, runner_up, rule),
+            evidence=self.posterior.evidence(played),
+            posterior=self.posterior.digest,
+        )
+
+    def _safe_set(self, value: Array, deviation: Array, offered: Rows, rule: int) -> Rows:
+        """Routes that may be played: the best first, then what the rules chose, then by optimism."""
+        best = _best(value, offered)
+        hope = value + deviation
+        hope[best] = np.inf
+        good = offered[hope[offered] >= value[best] - self.margin]
+        order = sorted(good, key=lambda a: (a != best, a != rule, -hope[a]))
+        return np.array(order[: self.safe], dtype=np.intp)
+
+    def _terms(self, features: Features, a: int, b: int, rule: int) -> tuple[Contribution, ...]:
+        """(mean_a - mean_b) x, term by term, and what the rules and the costs add; those that are exactly 0 left out."""
+        posterior, costs = self.posterior, self.posterior.design.costs
+        difference = posterior.mean[a] - posterior.mean[b]
+        terms = [
+            (BASE, difference[0]),
+            *zip(features.names, difference[1:] * features.x, strict=True),
+            (RULES, posterior.bonus * (int(a == rule) - int(b == rule))),
+            (COST, costs[b] - costs[a]),
+        ]
+        return tuple(Contribution(name, float(amount)) for name, amount in terms if amount != 0.0)
+
+
+def _check(features: Features, posterior: Posterior) -> None:
+    design = posterior.design
+    if features.version != design.features_version or features.x.shape != (design.columns,):
+        raise BadInput(
+            f"Features of version {features.version} do not fit what was learned on version {design.features_version}; "
+            "compute the learned state again from the votes."
+        )
+
+
+def _offered(posterior: Posterior, healthy: Collection[str] | None) -> Rows:
+    routes = posterior.design.routes
+    rows = [i for i, route in enumerate(routes) if healthy is None or route.name in healthy]
+    if not rows:
+        raise Unavailable("No route can be taken now: every source is down; `weavebot doctor` says which and why.")
+    return np.array(rows, dtype=np.intp)
+
+
+def _best(value: Array, among: Rows) -> int | None:
+    return int(among[np.argmax(value[among])]) if len(among) else None
+
+
+def _shares(rng: np.random.Generator, value: Array, covariance: Array) -> Array:
+    """The share of joint draws in which each route is the best."""
+    root = np.linalg.cholesky(covariance + 1e-12 * np.eye(len(value)))
+    draws = value + rng.standard_normal((DRAWS, len(value))) @ root.T
+    return np.bincount(draws.argmax(axis=1), minlength=len(value)) / DRAWS
+
+
+def _draw(rng: np.random.Generator, chances: Array) -> int:
+    """A row by its chance."""
+    return min(int(np.searchsorted(np.cumsum(chances), rng.random(), side="right")), len(chances) - 1)

@@ -1,0 +1,116 @@
+"""What a team's memory holds and how its routes do, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Table, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from memory.models import Scope
+from memory.ports import Clock, Database
+from memory.tables import entities, memories, messages, relations, sessions
+from routing.intervals import Interval, mean_reward
+from routing.learner import Learner, Scored
+from routing.routes import MENU
+from routing.tables import answers, votes
+
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStats:
+    """One route: decisions and votes ever, the weight of those votes, the mean reward with its 95 % interval.
+
+    ``change`` is the mean of the answers of the last seven days minus that of the answers before; None without both.
+    """
+
+    route: str
+    decisions: int
+    votes: int
+    evidence: float
+    mean: float
+    low: float
+    high: float
+    recent: int
+    change: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A scope in numbers."""
+
+    messages: int
+    people: int
+    sessions: int
+    memories: int
+    entities: int
+    relations: int
+    answers: int
+    votes: int
+    routes: tuple[RouteStats, ...]
+
+
+class Statistician:
+    """Counts."""
+
+    def __init__(self, database: Database, learner: Learner, clock: Clock) -> None:
+        self._database = database
+        self._learner = learner
+        self._clock = clock
+
+    async def stats(self, scope: Scope) -> Stats:
+        """The numbers of a scope's rooms; routes in the order of the menu, those never taken left out."""
+        scored = [one for one in await self._learner.scored(scope.tenant) if one.room in scope.rooms]
+        async with self._database.read() as conn:
+            given = select(func.count()).select_from(votes).join(answers, answers.c.serial == votes.c.answer_serial)
+            cast = (await conn.execute(given.where(answers.c.room_id.in_(scope.rooms)))).scalar_one()
+            wrote = select(func.count(messages.c.author_id.distinct())).where(messages.c.room_id.in_(scope.rooms))
+            return Stats(
+                messages=await _count(conn, messages, scope.rooms),
+                people=int((await conn.execute(wrote)).scalar_one()),
+                sessions=await _count(conn, sessions, scope.rooms),
+                memories=await _count(conn, memories, scope.rooms),
+                entities=await _count(conn, entities, scope.rooms),
+                relations=await _count(conn, relations, scope.rooms),
+                answers=await _count(conn, answers, scope.rooms),
+                votes=int(cast),
+                routes=by_route(scored, self._clock.now()),
+            )
+
+
+def by_route(scored: Sequence[Scored], now: datetime) -> tuple[RouteStats, ...]:
+    """Answers with their rewards, told by route."""
+    return tuple(
+        _of_route(route.name, [one for one in scored if one.route == route.name], now)
+        for route in MENU
+        if any(one.route == route.name for one in scored)
+    )
+
+
+def _of_route(route: str, scored: Sequence[Scored], now: datetime) -> RouteStats:
+    week = [one for one in scored if one.asked_at > now - WEEK]
+    before = [one for one in scored if one.asked_at <= now - WEEK]
+    whole, fresh, old = (_interval(some) for some in (scored, week, before))
+    return RouteStats(
+        route=route,
+        decisions=len(scored),
+        votes=sum(one.votes for one in scored),
+        evidence=sum(one.w for one in scored),
+        mean=whole.mean,
+        low=whole.low,
+        high=whole.high,
+        recent=len(week),
+        change=fresh.mean - old.mean if any(o.w for o in week) and any(o.w for o in before) else None,
+    )
+
+
+def _interval(scored: Sequence[Scored]) -> Interval:
+    return mean_reward([(one.y, one.w) for one in scored if one.w > 0])
+
+
+async def _count(conn: AsyncConnection, table: Table, rooms: Sequence[int]) -> int:
+    query = select(func.count()).select_from(table).where(table.c.room_id.in_(rooms))
+    return int((await conn.execute(query)).scalar_one())
