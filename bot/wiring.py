@@ -6,14 +6,26 @@ One block a part: open, register its close, wrap. ``open_app`` takes doubles for
 from __future__ import annotations
 
 import contextlib
+import sys
+from dataclasses import dataclass
+from typing import Final
 
 from bot import schema
+from bot.adapters.console import PLATFORM as CONSOLE
+from bot.adapters.console import ConsolePort, Desk, Seat
+from bot.adapters.console_keyboard import PipeKeyboard, PromptKeyboard, RoomCompleter
 from bot.app import App
+from bot.asking import somebody
 from bot.audit import Audit, BotHolder
 from bot.clock import SystemClock
+from bot.dispatch import Dispatch
+from bot.models import Place
 from bot.outbox import Outbox
 from bot.preferences import PreferenceBook
+from bot.room_commands import TABLE
+from bot.room_messages import newest_of
 from bot.settings import Settings
+from bot.terminal import make_console
 from memory.adapters.graph import RustworkxGraphIndex
 from memory.adapters.sentence_transformers import SentenceTransformerEmbedder
 from memory.adapters.sql import SqlDatabase
@@ -24,6 +36,7 @@ from memory.erasure import Erasure
 from memory.indexing import Indexer
 from memory.journal import Journal
 from memory.modelbook import current_model
+from memory.models import Person, Room
 from memory.ports import Clock, Embedder
 from memory.privacy import Privacy
 from memory.projections import Rooms
@@ -35,7 +48,7 @@ from routing.learner import Learner
 from routing.shuttle import Shuttle
 from routing.statistics import Statistician
 
-PLATFORM = "local"
+PLATFORM: Final = "local"
 """The team that the command line and the console speak for."""
 
 
@@ -95,3 +108,42 @@ async def open_app(settings: Settings, *, clock: Clock | None = None, embedder: 
             tenant=tenant,
             close=closing.aclose,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleRoom:
+    """The console and what takes its events. ``greets`` when somebody is looking."""
+
+    port: ConsolePort
+    dispatch: Dispatch
+    greets: bool
+
+
+async def open_console(app: App, room: Room, person: str) -> ConsoleRoom:
+    """The console in a room, on this process's terminal or pipe."""
+    seat = Seat(
+        Place(CONSOLE, room.external_id, room.name),
+        await somebody(app, person),
+        last_answer=await app.outbox.newest_answer(room),
+    )
+
+    async def newest(who: Person) -> str | None:
+        found = await newest_of(app, room, who)
+        return found.external_id if found else None
+
+    async def count() -> int:
+        return (await app.engine.span([room.id]))[0]
+
+    async def named(name: str) -> Person:
+        return await somebody(app, name)
+
+    greets = sys.stdin.isatty() and sys.stdout.isatty()
+    prefix = app.settings.prefix
+    commands = [(command.name, command.words) for command in TABLE.commands.values()]
+    keyboard = (
+        PromptKeyboard(seat, RoomCompleter(prefix, commands), prefix=prefix)
+        if greets
+        else PipeKeyboard(sys.stdin.buffer)
+    )
+    port = ConsolePort(seat, Desk(named, newest, count), keyboard, make_console(sys.stdout), app.clock)
+    return ConsoleRoom(port, Dispatch(app, port), greets)

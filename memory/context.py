@@ -8,6 +8,7 @@ from datetime import date
 from memory.models import Context, Message
 
 _ELLIPSIS = " …"
+_SHORTEST_LINE = 4  # tokens: a name, a colon, a word
 _SHORTEST_CUT = 24  # tokens: less of a message than this is not worth its line
 
 
@@ -23,6 +24,8 @@ def build(ranked: Sequence[Message], budget: int, count: Callable[[str], int]) -
     chosen: list[tuple[Message, str]] = []
     days: set[date] = set()
     for message in ranked:
+        if left < _SHORTEST_LINE:
+            break
         day = message.sent_at.date()
         heading = 0 if day in days else count(_heading(day))
         line = _line(message)

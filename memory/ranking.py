@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -25,7 +24,7 @@ from memory.extraction.dates import DateSpan, spans
 from memory.models import Candidates, Embedding, Floats, Nominations, Query, Serials
 from memory.postings import Counts, Rows
 from memory.room import DECAY, WINDOW, RoomView
-from memory.text import STOP, terms, words
+from memory.text import STOP, terms
 
 Column: TypeAlias = NDArray[np.float64]
 
@@ -35,6 +34,7 @@ FEATURES: Final[Mapping[str, str]] = {
     "d": "it means something close to the question",
     "mw": "its words, or those of its neighbours, mean what the question's words mean",
     "spk": "its author is named in the question",
+    "self": "its author is named in the question and speaks of themselves",
     "date": "it was sent when the question says",
     "endq": "it asks something itself",
     "aq": "it follows a message that asks something close to the question",
@@ -56,6 +56,11 @@ NEARBY: Final = timedelta(days=3)
 _DAY: Final = 86400.0
 _EQUAL: Final = 1e-12  # a spread below this is rounding
 _SHORTEST_NAME: Final = 3
+_LONGEST_NAME: Final = 6  # words
+_NAME_PART: Final = re.compile(r"\w+")
+_BRACKETS: Final = re.compile(r"\([^)]*\)?")
+_POSSESSIVE: Final = re.compile(r"['\u2019]s\b", re.IGNORECASE)
+_MOST_BITS: Final = 2.0  # naming one of four or more: past that a rule would drown the words
 _DENSE: Final = 64  # a term in more than a 64th of the room is cheaper to smooth over all rows
 
 
@@ -63,51 +68,67 @@ _DENSE: Final = 64  # a term in more than a 64th of the room is cheaper to smoot
 
 
 def names(people: Iterable[tuple[int, str]]) -> dict[str, int]:
-    """The lower-cased full names of people and the parts that name one person only: what `Query.people` holds.
+    """The names of people and the parts that name one person only, in lower case: what `Query.people` holds.
 
-    What stands in brackets is left out (``Ada Lind (Treasurer)``); stop words and one or two letters are no names.
+    What stands in brackets is left out (``Ada Lind (Treasurer)``), and so are parts of one or two letters.
     """
     full: dict[str, int] = {}
-    parts: dict[str, set[str]] = {}
+    owners: dict[str, set[str]] = {}
     for person, name in people:
-        plain = " ".join(re.sub(r"\([^)]*\)?", " ", name).lower().split())
-        if plain:
-            full.setdefault(plain, person)
-            for part in words(plain):
-                parts.setdefault(part, set()).add(plain)
+        parts = _NAME_PART.findall(_BRACKETS.sub(" ", name).lower())[:_LONGEST_NAME]
+        if parts:
+            full.setdefault(" ".join(parts), person)
+            for part in parts:
+                owners.setdefault(part, set()).add(" ".join(parts))
     single = {
-        part: full[next(iter(owners))]
-        for part, owners in parts.items()
-        if len(owners) == 1 and len(part) >= _SHORTEST_NAME and part not in STOP
+        part: full[next(iter(whole))]
+        for part, whole in owners.items()
+        if len(whole) == 1 and len(part) >= _SHORTEST_NAME
     }
-    return {**single, **full}
+    return single | full
 
 
-@lru_cache(maxsize=256)
-def _pattern(people: frozenset[str]) -> re.Pattern[str]:
-    longest_first = sorted((name for name in people if name), key=lambda name: (-len(name), name))
-    return re.compile(r"(?<!\w)(" + "|".join(map(re.escape, longest_first)) + r")(?:['\u2019]s)?(?!\w)", re.IGNORECASE)
+def _named(text: str, people: Mapping[str, int]) -> list[tuple[int, int, int]]:
+    """Where the text names people: begin, end (with a possessive ending), id. The longest name wins.
+
+    A name that is also a stop word (*Will*, *May* is not one) counts with a capital inside the sentence only.
+    """
+    parts = list(_NAME_PART.finditer(text))
+    found: list[tuple[int, int, int]] = []
+    i = 0
+    while i < len(parts):
+        length, person = _longest_name(parts, i, people)
+        if length == 1 and parts[i][0].lower() in STOP and (i == 0 or not parts[i][0][0].isupper()):
+            length = 0
+        if length:
+            end = parts[i + length - 1].end()
+            possessive = _POSSESSIVE.match(text, end)
+            found.append((parts[i].start(), possessive.end() if possessive else end, person))
+        i += max(1, length)
+    return found
 
 
-def _named(text: str, people: Mapping[str, int]) -> list[re.Match[str]]:
-    """Where the text names people."""
-    if not people:
-        return []
-    return [match for match in _pattern(frozenset(people)).finditer(text) if match[1].lower() in people]
+def _longest_name(parts: Sequence[re.Match[str]], i: int, people: Mapping[str, int]) -> tuple[int, int]:
+    """How many words from the i-th on make up a name, and whose; (0, -1) when none does."""
+    for length in range(min(_LONGEST_NAME, len(parts) - i), 0, -1):
+        person = people.get(" ".join(part[0].lower() for part in parts[i : i + length]))
+        if person is not None:
+            return length, person
+    return 0, -1
 
 
 def cut_names(text: str, people: Mapping[str, int]) -> str:
     """The question without the names of people, which say who but not what; whole when nothing else would be left."""
     rest = text
-    for match in reversed(_named(text, people)):
-        rest = f"{rest[: match.start()]} {rest[match.end() :]}"
+    for begin, end, _ in reversed(_named(text, people)):
+        rest = f"{rest[:begin]} {rest[end:]}"
     rest = " ".join(rest.split())
     return rest if terms(rest) else text
 
 
 def named_people(text: str, people: Mapping[str, int]) -> frozenset[int]:
     """The ids of the people whom the question names."""
-    return frozenset(people[match[1].lower()] for match in _named(text, people))
+    return frozenset(person for _, _, person in _named(text, people))
 
 
 # -- nominations ------------------------------------------------------------------------------------------------------
@@ -155,15 +176,20 @@ def _best(source: str, view: RoomView, scores: Column, limit: int, above: float 
 
 
 def features(view: RoomView, query: Query, serials: Serials, *, room: int | None = None) -> Candidates:
-    """The candidates with every column of `FEATURES`; serials that are not (any more) in the room are left out."""
+    """The candidates with every column of `FEATURES`; serials that are not (any more) in the room are left out.
+
+    The column ``row`` is no feature but the message's place in the room, for the distance between two.
+    """
     rows = view.rows_of(np.unique(np.asarray(serials, dtype=np.int64)))
     rows = np.sort(rows[rows >= 0])
     asked = query_terms(query)
+    named = np.isin(view.authors[rows], list(named_people(query.text, query.people)))
     columns: dict[str, Column] = {
         "bk": windowed_bm25(view, asked)[rows],
         "bm25": bm25(view, asked)[rows],
         "d": similarity(view, query.embedding, rows),
-        "spk": np.isin(view.authors[rows], list(named_people(query.text, query.people))).astype(np.float64),
+        "spk": named * min(view.speaker_bits, _MOST_BITS),
+        "self": (named & view.selves[rows]).astype(np.float64),
         "date": date_match(view, spans(query.text, query.asked_at))[rows],
         "endq": view.asks[rows].astype(np.float64),
         "aq": _answered(view, query, rows),
@@ -205,7 +231,13 @@ def with_sources(candidates: Candidates, nominations: Sequence[Nominations]) -> 
 def first_look(columns: Mapping[str, Column]) -> Column:
     """A first score that decides who gets a closer look: the formula without *mw*."""
     total = standardised(columns["bk"]) + standardised(columns["d"]) + 0.3 * standardised(columns["aq"])
-    return total - 0.5 * standardised(columns["endq"]) + 1.5 * columns["spk"] + 10 * columns["date"]
+    return (
+        total
+        - 0.5 * standardised(columns["endq"])
+        + 1.5 * columns["spk"]
+        + 0.5 * columns["self"]
+        + 10 * columns["date"]
+    )
 
 
 def standardised(values: Column) -> Column:

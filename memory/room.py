@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from memory.growing import Growing
 from memory.models import Floats, RoomRow, Serials
 from memory.postings import Postings
-from memory.text import ends_with_question, terms
+from memory.text import ends_with_question, speaks_of_self, terms
 
 WINDOW: Final = 5
 """How many messages before and after one lend it their terms."""
@@ -33,6 +33,7 @@ _KINDS: Final[Mapping[str, type[np.generic]]] = {
     "authors": np.int64,
     "sent_at": np.float64,
     "asks": np.bool_,
+    "selves": np.bool_,
     "replies": np.int32,
     "sessions": np.int64,
     "lengths": np.int32,
@@ -99,6 +100,11 @@ class RoomView:
         return self.columns["asks"].array
 
     @property
+    def selves(self) -> NDArray[np.bool_]:
+        """(n,) whether the message is in the first person."""
+        return self.columns["selves"].array
+
+    @property
     def replies(self) -> NDArray[np.int32]:
         """(n,) the row that a message replies to, -1 without one."""
         return self.columns["replies"].array
@@ -149,6 +155,15 @@ class RoomView:
     def mean_length(self) -> float:
         """Mean number of terms of a message, at least 1e-9."""
         return max(float(self.lengths.sum()) / max(1, self.messages), 1e-9)
+
+    @cached_property
+    def speaker_bits(self) -> float:
+        """The entropy of who speaks: 1 when two people share a room, 0 when one is alone; what naming one tells."""
+        if not self.messages:
+            return 0.0
+        _, counts = np.unique(self.authors[self.alive], return_counts=True)
+        shares = counts / counts.sum()
+        return float(-(shares * np.log2(shares)).sum())
 
     @cached_property
     def window_lengths(self) -> NDArray[np.float64]:
@@ -243,7 +258,7 @@ class RoomView:
         if not len(gone):
             return self
         columns = dict(self.columns)
-        for name in ("authors", "sent_at", "asks", "sessions", "lengths", "digests", "alive"):
+        for name in ("authors", "sent_at", "asks", "selves", "sessions", "lengths", "digests", "alive"):
             columns[name] = columns[name].with_values(gone, 0)
         columns["replies"] = columns["replies"].with_values(gone, _NONE)
         columns["replies"] = columns["replies"].with_values(np.isin(columns["replies"].array, gone), _NONE)
@@ -292,6 +307,7 @@ def _scalars(rows: Sequence[RoomRow], documents: Sequence[Sequence[str]]) -> dic
         "authors": [row.author for row in rows],
         "sent_at": [row.sent_at for row in rows],
         "asks": [ends_with_question(row.text) for row in rows],
+        "selves": [speaks_of_self(row.text) for row in rows],
         "replies": np.full(n, _NONE),
         "sessions": [_NONE if row.session is None else row.session for row in rows],
         "lengths": [len(document) for document in documents],
@@ -310,7 +326,7 @@ def _rewritten(view: RoomView, at: Sequence[int], new: Sequence[RoomRow]) -> Roo
     rows = np.asarray(at)
     edited = np.flatnonzero(view.columns["digests"].array[rows] != values["digests"])
     columns = dict(view.columns)
-    for name in ("authors", "sent_at", "asks", "sessions", "lengths", "digests"):
+    for name in ("authors", "sent_at", "asks", "selves", "sessions", "lengths", "digests"):
         if not np.array_equal(columns[name].array[rows], values[name]):
             columns[name] = columns[name].with_values(rows, values[name])
     postings = view.postings

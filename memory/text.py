@@ -31,6 +31,35 @@ STOP: Final = frozenset(
 )
 """Words that say nothing about a topic: function words, question words, auxiliaries and the stumps of contractions."""
 
+_IRREGULAR: Final = {
+    form: base
+    for base, forms in (
+        entry.split(":")
+        for entry in """
+    arise:arose,arisen awake:awoke,awoken bear:bore,borne beat:beaten become:became begin:began,begun bend:bent
+    bind:bound bite:bit,bitten bleed:bled blow:blew,blown break:broke,broken breed:bred bring:brought build:built
+    burn:burnt buy:bought catch:caught child:children choose:chose,chosen cling:clung come:came creep:crept
+    deal:dealt dig:dug draw:drew,drawn dream:dreamt drink:drank,drunk drive:drove,driven eat:ate,eaten
+    fall:fell,fallen feed:fed feel:felt fight:fought find:found flee:fled fly:flew,flown foot:feet
+    forbid:forbade,forbidden forget:forgot,forgotten forgive:forgave,forgiven freeze:froze,frozen give:gave,given
+    go:went,gone goose:geese grind:ground grow:grew,grown half:halves hang:hung hear:heard hide:hid,hidden hold:held
+    keep:kept kneel:knelt knife:knives know:knew,known lay:laid lead:led leaf:leaves lean:leant leap:leapt
+    learn:learnt leave:left lend:lent lie:lay,lain life:lives light:lit loaf:loaves lose:lost make:made man:men
+    mean:meant meet:met mistake:mistook,mistaken mouse:mice overcome:overcame pay:paid person:people
+    ride:rode,ridden ring:rang,rung rise:rose,risen run:ran say:said see:saw,seen seek:sought self:selves sell:sold
+    send:sent sew:sewn shake:shook,shaken shelf:shelves shine:shone shoot:shot show:shown shrink:shrank,shrunk
+    sing:sang,sung sink:sank,sunk sit:sat sleep:slept slide:slid smell:smelt sow:sown speak:spoke,spoken speed:sped
+    spell:spelt spend:spent spill:spilt spin:spun spring:sprang,sprung stand:stood steal:stole,stolen stick:stuck
+    sting:stung strike:struck strive:strove swear:swore,sworn sweep:swept swell:swollen swim:swam,swum swing:swung
+    take:took,taken teach:taught tear:tore,torn tell:told think:thought throw:threw,thrown tooth:teeth
+    understand:understood undertake:undertook,undertaken wake:woke,woken wear:wore,worn weave:wove,woven weep:wept
+    wife:wives win:won wind:wound withdraw:withdrew,withdrawn wolf:wolves woman:women write:wrote,written
+    """.split()
+    )
+    for form in forms.split(",")
+}
+"""Forms of common English verbs and nouns that no ending gives away, to their base."""
+
 _WORD: Final = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"  # Japanese and Chinese have no spaces: a sign is a word
     r"|(?:[^\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[\u0900-\u0dff\u0e00-\u0eff])+"
@@ -45,7 +74,10 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?\u2026\u3002\uff01\uff1f\u061f])[\"'
 _ABBREVIATION: Final = re.compile(
     r"(?:^|[\s(])(?:[A-Z]|[Mm]rs?|[Mm]s|[Dd]r|[Pp]rof|[Ss]t|[Jj]r|[Ss]r|vs|etc|e\.g|i\.e|[Nn]o)\.$"
 )
+_OWN: Final = re.compile(r"\b(?:I|me|my|mine|myself|we|us|our|ours|im|ive)\b|\bi\b(?!\.)", re.IGNORECASE | re.ASCII)
 _ASKS: Final = re.compile(r"[?\uff1f\u061f]\W*$")
+_VOWEL: Final = re.compile(r"[aeiouy]")
+_SHORTEST: Final = 3  # letters of a stem
 _TAIL: Final = 200
 
 
@@ -75,8 +107,29 @@ def terms(text: str) -> list[str]:
 
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
-    """The word without a plural or verb ending: *camping*, *camped* and *camps* give *camp*."""
-    return word
+    """What the forms of an English word share: *camping*, *camped* and *camps* give *camp*; *went* gives *go*.
+
+    Plurals (Harman's S stemmer, 1991), -ing, -ed and irregular forms; a final e is dropped and y becomes i, so that
+    *hive* and *hives*, *try* and *tried* meet. Measured on chat it finds as much as Porter's, in a tenth of the rules.
+    """
+    word = _singular(_IRREGULAR.get(word, word))
+    for ending in ("ing", "ed"):
+        if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST and _VOWEL.search(word[: -len(ending)]):
+            word = word[: -len(ending)]
+            if len(word) > _SHORTEST and word[-1] == word[-2] and word[-1] not in "lsz":
+                word = word[:-1]
+            break
+    if len(word) > _SHORTEST and word.endswith("e"):
+        word = word[:-1]
+    return word[:-1] + "i" if len(word) > _SHORTEST and word.endswith("y") else word
+
+
+def _singular(word: str) -> str:
+    if len(word) > _SHORTEST + 1 and word.endswith("ies") and word[-4] not in "ae":
+        return word[:-3] + "y"
+    if len(word) > _SHORTEST and word.endswith("es") and word[-3] not in "aeo":
+        return word[:-1]
+    return word[:-1] if len(word) > _SHORTEST and word.endswith("s") and word[-2] not in "us" else word
 
 
 def sentences(text: str) -> list[str]:
@@ -95,3 +148,8 @@ def sentences(text: str) -> list[str]:
 def ends_with_question(text: str) -> bool:
     """Whether the last sentence asks: a question mark with nothing but signs (quotes, emoji, spaces) after it."""
     return _ASKS.search(text[-_TAIL:]) is not None
+
+
+def speaks_of_self(text: str) -> bool:
+    """Whether an English text is in the first person: *I*, *my*, *we* and their kin."""
+    return _OWN.search(text) is not None

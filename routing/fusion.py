@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from memory.models import Candidates
 from memory.ranking import standardised
+from memory.room import DECAY, WINDOW
 
 Scores: TypeAlias = NDArray[np.float64]
 Fusion: TypeAlias = Callable[[Candidates], Scores]
@@ -23,27 +24,34 @@ FORMULA: Final[Mapping[str, float]] = {
     "d": 1.0,
     "mw": 1.0,
     "spk": 1.5,
+    "self": 0.5,
     "date": 10.0,
     "endq": -0.5,
     "aq": 0.3,
 }
 """Weights of the features; a column that is missing adds nothing."""
 
-AS_IT_IS: Final = frozenset({"spk", "date"})
-"""Features that are rules in [0, 1] and not standardised: what they are worth must not depend on how many match."""
+AS_IT_IS: Final = frozenset({"spk", "self", "date"})
+"""Features that are rules and not standardised: what they are worth must not depend on how many match."""
+
+NEAR: Final = -1.0
+"""What a message loses beside a better one, times `DECAY` to their distance: its neighbour has told most of it."""
+
+SPACED: Final = 50
+"""How many messages are taken in turn; those after them keep what the first fifty leave."""
 
 RRF_K: Final = 60
 """Cormack, Clarke and Büttcher (SIGIR 2009)."""
 
 
 def formula(candidates: Candidates) -> Scores:
-    """The sum of the weighted features of `FORMULA`."""
-    return _sum(_weighted_columns(candidates), len(candidates.serials))
+    """The sum of the weighted features of `FORMULA`, less what is told beside a better message."""
+    return _sum(_spaced(candidates, _weighted_columns(candidates)), len(candidates.serials))
 
 
 def graph(candidates: Candidates) -> Scores:
     """The formula plus z(log ppr), where the graph has ranked: it pays where messages are documents."""
-    return _sum(_graph_columns(candidates), len(candidates.serials))
+    return _sum(_spaced(candidates, _graph_columns(candidates)), len(candidates.serials))
 
 
 def weighted(candidates: Candidates) -> Scores:
@@ -68,7 +76,7 @@ FUSIONS: Final[Mapping[str, Fusion]] = {"formula": formula, "graph": graph, "wei
 def terms(candidates: Candidates, index: int, fusion: str = "formula") -> dict[str, float]:
     """What each feature adds to the score of one candidate under ``formula`` or ``graph``; sums to it exactly."""
     columns = _graph_columns(candidates) if fusion == "graph" else _weighted_columns(candidates)
-    return {name: float(column[index]) for name, column in columns.items()}
+    return {name: float(column[index]) for name, column in _spaced(candidates, columns).items()}
 
 
 def order(scores: Scores) -> NDArray[np.int64]:
@@ -93,6 +101,25 @@ def _graph_columns(candidates: Candidates) -> dict[str, Scores]:
             logs = np.log(ranked)
         columns["ppr"] = standardised(_filled(logs))
     return columns
+
+
+def _spaced(candidates: Candidates, columns: Mapping[str, Scores]) -> dict[str, Scores]:
+    """With the term ``near``: from the best down, each message that is taken lowers those around it.
+
+    Taken messages keep their scores, so the final scores are in the order in which messages were taken.
+    """
+    rows = candidates.features.get("row")
+    if rows is None:
+        return dict(columns)
+    near = np.zeros(len(rows))
+    left = _sum(columns, len(rows))
+    for _ in range(min(SPACED, len(rows))):
+        best = int(np.argmax(left + near))
+        left[best] = -np.inf
+        gaps = np.abs(rows - rows[best])
+        beside = np.isfinite(left) & (gaps <= WINDOW)
+        near[beside] = np.minimum(near[beside], NEAR * DECAY ** gaps[beside])
+    return {**columns, "near": near}
 
 
 def _filled(column: Scores) -> Scores:

@@ -35,7 +35,8 @@ _MANY: Final = 1000
 100,000 messages, building afresh 15 µs a message."""
 
 
-_LEAST: Final = 1e-300
+_DIGITS: Final = 9
+"""Decimals of a score: equal messages tie whatever the order in which their sums were added."""
 
 
 class RustworkxGraphIndex:
@@ -96,6 +97,7 @@ class _RoomGraph:
         self._people: dict[str, int] = {}  # key to node
         self._things: dict[str, int] = {}  # names, topics, codes, links and days: one node a key, whatever the kind
         self._messages: dict[int, int] = {}  # serial to node
+        self._serials = np.zeros(0, dtype=np.int64)  # node to serial, where the node is a message
         self._sessions: dict[int, _Chain] = {}
         self._repliers: dict[int, set[int]] = {}  # serial to those who reply to it; it may not be there yet
 
@@ -122,10 +124,11 @@ class _RoomGraph:
             incidence = self._incidence
             nodes = [node for mention in entities if (node := self._node_of(mention)) is not None]
         probability = walk(incidence, messages, sorted(set(nodes)))
-        rows = np.flatnonzero(probability >= _bound(probability, limit))
+        scores = np.round(1.0 + len(probability) * probability, _DIGITS)
+        rows = np.flatnonzero(scores >= _bound(scores, limit))
         serials = incidence.serials.array[rows]
-        best = np.lexsort((-serials, -probability[rows]))[: max(limit, 0)]
-        return Nominations("graph", serials[best], 1.0 + len(probability) * probability[rows[best]])
+        best = np.lexsort((-serials, -scores[rows]))[: max(limit, 0)]
+        return Nominations("graph", serials[best], scores[rows[best]])
 
     def known(self, mentions: Sequence[Mention]) -> list[tuple[Mention, int]]:
         """Counts each message once, also when it names its own author or its own day."""
@@ -138,7 +141,7 @@ class _RoomGraph:
         with self._lock:
             starts = {node: None for mention in start if (node := self._node_of(mention)) is not None}
             targets = {serial: self._messages[serial] for serial in serials if serial in self._messages}
-            return shortest_paths(self._graph, list(starts), targets)
+            return shortest_paths(self._graph, self._serials, list(starts), targets)
 
     def _replies_to(self, serials: Iterable[int]) -> list[MessageLinks]:
         """The messages that are there and reply to one of these."""
@@ -151,10 +154,17 @@ class _RoomGraph:
         """Messages first, then their edges, so that replies within a batch find each other."""
         added = [(link, self._graph.add_node(link)) for link in links]
         self._messages.update((link.serial, node) for link, node in added)
+        self._number(added)
         tied = [self._tie(link, node) for link, node in added]
         for link, node in sorted(added, key=lambda pair: (pair[0].sent_at, pair[0].serial)):
             self._place(link, node)
         self._incidence = self._incidence.appended([link.serial for link in links], tied)
+
+    def _number(self, added: Sequence[tuple[MessageLinks, int]]) -> None:
+        highest = max((node for _, node in added), default=-1)
+        if highest >= len(self._serials):
+            self._serials = np.append(self._serials, np.zeros(highest + 1, np.int64))  # doubles, at the least
+        self._serials[[node for _, node in added]] = [link.serial for link, _ in added]
 
     def _tie(self, link: MessageLinks, node: int) -> set[int]:
         """Draws the edges of a message; gives the nodes that the random walk shares."""
@@ -238,7 +248,9 @@ class _RoomGraph:
         links = [self._link(serial) for serial in serials]
         for link in links:
             self._leave(link)
-        self._graph.remove_nodes_from([self._messages.pop(serial) for serial in serials])
+        nodes = [self._messages.pop(serial) for serial in serials]
+        self._graph.remove_nodes_from(nodes)
+        self._serials[nodes] = 0
         touched = {(m.kind is EntityKind.PERSON, m.key): m for link in links for m in _named(link)}
         for mention in touched.values():
             self._refresh(mention)
@@ -301,10 +313,11 @@ class _RoomGraph:
 _EMPTY: Final = _RoomGraph()
 
 
-def _bound(probability: NDArray[np.float64], limit: int) -> float:
-    """What the best ``limit`` messages have at least, never 0: sorting those alone spares the rest of the room."""
-    place = len(probability) - limit
-    return max(float(np.partition(probability, place)[place]) if 0 <= place < len(probability) else 0.0, _LEAST)
+def _bound(scores: NDArray[np.float64], limit: int) -> float:
+    """What the best ``limit`` have at least and who was never reached has not: sorting those alone spares the rest."""
+    reached = float(np.nextafter(1.0, 2.0))
+    place = len(scores) - limit
+    return max(float(np.partition(scores, place)[place]), reached) if 0 <= place < len(scores) else reached
 
 
 def _day(moment: datetime) -> Mention:

@@ -24,9 +24,15 @@ from memory.models import EntityKind, Mention, MessageLinks, Path
 _Nodes = NDArray[np.int64]
 
 
-def shortest_paths(graph: PyDiGraph[Any, Relation], starts: Sequence[int], targets: Mapping[int, int]) -> list[Path]:
-    """A shortest path of at most three steps to each target (serial: node) that has one; see the port `GraphIndex`."""
-    search = _Search(graph)
+def shortest_paths(
+    graph: PyDiGraph[Any, Relation], serials: _Nodes, starts: Sequence[int], targets: Mapping[int, int]
+) -> list[Path]:
+    """A shortest path of at most three steps to each target (serial: node) that has one; see the port `GraphIndex`.
+
+    ``serials`` gives the serial of each node that is a message. What decides between paths does not depend on the
+    numbers of nodes, so a graph that is built afresh gives the same ones.
+    """
+    search = _Search(graph, serials)
     found = ((serial, search.best(starts, node)) for serial, node in targets.items())
     return [search.told(serial, nodes) for serial, nodes in found if nodes]
 
@@ -43,6 +49,7 @@ class _Search:
     """One search; remembers the neighbours that it has looked up."""
 
     graph: PyDiGraph[Any, Relation]
+    serials: _Nodes
     _around: dict[int, _Nodes] = field(default_factory=dict)
     _shared: dict[tuple[int, int], _Nodes] = field(default_factory=dict)
     _beside: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
@@ -52,7 +59,7 @@ class _Search:
         for search in (self._one, self._two, self._three):
             paths = [path for start in starts for path in search(start, target)]
             if paths:
-                return max(paths, key=lambda nodes: (self.probability(nodes), nodes))
+                return max(paths, key=lambda nodes: (self.probability(nodes), [self._name(node) for node in nodes]))
         return ()
 
     def probability(self, nodes: Sequence[int]) -> float:
@@ -86,12 +93,14 @@ class _Search:
                 yield start, between, target
 
     def _three(self, start: int, target: int) -> Iterator[tuple[int, ...]]:
-        """Over each neighbour of the target, and of the entity's messages beside it the one nearest in arrival."""
+        """Over each neighbour of the target, and of the entity's messages beside it the one that arrived next to it."""
         for between in self.around(target).tolist():
             messages = self._messages_beside(start, between)
             messages = messages[messages != target]
             if len(messages):
-                yield start, int(messages[np.argmin(np.abs(messages - target))]), between, target
+                apart = self.serials[messages] - self.serials[target]
+                nearest = np.argmin(2 * np.abs(apart) + (apart > 0))  # of two as near the earlier
+                yield start, int(messages[nearest]), between, target
 
     def _messages_beside(self, start: int, other: int) -> _Nodes:
         """The messages that are neighbours of both."""
@@ -109,6 +118,16 @@ class _Search:
         if self.graph.has_edge(here, there):
             return next(r for r in Relation if r in self.graph.get_all_edge_data(here, there)).along
         return next(r for r in Relation if r in self.graph.get_all_edge_data(there, here)).against
+
+    def _name(self, node: int) -> str:
+        """What tells a node from others, whatever its number."""
+        payload = self.graph[node]
+        match payload:
+            case MessageLinks():
+                return f"{payload.serial:020}"
+            case Mention():
+                return f"{payload.kind is EntityKind.PERSON} {payload.key}"
+        return f"session {payload}"
 
     def _label(self, node: int) -> str:
         """What people call a node."""

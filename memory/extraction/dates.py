@@ -35,6 +35,8 @@ class DateSpan:
 Reading: TypeAlias = Callable[[re.Match[str], date], DateSpan]
 """From a match and the day of the anchor to a span; raises ValueError or OverflowError when there is no such day."""
 
+Patterns: TypeAlias = tuple[tuple[re.Pattern[str], Reading], ...]
+
 _LONGEST: Final = 20_000  # letters that are read: a date further on in a pasted file says little about the message
 _MOST: Final = 32
 _LANGUAGES: Final = ["de", "es", "fr", "it", "nl", "pt"]
@@ -72,10 +74,13 @@ _FEASTS: Final[Mapping[str, tuple[int, int]]] = {
     "valentine's day": (2, 14),
 }
 
-_HINT: Final = re.compile(
-    r"\d|\b(?:yest|toda|toni|tomo|mond|tues|wedn|thur|frid|satu|sund|janu|febr|march|april|in may|june|july|augus"
-    r"|septem|octo|novem|decem|ago\b|last |past |this |next |coming |previous |christ|hallow|valen|new year)"
+_HINTS: Final = (
+    *(name.lower() for name in calendar.month_name[1:]),
+    *("sday", "nday", "iday", "rday", "today", "tonight", "tomorrow", "last night", "this "),
+    *("ago", "week", "month", " year", " days", "christmas", "halloween", "valentine"),
 )
+"""A text that holds none of these and no digit names no date; plain substrings, as a search for each is fastest."""
+_DIGIT: Final = re.compile(r"\d")
 _MONTH: Final = (
     r"(?P<month>january|february|march|april|may|june|july|august|september|october|november|december"
     r"|(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b)\.?"
@@ -96,18 +101,20 @@ def spans(text: str, anchor: datetime) -> list[DateSpan]:
     """
     text = text[:_LONGEST]
     lowered = text.lower()
-    if not _HINT.search(lowered):
+    digits = _DIGIT.search(lowered) is not None
+    if not digits and not any(map(lowered.__contains__, _HINTS)):
         return []
     found: list[tuple[int, int, DateSpan]] = []
-    for start, end, span in sorted(_matches(lowered, anchor.date()), key=lambda match: (match[0], -match[1])):
+    patterns = _WITH_DIGITS + _IN_WORDS if digits else _IN_WORDS
+    for start, end, span in sorted(_matches(patterns, lowered, anchor.date()), key=lambda match: (match[0], -match[1])):
         if not found or start >= found[-1][1]:
             found.append((start, end, span))
     written = text if len(text) == len(lowered) else lowered  # a few letters are longer in lower case
     return [replace(span, text=written[start:end]) for start, end, span in _joined(lowered, found[:_MOST])]
 
 
-def _matches(text: str, today: date) -> Iterator[tuple[int, int, DateSpan]]:
-    for pattern, reading in _PATTERNS:
+def _matches(patterns: Patterns, text: str, today: date) -> Iterator[tuple[int, int, DateSpan]]:
+    for pattern, reading in patterns:
         for match in pattern.finditer(text):
             try:
                 span = reading(match, today)
@@ -270,29 +277,39 @@ def _number(count: str) -> int:
 _WHICH: Final = r"(?:(?P<which>last|past|previous|this|next|coming)\s+)"
 _FEAST: Final = "|".join(sorted(_FEASTS, reverse=True)).replace("'", "['\u2019]")  # the longer first
 _OTHER_MONTH: Final = rf"(?!(?:{'|'.join(_MONTHS)})\b)[^\W\d_]{{3,10}}"
-_PATTERNS: Final[tuple[tuple[re.Pattern[str], Reading], ...]] = tuple(
-    (re.compile(r"(?<![\w/-])" + pattern), reading)
-    for pattern, reading in (
-        (r"(\d{4})-(\d\d)-(\d\d)(?!\d)", _iso),
-        (r"(\d{1,2})([/.])(\d{1,2})\2((?:19|20)\d\d)(?!\d)", _numeric),
-        (rf"{_DAY}\s+(?:of\s+)?{_MONTH}\b(?:,?\s+{_YEAR})?", _calendar_day),
-        (rf"{_MONTH}\s+(?:the\s+)?{_DAY}(?:,?\s+{_YEAR})?", _calendar_day),
-        (rf"{_WHICH}?{_MONTH},?\s+(?:of\s+)?{_YEAR}", _calendar_month),
-        (rf"(?:(?:in|since|until|during|by|early|late|mid)[\s-]|{_WHICH}){_MONTH}\b", _calendar_month),
-        (r"(?:in|since|during|of|until|by|from|before|after|early|late|mid|year)[\s-]" + _YEAR, _calendar_year),
-        (rf"(?P<feast>{_FEAST})\b(?:,?\s+{_YEAR})?", _feast),
-        (
-            r"(?P<near>the day before yesterday|the day after tomorrow|yesterday|today|tonight|tomorrow|last night)\b",
-            _near_day,
-        ),
-        (r"(?P<near>this)\s+(?:morning|afternoon|evening)\b", _near_day),
-        (rf"(?:this\s+(?=past))?{_WHICH}?{_WEEKDAY}\b", _weekday),
-        (rf"(?:this\s+(?=past))?{_WHICH}{_UNIT}\b", _named_unit),
-        (rf"{_COUNT}\s+{_UNIT}s?\s+(?P<ago>ago|back|earlier)\b", _ago),
-        (rf"in\s+{_COUNT}\s+{_UNIT}s?(?P<ago>)\b", _ago),
-        (rf"(?:last|past)\s+{_COUNT}\s+{_UNIT}s?\b", _lately),
-        (rf"\d{{1,2}}\.?\s+(?:de\s+)?{_OTHER_MONTH}\.?\s+(?:del?\s+)?(?:19|20)\d\d\b", _foreign),
-    )
+_PREPOSITION: Final = r"(?:in|since|until|during|by|early|late|mid)[\s-]"
+
+
+def _compiled(*table: tuple[str, Reading]) -> Patterns:
+    return tuple((re.compile(r"(?<![\w/-])" + pattern), reading) for pattern, reading in table)
+
+
+_WITH_DIGITS: Final = _compiled(
+    (r"(\d{4})-(\d\d)-(\d\d)(?!\d)", _iso),
+    (r"(\d{1,2})([/.])(\d{1,2})\2((?:19|20)\d\d)(?!\d)", _numeric),
+    (rf"{_DAY}\s+(?:of\s+)?{_MONTH}(?!\w)(?:,?\s+{_YEAR})?", _calendar_day),
+    (rf"{_MONTH}\s+(?:the\s+)?{_DAY}(?:,?\s+{_YEAR})?", _calendar_day),
+    (rf"(?:{_PREPOSITION})?{_WHICH}?{_MONTH},?\s+(?:of\s+)?{_YEAR}", _calendar_month),
+    (r"(?:in|since|during|of|until|by|from|before|after|early|late|mid|year)[\s-]" + _YEAR + r"(?!s)", _calendar_year),
+    (rf"\d{{1,2}}\.?\s+(?:de\s+)?{_OTHER_MONTH}\.?\s+(?:del?\s+)?(?:19|20)\d\d(?!\d)", _foreign),
+)
+_IN_WORDS: Final = _compiled(
+    (rf"(?:{_PREPOSITION}|{_WHICH}){_MONTH}(?!\w|,?\s+\d)", _calendar_month),
+    (
+        r"(?P<which>)(?P<month>january|february|april|june|july|august|september|october|november|december)\b",
+        _calendar_month,
+    ),
+    (rf"(?P<feast>{_FEAST})\b(?:,?\s+{_YEAR})?", _feast),
+    (
+        r"(?P<near>the day before yesterday|the day after tomorrow|yesterday|today|tonight|tomorrow|last night)\b",
+        _near_day,
+    ),
+    (r"(?P<near>this)\s+(?:morning|afternoon|evening)\b", _near_day),
+    (rf"(?:this\s+(?=past))?{_WHICH}?{_WEEKDAY}\b", _weekday),
+    (rf"(?:this\s+(?=past))?{_WHICH}{_UNIT}\b", _named_unit),
+    (rf"{_COUNT}\s+{_UNIT}s?\s+(?P<ago>ago|back|earlier)\b", _ago),
+    (rf"in\s+{_COUNT}\s+{_UNIT}s?(?P<ago>)\b", _ago),
+    (rf"(?:last|past)\s+{_COUNT}\s+{_UNIT}s?\b", _lately),
 )
 
 # -- dates that lean on another one -----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 The expected quality of route a for a question with features x is ``theta_a · [1, x] + rho · 1{a is what the rules
 chose}``. The prior mean is the route's base quality, 0 for every feature, and +0.15 for the rules' choice. Votes are
-weighted observations; the posterior is the usual one (Bishop 2006, eq. 3.50–3.51)::
+weighted observations; the posterior is the usual one (Bishop 2006, eq. 3.50 and 3.51)::
 
     A = L0 + sum_i w_i g^(n - n_i) f_i f_iᵀ        b = L0 m0 + sum_i w_i g^(n - n_i) y_i f_i        mean = A⁻¹ b
 

@@ -96,7 +96,7 @@ class ThompsonPolicy:
         return np.array(order[: self.safe], dtype=np.intp)
 
     def _terms(self, features: Features, a: int, b: int, rule: int) -> tuple[Contribution, ...]:
-        """(mean_a - mean_b) x, term by term, and what the rules and the costs add; those that are exactly 0 left out."""
+        """(mean_a - mean_b) x, term by term, with what the rules and the costs add; exact zeros are left out."""
         posterior, costs = self.posterior, self.posterior.design.costs
         difference = posterior.mean[a] - posterior.mean[b]
         terms = [

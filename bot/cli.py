@@ -1,0 +1,340 @@
+"""The command line. Each command says what it does with an example; ``bot.carrying`` does it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, get_type_hints
+
+import typer
+from typer.exceptions import TyperException
+
+from bot.carrying import Flags, carry_out
+from bot.errors import DONE, INTERRUPTED, WRONG_USE
+from bot.terminal import leave_quietly, prepare_streams
+
+ConfigFlag = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings in TOML.")]
+DataFlag = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of the embedded data (./data).")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, logs on stderr.")]
+RoomFlag = Annotated[
+    str | None, typer.Option("--room", metavar="NAME", help="The room (needed when there are several).")
+]
+PersonFlag = Annotated[str | None, typer.Option("--as", metavar="PERSON", help="Who you are: a name or an id.")]
+BatchFlag = Annotated[
+    Path | None, typer.Option("--batch", metavar="FILE", help="Many at once: JSON lines; - is stdin.")
+]
+
+cli = typer.Typer(
+    name="weavebot",
+    help="A team's memory that lives in its chat rooms and learns from emoji.",
+    epilog="Start with: weavebot chat --demo · Each command explains itself: weavebot ask --help",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@cli.callback(invoke_without_command=True)
+def before_command(
+    ctx: typer.Context, *, config: ConfigFlag = None, data: DataFlag = None, json: JsonFlag = False
+) -> None:
+    """Keeps the flags that stand before the command."""
+    ctx.obj = Flags(config, data, json)
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Registers a command that also takes the flags which every command has; they hold before and after its name."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function, assigned=("__doc__", "__name__"), updated=())
+        def called(
+            ctx: typer.Context,
+            *,
+            config: ConfigFlag = None,
+            data: DataFlag = None,
+            json: JsonFlag = False,
+            **given: Any,
+        ) -> None:
+            before: Flags = ctx.obj
+            function(Flags(config or before.config, data or before.data, json or before.json), **given)
+
+        ours = _parameters(called)
+        named = _parameters(function)
+        parameters = [ours["ctx"], *list(named.values())[1:], ours["config"], ours["data"], ours["json"]]
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+        called.__annotations__ = {one.name: one.annotation for one in parameters}
+        cli.command(name)(called)
+        return function
+
+    return register
+
+
+def _parameters(function: Callable[..., None]) -> dict[str, inspect.Parameter]:
+    """The parameters of a function with their annotations evaluated."""
+    hints = get_type_hints(function, include_extras=True)
+    signature = inspect.signature(function, follow_wrapped=False)
+    return {name: one.replace(annotation=hints.get(name, Any)) for name, one in signature.parameters.items()}
+
+
+def _leave(status: int) -> NoReturn:
+    raise typer.Exit(status)
+
+
+def _wrong(sentence: str) -> NoReturn:
+    typer.echo(f"weavebot: {sentence}", err=True)
+    raise typer.Exit(WRONG_USE)
+
+
+@command("import")
+def import_(
+    flags: Flags,
+    *,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines; - is stdin.")],
+    room: Annotated[
+        str | None, typer.Option("--room", metavar="NAME", help="Into this room, whatever the lines say.")
+    ] = None,
+) -> None:
+    """Remember a chat's history.
+
+    FILE holds one JSON object a line: {"id", "room", "author", "text", "sent_at", "reply_to"}; times are ISO 8601,
+    without a zone they are UTC. Running it again is harmless: each id is taken once. A bad line is reported, the rest
+    goes on.
+
+    Example: weavebot import history.jsonl --room hives
+    """
+    command = f"import {file.name}"
+    _leave(carry_out(flags, "import", {"room": room}, command=command, file=file))
+
+
+@command()
+def ask(
+    flags: Flags,
+    *,
+    question: Annotated[str | None, typer.Argument(metavar="QUESTION", help="What you want to know.")] = None,
+    room: RoomFlag = None,
+    person: PersonFlag = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=200, metavar="K", help="Messages cited at most (10).")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, metavar="N", help="Tokens of context at most (4096).")] = None,
+    route: Annotated[
+        str | None, typer.Option(metavar="ROUTE", help="Take this route instead of the learned one.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Seed of the choice of route; the same seed, the same choice.")
+    ] = None,
+    batch: BatchFlag = None,
+) -> None:
+    """Ask a room's memory.
+
+    The answer comes with the messages that prove it, how sure it is, and the route that found it. A batch holds JSON
+    lines of {"id", "room", "question"} and gives one line for each.
+
+    Example: weavebot ask "Who inspected the hives last Tuesday?" --room hives --as Ana
+    """
+    if (question is None) == (batch is None):
+        _wrong("Give a question, or a file of questions with --batch.")
+    given: dict[str, Any] = {"room": room, "person": person, "limit": limit, "tokens": tokens, "route": route}
+    if batch is not None:
+        _leave(carry_out(flags, "ask_batch", {**given, "seed": seed}, command="ask --batch", file=batch))
+    _leave(carry_out(flags, "ask", {**given, "seed": seed, "question": question}, command="ask"))
+
+
+@command()
+def react(
+    flags: Flags,
+    *,
+    answer_id: Annotated[str | None, typer.Argument(metavar="ANSWER_ID", help="As ask printed it.")] = None,
+    emoji: Annotated[str | None, typer.Argument(metavar="EMOJI", help="👍, 👎, ⭐ … or +1, -1, *.")] = None,
+    person: PersonFlag = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the reaction back.")] = False,
+    batch: BatchFlag = None,
+) -> None:
+    """Rate an answer with an emoji; the routing learns from it.
+
+    A person has one vote on an answer: the newest emoji that is still there. A batch holds JSON lines of
+    {"answer_id", "emoji", "person", "remove"}.
+
+    Example: weavebot react 3f2a91bc 👍 --as Ana
+    """
+    if batch is not None:
+        if answer_id is not None:
+            _wrong("Give an answer and an emoji, or a file of votes with --batch.")
+        _leave(carry_out(flags, "react_batch", {}, command="react --batch", file=batch))
+    if answer_id is None or emoji is None or person is None:
+        _wrong("Say which answer, which emoji and who you are: weavebot react ANSWER_ID 👍 --as NAME.")
+    given = {"answer_id": answer_id, "emoji": emoji, "person": person, "remove": remove}
+    _leave(carry_out(flags, "react", given, command="react"))
+
+
+@command()
+def stats(
+    flags: Flags,
+    *,
+    room: Annotated[
+        str | None, typer.Option("--room", metavar="NAME", help="One room; without it, all of them.")
+    ] = None,
+) -> None:
+    """What is remembered, and what each route has earned.
+
+    Example: weavebot stats --room hives
+    """
+    _leave(carry_out(flags, "stats", {"room": room}, command="stats"))
+
+
+@command()
+def digest(
+    flags: Flags,
+    *,
+    room: RoomFlag = None,
+) -> None:
+    """The last seven days of a room: what was asked, what helped, what the routing learned, what is open.
+
+    Example: weavebot digest --room hives
+    """
+    _leave(carry_out(flags, "digest", {"room": room}, command="digest"))
+
+
+@command()
+def forget(
+    flags: Flags,
+    *,
+    message: Annotated[str | None, typer.Option("--message", metavar="ID", help="This message.")] = None,
+    person: Annotated[
+        str | None, typer.Option("--person", metavar="NAME", help="Everything this person wrote.")
+    ] = None,
+    room: Annotated[str | None, typer.Option("--room", metavar="NAME", help="Where the message is.")] = None,
+) -> None:
+    """Erase a message, or everything of a person, from every store; it does not come back with the next import.
+
+    Example: weavebot forget --person Ana
+    """
+    if (message is None) == (person is None):
+        _wrong("Say what to forget: --message ID or --person NAME.")
+    given = {"message": message, "person": person, "room": room}
+    _leave(carry_out(flags, "forget", given, command="forget"))
+
+
+@command()
+def export(
+    flags: Flags,
+    *,
+    person: Annotated[str, typer.Option("--person", metavar="NAME", help="Whose.")],
+) -> None:
+    """Everything that is kept about a person, as JSON lines on stdout.
+
+    Example: weavebot export --person Ana > ana.jsonl
+    """
+    _leave(carry_out(flags, "export", {"person": person}, command="export"))
+
+
+@command()
+def reindex(flags: Flags) -> None:
+    """Build everything that is derived from the messages again; vectors of the same model are kept.
+
+    Example: weavebot reindex
+    """
+    _leave(carry_out(flags, "reindex", {}, command="reindex"))
+
+
+@command()
+def settings(
+    flags: Flags,
+    *,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="digest, digest_at or timezone.")] = None,
+    value: Annotated[str | None, typer.Argument(metavar="VALUE", help="The new value; default takes it back.")] = None,
+    room: RoomFlag = None,
+) -> None:
+    """Show or change the settings of a room.
+
+    Example: weavebot settings timezone Europe/Berlin --room hives
+    """
+    given = {"room": room, "name": name, "value": value}
+    _leave(carry_out(flags, "settings", given, command="settings"))
+
+
+@command()
+def job(
+    flags: Flags,
+    *,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Without it: the jobs that there are.")] = None,
+    room: Annotated[str | None, typer.Option("--room", metavar="NAME", help="For this room only.")] = None,
+) -> None:
+    """Run a scheduled job now.
+
+    Example: weavebot job digest --room hives
+    """
+    _leave(carry_out(flags, "job", {"name": name, "room": room}, command="job"))
+
+
+@command()
+def doctor(flags: Flags) -> None:
+    """Check every part and say the exact fix for what is wrong.
+
+    Example: weavebot doctor
+    """
+    _leave(carry_out(flags, "doctor", {}, command="doctor"))
+
+
+@command()
+def migrate(flags: Flags) -> None:
+    """Bring the database to this version's schema (every other command does so too, when it starts).
+
+    Example: weavebot migrate
+    """
+    _leave(carry_out(flags, "migrate", {}, command="migrate"))
+
+
+@command()
+def chat(
+    flags: Flags,
+    *,
+    room: Annotated[str | None, typer.Option("--room", metavar="NAME", help="The room to sit in (lobby).")] = None,
+    person: Annotated[str | None, typer.Option("--as", metavar="PERSON", help="Who you are (you).")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Sit in the demo room, which is loaded at first.")] = False,
+) -> None:
+    """Open the console room: write, ask with !weave, react with +👍.
+
+    Example: weavebot chat --demo
+    """
+    from bot.hosting import host_chat  # noqa: PLC0415 - heavy parts are imported by the commands that need them
+
+    _leave(host_chat(flags, room=room, person=person, demo=demo))
+
+
+@command()
+def run(flags: Flags) -> None:
+    """Keep Weavebot running: the jobs, the worker, and the socket that the other commands come through.
+
+    Example: weavebot run --data /srv/weavebot
+    """
+    from bot.hosting import host_run  # noqa: PLC0415 - heavy parts are imported by the commands that need them
+
+    _leave(host_run(flags))
+
+
+def perform(arguments: Sequence[str]) -> int:
+    """Carries out one command line and gives the exit status; errors are one sentence on stderr."""
+    try:
+        outcome = cli(list(arguments), standalone_mode=False, prog_name="weavebot")
+    except TyperException as exc:
+        sentence = " ".join(exc.format_message().split())
+        typer.echo(f"weavebot: {sentence.rstrip('.')}. See weavebot --help.", err=True)
+        return exc.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("weavebot: stopped", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return leave_quietly()
+    return outcome if isinstance(outcome, int) else DONE
+
+
+def main() -> None:
+    """The entry point of the ``weavebot`` program."""
+    os.umask(0o077)  # what we write is for this user alone
+    prepare_streams()
+    sys.exit(perform(sys.argv[1:]))

@@ -1,0 +1,114 @@
+"""Checks every configured part and says the exact fix for what is wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import text
+
+from bot import owner, schema
+from bot.app import App
+from bot.errors import FAILED
+from bot.events import Event, result, status
+from bot.pages import BAD, FAINT, GOOD, line
+from bot.settings import unknown_variables
+from memory import records
+from memory.errors import WeavebotError
+
+ROOM_LEFT: Final = 200 << 20
+"""Bytes. With less on the disk, the next import may not fit."""
+PROBE: Final = "weavebot doctor"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, what was found, and the fix when it is not well."""
+
+    check: str
+    found: str
+    fix: str | None = None
+
+    def event(self) -> Event:
+        """As a result, with a line for people."""
+        well = self.fix is None
+        mark = (GOOD, "ok    ") if well else (BAD, "wrong ")
+        fix = (FAINT, f" → {self.fix}") if self.fix else ""
+        value = {"check": self.check, "ok": well, "found": self.found, "fix": self.fix}
+        return result(value, (line(mark, f"{self.check}: {self.found}", fix),))
+
+
+async def examine(app: App) -> AsyncIterator[Event]:
+    """Every part, from the settings to the model."""
+    failed = False
+    async for finding in _findings(app):
+        failed = failed or finding.fix is not None
+        yield finding.event()
+    if failed:
+        yield status(FAILED)
+
+
+async def _findings(app: App) -> AsyncIterator[Finding]:
+    for finding in (*_settings(), *_folder(app.settings.data)):
+        yield finding
+    yield await _database(app)
+    yield await _outbox(app)
+    yield await _model(app)
+
+
+def _settings() -> Iterator[Finding]:
+    unknown = unknown_variables()
+    if unknown:
+        fix = "correct the names, or unset them"
+        yield Finding("settings", f"{', '.join(unknown)} in the environment are no settings", fix)
+    else:
+        yield Finding("settings", "all known")
+
+
+def _folder(folder: Path) -> Iterator[Finding]:
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    loose = bool(mode & 0o077)
+    yield Finding("data folder", f"{folder} ({mode:04o})", f"chmod 700 {folder}" if loose else None)
+    free = shutil.disk_usage(folder).free
+    full = "free some space" if free < ROOM_LEFT else None
+    yield Finding("disk", f"{free >> 20:,} MiB free", full)
+    if not os.access(folder, os.W_OK):
+        yield Finding("data folder", "not writable", f"chmod u+w {folder}")
+    card = owner.holder(folder)
+    yield Finding("owner", card.words() if card else "nobody")
+
+
+async def _database(app: App) -> Finding:
+    try:
+        revision = await schema.revision_of(app.database)
+        async with app.database.read() as conn:
+            said = "ok"
+            if conn.dialect.name == "sqlite":
+                said = str((await conn.execute(text("PRAGMA quick_check(1)"))).scalar())
+    except WeavebotError as exc:
+        return Finding("database", "does not answer", str(exc))
+    if said != "ok":
+        return Finding("database", f"damaged ({said})", "restore a copy of the data folder")
+    return Finding("database", f"schema {revision}, sound")
+
+
+async def _outbox(app: App) -> Finding:
+    async with app.database.read() as conn:
+        waiting = await records.waiting(conn)
+    return Finding("index", f"{waiting:,} messages wait to be indexed" if waiting else "up to date")
+
+
+async def _model(app: App) -> Finding:
+    try:
+        [made] = await app.embedder.embed([PROBE])
+    except WeavebotError as exc:
+        return Finding("model", "does not run", str(exc))
+    if made.vectors.shape[1] != app.embedder.dim:
+        found = f"gives {made.vectors.shape[1]} numbers instead of {app.embedder.dim}"
+        return Finding("model", found, "make setup installs the right one")
+    return Finding("model", app.embedder.model)

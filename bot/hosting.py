@@ -1,0 +1,184 @@
+"""The two commands that stay: ``chat``, the console room, and ``run``, without a face. Both own the data folder.
+
+While they do, they serve its socket, so that every other command works beside them, and they run the jobs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import structlog
+
+from bot import demo_room, exchange, logs, owner, settings
+from bot.app import App
+from bot.beside import beside
+from bot.carrying import Flags
+from bot.clock import SystemClock
+from bot.errors import DONE, confess
+from bot.jobs import Schedule
+from bot.operations import perform
+from bot.pages import FAINT, HEAD, Page, line, page
+from bot.render import hint_line
+from bot.settings import Settings
+from bot.terminal import Screen
+from bot.wiring import open_app, open_console
+from memory.errors import NotFound, Unavailable
+from memory.models import Room
+
+log = structlog.get_logger(__name__)
+
+LOBBY: Final = "lobby"
+YOU: Final = "you"
+LOG: Final = "weavebot.log"
+
+
+def host_chat(flags: Flags, *, room: str | None, person: str | None, demo: bool) -> int:
+    """The console room until the person leaves; gives the exit status."""
+    name = room or (demo_room.ROOM if demo else LOBBY)
+    return _host(flags, lambda chosen, screen: _chat(chosen, screen, name, person or YOU, demo=demo))
+
+
+def host_run(flags: Flags) -> int:
+    """Everything but a console, until it is told to stop; gives the exit status."""
+    return _host(flags, lambda chosen, screen: _run(chosen, screen, as_json=flags.json))
+
+
+def _host(flags: Flags, main: Any) -> int:
+    screen = Screen(as_json=flags.json)
+    try:
+        chosen = settings.load(flags.config, data=flags.data)
+        asyncio.run(main(chosen, screen))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return DONE  # Ctrl-C and SIGTERM are how one leaves
+    except BrokenPipeError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - the top of a command: one sentence, never a traceback
+        problem = confess(exc)
+        screen.close()
+        screen.say(problem.words)
+        return problem.status
+    finally:
+        screen.close()
+    return DONE
+
+
+@contextlib.asynccontextmanager
+async def owning(chosen: Settings, command: str, screen: Screen) -> AsyncIterator[App]:
+    """The data folder with everything in it, served to the other commands; a stop signal cancels the caller."""
+    folder = owner.prepare_folder(chosen.data)
+    card = owner.Card(os.getpid(), command, SystemClock().now().isoformat(timespec="seconds"), lasting=True)
+
+    def waiting(who: owner.Card) -> None:
+        screen.say(f"waiting for {who.words()} to finish")
+
+    async with contextlib.AsyncExitStack() as stack:
+        claim = await owner.reach(folder, card, frame=exchange.FRAME, on_wait=waiting)
+        if isinstance(claim, owner.Link):  # a lasting command is never given one
+            raise Unavailable("The data folder is in use; try again.")
+        stack.callback(claim.release)
+        app = await open_app(chosen.model_copy(update={"data": folder}))
+        stack.push_async_callback(app.close)
+        await stack.enter_async_context(beside(app.indexer.run()))
+        desk = exchange.Desk(lambda *asked: perform(app, *asked))
+        stack.push_async_callback(desk.stop)
+        await stack.enter_async_context(owner.serving(claim, desk.serve, frame=exchange.FRAME))
+        stack.enter_context(_stopped_by(signal.SIGTERM))
+        log.info("owner.ready", pid=os.getpid(), command=command)
+        yield app
+    log.info("owner.left")
+
+
+async def _chat(chosen: Settings, screen: Screen, room: str, person: str, *, demo: bool) -> None:
+    folder = owner.prepare_folder(chosen.data)
+    async with contextlib.AsyncExitStack() as stack:
+        app = await stack.enter_async_context(owning(chosen, f"chat --room {room}", screen))
+        # Only now: a second chat that is refused must not write into the first one's log.
+        sink = logs.set_up(level=chosen.log_level or "info", file=folder / LOG)
+        stack.callback(sink.close)
+        if demo:
+            await _load_demo(app, screen)
+        place = await _room(app, room)
+        console = await open_console(app, place, person)
+        schedule = Schedule(app, console.dispatch.post, {place.id})
+        stack.callback(schedule.stop)
+        await stack.enter_async_context(beside(_warm_up(app)))
+        if console.greets:
+            console.port.show(_welcome(app, place, person, demo=demo))
+        await schedule.start()
+        async for event in console.port.events():
+            await console.dispatch.handle(event)
+        await app.engine.settle()
+
+
+async def _run(chosen: Settings, screen: Screen, *, as_json: bool) -> None:
+    logs.set_up(level=chosen.log_level or "info", json=as_json)
+    async with owning(chosen, "run", screen) as app:
+        schedule = Schedule(app, _nowhere, frozenset())
+        await schedule.start()
+        try:
+            screen.say(
+                f"running on {app.settings.data}; no chat adapter is configured yet, "
+                "so I only serve the other commands and run the jobs; Ctrl-C stops me"
+            )
+            await asyncio.Event().wait()
+        finally:
+            schedule.stop()
+
+
+async def _load_demo(app: App, screen: Screen) -> None:
+    """The demo room, or what has been added to it since; a bar for each step that takes time."""
+    async for event in perform(app, "import", {"room": demo_room.ROOM}, demo_room.lines(app)):
+        if "progress" in event:
+            screen.show(event)
+    screen.close()
+
+
+async def _room(app: App, name: str) -> Room:
+    try:
+        return await app.directory.find_room(app.tenant, name)
+    except NotFound as exc:
+        if type(exc) is not NotFound:
+            raise
+        return await app.directory.room(app.tenant, name, name)
+
+
+async def _warm_up(app: App) -> None:
+    """The model is loaded while the person reads the welcome, so that the first answer does not wait for it."""
+    with contextlib.suppress(Unavailable):  # asking will say so
+        await app.embedder.embed(["hello"])
+
+
+def _welcome(app: App, room: Room, person: str, *, demo: bool) -> Page:
+    prefix = app.settings.prefix
+    lines = [line((HEAD, f"You are in {room.name}"), (FAINT, f" as {person}. What people write here is remembered."))]
+    if demo:
+        lines.append(line((FAINT, "Linden Hill's beekeepers are made up; ask them something:")))
+        lines += [hint_line(f"  `{prefix} {question}`") for question in demo_room.QUESTIONS]
+    else:
+        lines.append(hint_line(f"Write something, then ask: `{prefix} who said what?`"))
+    lines.append(hint_line(f"React with `+👍` `+👎` `+⭐`. `{prefix} help` shows the rest, `/quit` leaves."))
+    return page(*lines)
+
+
+async def _nowhere(_room: Room, _said: Page, _occasion: str) -> None:
+    raise Unavailable("No chat adapter is configured; there is no room to post in.")
+
+
+@contextlib.contextmanager
+def _stopped_by(number: signal.Signals) -> Any:
+    """The signal cancels the current task, so that everything is closed in order."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None or sys.platform == "win32":
+        yield
+        return
+    loop.add_signal_handler(number, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(number)

@@ -1,0 +1,138 @@
+"""Operations on what is kept: numbers, digest, forgetting, exporting, rebuilding, settings, jobs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
+
+from bot import jobs, schema
+from bot.app import App
+from bot.asking import room_named
+from bot.events import Event, result
+from bot.pages import FAINT, Page, line, page
+from bot.render import facts
+from bot.reports import digest_page, stats_page
+from bot.settling import settling
+from bot.shapes import DIGITS, digest_object
+from memory.errors import NotFound
+from memory.models import Room, Scope
+
+
+async def stats(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
+    """A room's numbers, or those of all rooms together."""
+    rooms = [await app.directory.find_room(app.tenant, room)] if room else await app.directory.rooms(app.tenant)
+    numbers = await app.statistician.stats(Scope(app.tenant, tuple(one.id for one in rooms)))
+    yield result(_plain(asdict(numbers)), stats_page(numbers))
+
+
+async def digest(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
+    """The last seven days of a room; nothing is posted or kept."""
+    where = await room_named(app, room)
+    zone = (await app.preferences.of(where)).zone
+    summary = await app.digests.compose(where)
+    yield result(_plain(digest_object(summary)), digest_page(summary, zone=zone, prefix=app.settings.prefix))
+
+
+async def forget(
+    app: App, *, message: str | None = None, person: str | None = None, room: str | None = None
+) -> AsyncIterator[Event]:
+    """Erases a message or a person from every store."""
+    where = await app.directory.find_room(app.tenant, room) if room else None
+    if person is not None:
+        who = await app.directory.find_person(app.tenant, person)
+        count = await app.privacy.forget_person(who)
+        await app.audit.record(app.tenant, "forget_person", by=None, detail={"messages": count})
+        words = f"{who.name or who.external_id} is forgotten: {_messages(count)} erased"
+    else:
+        count = await app.privacy.forget_message(app.tenant, message or "", where)
+        await app.audit.record(app.tenant, "forget_message", by=None, room=where, detail={"messages": count})
+        words = f"{_messages(count)} erased"
+    yield result({"forgotten": count}, page(words))
+
+
+async def export(app: App, *, person: str) -> AsyncIterator[Event]:
+    """Everything that is kept about a person, one object each."""
+    who = await app.directory.find_person(app.tenant, person)
+    async for item in app.privacy.export(who):
+        yield result(item)
+
+
+async def reindex(app: App) -> AsyncIterator[Event]:
+    """Everything that can be derived is derived again: projections from SQL, and what still waits is indexed."""
+    async for event in settling(app):
+        yield event
+    rooms = await app.directory.rooms(app.tenant)
+    for room in rooms:
+        await app.rooms.wipe(room.id)
+        await app.rooms.view(room.id)
+        await app.rooms.graph(room.id)
+    count, _, _ = await app.engine.span([room.id for room in rooms])
+    yield result({"rooms": len(rooms), "messages": count}, page(f"{_messages(count)} in {len(rooms)} rooms rebuilt"))
+
+
+async def settings(
+    app: App, *, room: str | None = None, name: str | None = None, value: str | None = None
+) -> AsyncIterator[Event]:
+    """Shows the settings of a room, after changing one when a value is given (``default`` takes it back)."""
+    where = await room_named(app, room)
+    if name is not None and value is not None:
+        await app.preferences.change(where, name, None if value == "default" else value, None)
+        await app.audit.record(app.tenant, "change_setting", by=None, room=where, detail={"setting": name})
+    chosen = (await app.preferences.of(where)).as_mapping()
+    if name is not None:
+        if name not in chosen:
+            raise NotFound(f"There is no setting {name!r}; there are {', '.join(chosen)}.")
+        chosen = {name: chosen[name]}
+    yield result({"room": where.name, **chosen}, facts(chosen.items()))
+
+
+async def job(app: App, *, name: str | None = None, room: str | None = None) -> AsyncIterator[Event]:
+    """Runs a job now, whenever it is due; without a name, lists them."""
+    if name is None:
+        for one in jobs.TABLE.values():
+            yield result({"job": one.name, "does": one.words}, (line(one.name.ljust(10), (FAINT, one.words)),))
+        return
+    if name not in jobs.TABLE:
+        raise NotFound(f"There is no job {name!r}; there are {', '.join(jobs.TABLE)}.")
+    chosen = jobs.TABLE[name]
+    posted: list[tuple[Room, Page]] = []
+
+    async def post(where: Room, said: Page, _occasion: str) -> None:
+        posted.append((where, said))
+
+    for where in await _rooms_of(app, chosen, room):
+        said = await chosen.function(app, post, where)
+        shown: Page = tuple(span for _, one in posted for span in one)
+        posted.clear()
+        yield result({"job": name, "room": where.name if where else None, "done": said}, (*shown, line((FAINT, said))))
+
+
+async def migrate(app: App) -> AsyncIterator[Event]:
+    """Says at which schema the database is; opening it has brought it there."""
+    revision = await schema.revision_of(app.database)
+    yield result({"schema": revision}, page(f"The database is at schema {revision}."))
+
+
+async def _rooms_of(app: App, chosen: jobs.Job, room: str | None) -> list[Room | None]:
+    if not chosen.per_room:
+        return [None]
+    if room is not None:
+        return [await app.directory.find_room(app.tenant, room)]
+    return list(await app.directory.rooms(app.tenant))
+
+
+def _messages(count: int) -> str:
+    return f"{count} message{'' if count == 1 else 's'}"
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: a number that is not known is null; the others are rounded."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return round(value, DIGITS) if math.isfinite(value) else None
+    return value

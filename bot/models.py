@@ -1,0 +1,165 @@
+"""What happens in a room and what the bot says there: the neutral records between chat adapters and the rest.
+
+An adapter turns its platform's events into these; past it nobody imports a chat library.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from bot.pages import Page
+from memory.models import Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A room as the platform names it. ``team`` is the server or account that the room belongs to."""
+
+    platform: str
+    room: str
+    name: str
+    team: str = "local"
+
+
+class Role(enum.IntEnum):
+    """What somebody may do in a room; a higher role may all that a lower one may."""
+
+    MEMBER = 1
+    MODERATOR = 2
+    ADMIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody in a room: the platform's id, the name that people see, the role there."""
+
+    external_id: str
+    name: str
+    role: Role = Role.MEMBER
+    is_bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingMessage:
+    """Somebody wrote. ``event_id`` is unique in the room; ``thread`` names the conversation inside it, if any."""
+
+    place: Place
+    event_id: str
+    actor: Actor
+    text: str
+    sent_at: datetime
+    reply_to: str | None = None
+    thread: str | None = None
+    provenance: Provenance = Provenance.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Somebody changed a message of theirs."""
+
+    place: Place
+    event_id: str
+    target: str
+    actor: Actor
+    text: str
+    edited_at: datetime
+    provenance: Provenance = Provenance.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A message is gone from the room, whoever took it away."""
+
+    place: Place
+    event_id: str
+    target: str
+    deleted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionAdded:
+    """Somebody put an emoji on a message."""
+
+    place: Place
+    event_id: str
+    target: str
+    actor: Actor
+    emoji: str
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionRemoved:
+    """Somebody took a reaction back.
+
+    Platforms name it by the event of the reaction (``reaction``), or by message, person and emoji.
+    """
+
+    place: Place
+    event_id: str
+    removed_at: datetime
+    reaction: str | None = None
+    target: str | None = None
+    actor: Actor | None = None
+    emoji: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events between two times did not reach us; the adapter will send what it can recover as history."""
+
+    place: Place
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Somebody came to a room or left it."""
+
+    place: Place
+    event_id: str
+    actor: Actor
+    joined: bool
+    at: datetime
+
+
+ChatEvent: TypeAlias = IncomingMessage | Edit | Deletion | ReactionAdded | ReactionRemoved | Gap | Membership
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a platform can show, so that words are fitted to it instead of guessed."""
+
+    reactions: bool = True
+    threads: bool = False
+    markdown: bool = True
+    files: bool = False
+    longest: int | None = None  # characters of one message
+    tells_votes: bool = False  # a line after each vote would disturb a room of many
+    hint: str = ""  # how to react there, if not by clicking; ``{prefix}`` is the command prefix
+    help: Page = ()  # lines that the help of every room there ends with
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file to hand over with a reply."""
+
+    name: str
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the bot says. ``answer`` is the number of the answer it shows; ``private`` is for the asker alone."""
+
+    place: Place
+    page: Page
+    in_reply_to: str | None = None
+    answer: int | None = None
+    private: bool = False
+    attachment: Attachment | None = None

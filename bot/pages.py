@@ -1,0 +1,84 @@
+"""A page: text in lines of styled spans, the one form between what we say and where it is shown.
+
+A page is JSON-able (it travels over the owner's socket) and turns into plain text, Markdown, or a terminal's colours
+(``bot.terminal``). A style is a word about meaning, never a colour.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
+
+Span: TypeAlias = tuple[str, str]
+Line: TypeAlias = tuple[Span, ...]
+Page: TypeAlias = tuple[Line, ...]
+
+PLAIN: Final = ""
+STRONG: Final = "strong"
+HEAD: Final = "head"
+FAINT: Final = "faint"
+GOOD: Final = "good"
+BAD: Final = "bad"
+MARK: Final = "mark"  # the number of a citation
+CODE: Final = "code"  # something to type
+
+# Control characters could steer a terminal, and direction overrides could make a quote read as something else.
+_UNSAFE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>#|~])")
+_WRAPS: Final = {STRONG: "**", HEAD: "**", GOOD: "**", BAD: "**", MARK: "", FAINT: "_"}
+
+
+def line(*parts: str | Span) -> Line:
+    """A line of plain strings and styled spans, made safe to show."""
+    return tuple((PLAIN, safe(part)) if isinstance(part, str) else (part[0], safe(part[1])) for part in parts)
+
+
+def page(*lines: Line | str) -> Page:
+    """A page of lines; a string is a plain line."""
+    return tuple(line(one) if isinstance(one, str) else one for one in lines)
+
+
+def paragraphs(text: str, style: str = PLAIN) -> Page:
+    """A longer text as lines of one style."""
+    return tuple(line((style, one)) for one in text.split("\n"))
+
+
+def safe(text: str) -> str:
+    """The text without what could steer a terminal or turn the reading direction; line ends and tabs stay."""
+    return _UNSAFE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def one_line(text: str, limit: int) -> str:
+    """The text on one line, cut at a word near ``limit`` characters."""
+    flat = " ".join(safe(text).split())
+    if len(flat) <= limit:
+        return flat
+    cut = flat[: limit - 1]
+    word = cut.rsplit(" ", 1)[0]
+    return (word if len(word) > limit // 2 else cut) + "…"
+
+
+def sentence(words: str) -> str:
+    """The words as a sentence: a capital first, a full stop at the end."""
+    ends = words[-1:] in ".!?…)"
+    return words[:1].upper() + words[1:] + ("" if ends else ".")
+
+
+def plain(shown: Iterable[Sequence[Sequence[str]]]) -> str:
+    """The page as text alone; also for a page that came over the socket as lists."""
+    return "\n".join("".join(text for _, text in spans) for spans in shown)
+
+
+def markdown(shown: Iterable[Sequence[Sequence[str]]]) -> str:
+    """The page as Markdown: people's words are escaped, so that they cannot format or link."""
+    return "\n".join("".join(_marked(style, text) for style, text in spans) for spans in shown)
+
+
+def _marked(style: str, text: str) -> str:
+    if style == CODE:
+        return "`" + text.replace("`", "'") + "`"
+    body = _MARKDOWN.sub(r"\\\1", text)
+    wrap = _WRAPS.get(style, "")
+    inner = body.strip()
+    return body.replace(inner, f"{wrap}{inner}{wrap}", 1) if wrap and inner else body

@@ -1,0 +1,99 @@
+"""The numbers of rooms and the weekly digest as pages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime, tzinfo
+from typing import Final
+
+from bot import dates
+from bot.pages import BAD, FAINT, GOOD, HEAD, Line, Page, line, one_line, page
+from bot.render import hint_line, table
+from routing.digest import Digest
+from routing.digest import Line as Item
+from routing.statistics import RouteStats, Stats
+
+WIDE: Final = 90  # characters of a line of the digest
+CHANGED: Final = 0.02  # of a mean reward: less is not worth a word
+
+
+def stats_page(stats: Stats) -> Page:
+    """What is remembered, then per route: decisions, votes, mean reward with its interval, this week's change."""
+    held = f"{stats.messages:,} messages of {stats.people} people in {stats.sessions:,} conversations"
+    known = f"{stats.memories:,} memories, {stats.entities:,} entities, {stats.relations:,} relations"
+    lines = page(held, known, f"{stats.answers:,} answers, {stats.votes:,} votes")
+    if not stats.routes:
+        return lines
+    head = ("route", "decisions", "votes", "evidence", "reward", "95 % interval", "this week")
+    return (*lines, line(), *table([_route_row(route) for route in stats.routes], head=head))
+
+
+def digest_page(digest: Digest, *, zone: tzinfo, prefix: str) -> Page:
+    """A room's week, readable in half a minute; empty sections are left out."""
+    week = dates.span(digest.since, digest.until, zone=zone)
+    title = line((HEAD, f"This week in {digest.room}"), (FAINT, f" · {week} · {_counts(digest)}"))
+    sections = (
+        ("⭐ Starred", _items(digest.starred, zone)),
+        ("👍 Helped", _items(digest.helped, zone)),
+        ("❓ Open", _items(digest.open_questions, zone, now=digest.until)),
+        ("💬 Asked", _items(digest.asked, zone)),
+        ("📈 Routes", [_route_words(route) for route in digest.routes if route.recent or route.change]),
+    )
+    lines: list[Line] = [title]
+    for name, items in sections:
+        if items:
+            lines += [line((HEAD, name)), *items]
+    if len(lines) == 1:
+        lines.append(line("A quiet week: nothing was asked, starred or left open."))
+    return (*lines, hint_line(f"`{prefix} digest off` stops this · people who opted out are not quoted"))
+
+
+def _counts(digest: Digest) -> str:
+    said = f"{digest.messages:,} messages, {digest.people} people"
+    if not digest.answers:
+        return said
+    return f"{said} · {digest.answers} answers, 👍 {digest.liked} 👎 {digest.disliked}"
+
+
+def _items(items: Iterable[Item], zone: tzinfo, *, now: datetime | None = None) -> list[Line]:
+    lines = []
+    for item in items:
+        when = dates.ago(item.at, now=now) if now else f"{item.at.astimezone(zone):%a %H:%M}"
+        who = f"{item.author}, {when}" if item.author else when
+        lines.append(line("  ", one_line(item.text, WIDE), (FAINT, f"  ({who})")))
+    return lines
+
+
+def _route_words(route: RouteStats) -> Line:
+    sure = (
+        f"reward {_number(route.mean)} ({_number(route.low)} to {_number(route.high)})" if route.votes else "no votes"
+    )
+    change, style = _change(route)
+    return line(f"  {route.route}: {route.recent} answers this week, {sure} ", (style, change))
+
+
+def _route_row(route: RouteStats) -> tuple[str, ...]:
+    interval = f"{_number(route.low)} to {_number(route.high)}" if route.votes else ""
+    return (
+        route.route,
+        f"{route.decisions:,}",
+        f"{route.votes:,}",
+        f"{route.evidence:.1f}",
+        _number(route.mean) if route.votes else "",
+        interval,
+        _change(route)[0],
+    )
+
+
+def _change(route: RouteStats) -> tuple[str, str]:
+    """How the mean reward moved this week, in words and a style."""
+    if route.change is None or not math.isfinite(route.change):
+        return "", FAINT
+    if abs(route.change) < CHANGED:
+        return "steady", FAINT
+    return f"{route.change:+.2f}", GOOD if route.change > 0 else BAD
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "?"

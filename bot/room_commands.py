@@ -1,0 +1,290 @@
+"""What the commands of a room do, and the table of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from bot.asking import weave
+from bot.commands import Argument, Call, Command, CommandTable, Said, identifier, statement, word_of
+from bot.models import Attachment, Role
+from bot.pages import CODE, FAINT, STRONG, Line, line, page
+from bot.permissions import require
+from bot.preferences import CHECKS
+from bot.render import View, answer_page, facts, hint_line, source_line, typed
+from bot.reports import digest_page, stats_page
+from bot.room_messages import message_named, newest_of
+from memory.errors import NotFound
+from memory.models import Draft, Scope
+from routing.models import Answer
+
+REACT: Final = "React `👍` `👎` or `⭐` - it trains the routing in this room. `{prefix} why` explains."
+
+
+async def answer(call: Call, question: str) -> Said:
+    """An answer from the room's memory; the same event gets the same answer again."""
+    made = await weave(
+        call.app,
+        call.room,
+        question,
+        asker=call.person,
+        thread=call.message.thread,
+        event_id=call.message.event_id,
+    )
+    return Said(answer_page(made, await view_of(call)), shows=made)
+
+
+async def view_of(call: Call) -> View:
+    """The eyes of the room."""
+    prefix = call.app.settings.prefix
+    zone = (await call.app.preferences.of(call.room)).zone
+    hint = (call.capabilities.hint or REACT).format(prefix=prefix)
+    return View(call.app.clock.now(), zone, prefix, hint)
+
+
+async def help_(call: Call) -> Said:
+    """All commands, or one with its example."""
+    prefix = call.app.settings.prefix
+    one = TABLE.commands.get(call.arguments.get("command", ""))
+    if one is not None:
+        example = f"{prefix} {one.example}"
+        return Said(
+            page(line((CODE, one.usage(prefix)), f"  {one.words}"), line((FAINT, "for example  "), (CODE, example)))
+        )
+    rows = [(f"{prefix} QUESTION", "asks this room's memory")]
+    rows += [(command.usage(prefix), command.words) for command in TABLE.commands.values()]
+    return Said((*typed(rows), *call.capabilities.help))
+
+
+async def why(call: Call) -> Said:
+    """Why the last answer, or the one of that number, took its route; and its sources with their ids."""
+    chosen = await _answer(call)
+    sentences = await call.app.shuttle.why(call.app.tenant, chosen.id)
+    view = await view_of(call)
+    lines: list[Line] = [line((FAINT, f"#{chosen.serial} "), (STRONG, chosen.question))]
+    lines += [line(sentence) for sentence in sentences]
+    for number, citation in enumerate(chosen.citations[:5], 1):
+        lines.append(line(*source_line(number, citation, view), (FAINT, f"  id {citation.message_id}")))
+    return Said(tuple(lines))
+
+
+async def stats(call: Call) -> Said:
+    """What is remembered here, and what each route has earned."""
+    numbers = await call.app.statistician.stats(Scope(call.app.tenant, (call.room.id,), call.person.id))
+    return Said(stats_page(numbers))
+
+
+async def digest(call: Call) -> Said:
+    """The last seven days; or switches the weekly one on or off."""
+    switch = call.arguments.get("switch")
+    if switch is not None:
+        return await _change(call, "digest", switch)
+    zone = (await call.app.preferences.of(call.room)).zone
+    summary = await call.app.digests.compose(call.room)
+    return Said(digest_page(summary, zone=zone, prefix=call.app.settings.prefix))
+
+
+async def remember(call: Call) -> Said:
+    """Keeps a statement as a message of whoever gave it."""
+    text = call.arguments.get("text")
+    if text is None:
+        return _usage(call, "remember")
+    message = call.message
+    draft = Draft(
+        event_id=message.event_id,
+        author=call.actor.external_id,
+        author_name=call.actor.name,
+        text=text,
+        sent_at=message.sent_at,
+        reply_to=message.reply_to,
+        provenance=message.provenance,
+    )
+    admitted = await call.app.journal.admit(call.room, [draft])
+    if admitted.refused:
+        return Said(page(hint_line(f"Not kept: you opted out. `{call.app.settings.prefix} optin` changes that.")))
+    return Said(page(hint_line(f"Kept. `{call.app.settings.prefix} forget last` takes it back.")))
+
+
+async def forget(call: Call) -> Said:
+    """Erases the last message of whoever asks, one by its id, or everything of theirs."""
+    prefix = call.app.settings.prefix
+    what = call.arguments.get("what")
+    if what is None and call.message.reply_to:
+        what = call.message.reply_to
+    if what is None:
+        return _usage(call, "forget")
+    if what == "me":
+        return await _forget_me(call)
+    count = await _forget_one(call, what)
+    await call.app.audit.record(
+        call.app.tenant, "forget_message", by=call.person, room=call.room, detail={"messages": count}
+    )
+    return Said(page(hint_line(f"Forgotten everywhere. It does not come back. `{prefix} forget me` forgets you.")))
+
+
+async def _forget_me(call: Call) -> Said:
+    known = await call.app.privacy.know(call.person)
+    if call.arguments.get("sure") is None:
+        words = f"This erases {known['messages']} messages, your questions and your votes, for good."
+        return Said(page(words, hint_line(f"If you mean it: `{call.app.settings.prefix} forget me yes`")), private=True)
+    count = await call.app.privacy.forget_person(call.person)
+    await call.app.audit.record(call.app.tenant, "forget_person", by=None, detail={"messages": count})
+    return Said(page(f"You are forgotten: {count} messages erased."), private=True)
+
+
+async def _forget_one(call: Call, what: str) -> int:
+    app, room = call.app, call.room
+    if what == "last":
+        found = await newest_of(app, room, call.person)
+    else:
+        found = await message_named(app, room, what)
+    if found is None:
+        raise NotFound(
+            "You have written nothing here yet." if what == "last" else f"No message here has the id {what}."
+        )
+    if found.author != call.person.id:
+        require(call.actor, Role.MODERATOR, "forget what others wrote")
+    return await app.privacy.forget_message(app.tenant, found.external_id, room)
+
+
+async def know(call: Call) -> Said:
+    """What is kept about whoever asks, in numbers."""
+    known = await call.app.privacy.know(call.person)
+    rows = [(name.replace("_", " "), str(value)) for name, value in known.items() if value not in (None, "")]
+    return Said(facts(rows), private=True)
+
+
+async def export(call: Call) -> Said:
+    """Everything that is kept about whoever asks."""
+    if not call.capabilities.files:
+        known = await call.app.privacy.know(call.person)
+        name = call.person.external_id
+        command = f'weavebot export --person "{name}" > export.jsonl'
+        words = hint_line(f"All of it as a file, from another terminal: `{command}`")
+        return Said((line(f"{known['messages']} messages of yours are kept."), words), private=True)
+    items = [json.dumps(item, ensure_ascii=False) async for item in call.app.privacy.export(call.person)]
+    attachment = Attachment("export.jsonl", tuple(items))
+    return Said(page("Everything that is kept about you."), private=True, attachment=attachment)
+
+
+async def settings(call: Call) -> Said:
+    """Shows the room's settings, or changes one."""
+    name, value = call.arguments.get("name"), call.arguments.get("value")
+    if name is not None and value is not None:
+        return await _change(call, name, value)
+    chosen = await call.app.preferences.of(call.room)
+    prefix = call.app.settings.prefix
+    hint = hint_line(f"`{prefix} settings timezone Europe/Berlin` changes one, `default` takes it back")
+    return Said((*facts(chosen.as_mapping().items()), hint))
+
+
+async def optout(call: Call) -> Said:
+    """From now on nothing of whoever asks is kept."""
+    await call.app.privacy.opt_out(call.person, out=True)
+    await call.app.audit.record(call.app.tenant, "opt_out", by=call.person, room=call.room, detail={})
+    prefix = call.app.settings.prefix
+    hint = hint_line(f"`{prefix} forget me` erases the past, `{prefix} optin` undoes this.")
+    return Said((line("From now on I keep nothing that you write."), hint), private=True)
+
+
+async def optin(call: Call) -> Said:
+    """From now on what they write is kept again."""
+    await call.app.privacy.opt_out(call.person, out=False)
+    await call.app.audit.record(call.app.tenant, "opt_in", by=call.person, room=call.room, detail={})
+    return Said(page("From now on I remember what you write here."), private=True)
+
+
+async def _change(call: Call, name: str, value: str) -> Said:
+    require(call.actor, Role.MODERATOR, "change settings")
+    chosen = await call.app.preferences.change(call.room, name, None if value == "default" else value, call.person)
+    await call.app.audit.record(
+        call.app.tenant, "change_setting", by=call.person, room=call.room, detail={"setting": name}
+    )
+    return Said(page(line(f"{name} is now ", (STRONG, chosen.as_mapping()[name]))))
+
+
+async def _answer(call: Call) -> Answer:
+    number = call.arguments.get("answer")
+    if number is None and call.message.reply_to:
+        behind = await call.app.outbox.answer_behind(call.room, call.message.reply_to)
+        if behind is not None:
+            return await call.app.shuttle.answer(call.app.tenant, behind)
+    if number is None:
+        last = await call.app.shuttle.last_answer(call.room.id)
+        if last is None:
+            raise NotFound("Nobody has asked anything here yet.")
+        return last
+    numbered = await call.app.outbox.answer_numbered(call.room, number)
+    if numbered is None:
+        raise NotFound(f"There is no answer #{number} in this room.")
+    return await call.app.shuttle.answer(call.app.tenant, numbered)
+
+
+def _usage(call: Call, name: str) -> Said:
+    command = TABLE.commands[name]
+    prefix = call.app.settings.prefix
+    return Said(page(hint_line(f"`{command.usage(prefix)}` {command.words}; for example `{prefix} {command.example}`")))
+
+
+def _number(word: str) -> int:
+    return int(word.lstrip("#"))
+
+
+def _setting(word: str) -> str:
+    if word.lower() not in CHECKS:
+        raise ValueError(word)
+    return word.lower()
+
+
+def _command(word: str) -> str:
+    if word.lower() not in TABLE.commands:
+        raise ValueError(word)
+    return word.lower()
+
+
+def _target(word: str) -> Any:
+    return word.lower() if word.lower() in {"me", "last"} else identifier(word)
+
+
+TABLE: Final = CommandTable(
+    (
+        Command(
+            "ask",
+            (Argument("question", str, optional=False, rest=True),),
+            "asks, whatever the question starts with",
+            "ask help, where is the ladder?",
+            help_,
+        ),
+        Command(
+            "why", (Argument("answer", _number),), "explains an answer's route; its sources and their ids", "why 3", why
+        ),
+        Command("stats", (), "what I remember here, and what each route has earned", "stats", stats),
+        Command("digest", (Argument("switch", word_of("on", "off")),), "the week; on or off", "digest", digest),
+        Command(
+            "remember",
+            (Argument("text", statement, optional=False, rest=True),),
+            "keeps a statement of yours",
+            "remember the gate code is on the board",
+            remember,
+        ),
+        Command(
+            "forget",
+            (Argument("what", _target, optional=False), Argument("sure", word_of("yes"))),
+            "erases your last message, one by its id, or you: last, ID, me",
+            "forget last",
+            forget,
+        ),
+        Command("know", (Argument("me", word_of("me")),), "what I keep about you, in numbers", "know", know),
+        Command("export", (Argument("me", word_of("me")),), "what I keep about you, all of it", "export", export),
+        Command(
+            "settings",
+            (Argument("name", _setting), Argument("value", str, rest=True)),
+            "this room's settings; changes one",
+            "settings digest_at friday 16:00",
+            settings,
+        ),
+        Command("optout", (), "from now on I keep nothing that you write", "optout", optout),
+        Command("optin", (), "from now on I keep it again", "optin", optin),
+        Command("help", (Argument("command", _command),), "shows this, or one command", "help forget", help_),
+    )
+)

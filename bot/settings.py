@@ -1,0 +1,159 @@
+"""Settings: the only module that reads the environment.
+
+Each setting comes from, strongest first: the command line, ``WEAVEBOT_NAME`` in the environment, a file named by
+``WEAVEBOT_NAME_FILE`` (secrets), the TOML file given with ``--config`` or ``WEAVEBOT_CONFIG``, the default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from memory.errors import BadInput
+
+PREFIX = "WEAVEBOT_"
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+HOURS, MINUTES = 24, 60
+
+
+def check_timezone(name: str) -> str:
+    """The name of a timezone that the system knows. Raises ValueError."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise ValueError("no such timezone; use a name such as Europe/Berlin or UTC") from exc
+    return name
+
+
+def parse_weekly(words: str) -> tuple[str, int, int]:
+    """Weekday, hour and minute of words such as ``monday 09:00``. Raises ValueError."""
+    day, _, time = words.strip().lower().partition(" ")
+    hour, _, minute = time.strip().partition(":")
+    known = next((name for name in WEEKDAYS if len(day) > 2 and name.startswith(day)), None)  # noqa: PLR2004 - "mon"
+    if known and hour.isdecimal() and minute.isdecimal() and int(hour) < HOURS and int(minute) < MINUTES:
+        return known, int(hour), int(minute)
+    raise ValueError("write a weekday and a time, such as monday 09:00")
+
+
+def check_weekly(words: str) -> str:
+    """The words in their normal form. Raises ValueError."""
+    day, hour, minute = parse_weekly(words)
+    return f"{day} {hour:02d}:{minute:02d}"
+
+
+Timezone = Annotated[str, AfterValidator(check_timezone)]
+Weekly = Annotated[str, AfterValidator(check_weekly)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; frozen. Field names are the names in TOML, and in upper case in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    data: Path = Field(Path("data"), description="folder of the embedded data")
+    database_url: SecretStr | None = Field(None, description="an SQLAlchemy URL; without it SQLite in the data folder")
+    log_level: Literal["debug", "info", "warning", "error"] | None = Field(
+        None, description="what is logged; without it info for chat and run, warning for the other commands"
+    )
+    prefix: str = Field("!weave", min_length=1, max_length=32, pattern=r"^\S+$", description="starts a command")
+    timezone: Timezone = Field("UTC", description="timezone of rooms that have none of their own")
+    digest_at: Weekly = Field("monday 09:00", description="when the weekly digest is posted")
+    limit: int = Field(10, ge=1, le=200, description="messages that an answer cites at most")
+    tokens: int = Field(4096, ge=1, le=1_000_000, description="token budget of an answer's context")
+
+
+def load(config: Path | None = None, **given: Any) -> Settings:
+    """The settings in force; ``given`` are those of the command line (None: not given).
+
+    Raises BadInput naming the setting, where it was read and what would be right.
+    """
+    flags = {name: value for name, value in given.items() if value is not None}
+    file = config or _config_from_environment()
+    low = _from_toml(file) if file else {}
+    secret = _from_secret_files()
+    environment = {name for name in Settings.model_fields if _variable(name) in _environment()}
+    values = {**{k: v for k, v in low.items() if k not in environment}, **secret, **flags}
+    try:
+        return Settings(**values)
+    except ValidationError as exc:
+        raise BadInput(_sentence(exc, flags, secret, environment, file)) from None
+
+
+def unknown_variables() -> list[str]:
+    """Names in the environment that look like settings and are none (misspelt, or of another version)."""
+    known = {_variable(name) for name in Settings.model_fields} | {PREFIX + "CONFIG"}
+    known |= {_variable(name) + "_FILE" for name in _secrets()}
+    return sorted(name for name in _environment() if name.startswith(PREFIX) and name not in known)
+
+
+def _environment() -> dict[str, str]:
+    """What is set and not empty, by upper-case name: names are taken in any case, as the settings library does."""
+    return {name.upper(): value for name, value in os.environ.items() if value}
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _secrets() -> list[str]:
+    return [name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)]
+
+
+def _config_from_environment() -> Path | None:
+    name = _environment().get(PREFIX + "CONFIG")
+    return Path(name) if name else None
+
+
+def _from_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise BadInput(f"The settings file {file} cannot be read: {exc.strerror}.") from exc
+    except ValueError as exc:
+        raise BadInput(f"The settings file {file} is not valid TOML: {exc}.") from exc
+
+
+def _from_secret_files() -> dict[str, str]:
+    """Secrets that stand in files of their own, as container platforms mount them."""
+    found: dict[str, str] = {}
+    for name in _secrets():
+        variable = _variable(name) + "_FILE"
+        file = _environment().get(variable)
+        if not file:
+            continue
+        if _variable(name) in _environment():
+            raise BadInput(f"{_variable(name)} and {variable} are both set; keep one of them.")
+        try:
+            found[name] = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise BadInput(
+                f"{variable} names {file}, which cannot be read; check the path and its permissions."
+            ) from exc
+    return found
+
+
+def _sentence(
+    exc: ValidationError, flags: Mapping[str, Any], secret: Mapping[str, Any], environment: set[str], file: Path | None
+) -> str:
+    """One sentence for the first thing that is wrong. Values are not shown: one of them may be a secret."""
+    first = exc.errors(include_url=False, include_input=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "settings"
+    said = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if first["type"] == "extra_forbidden":
+        return f"{name} in {file} is no setting; the settings are {', '.join(Settings.model_fields)}."
+    if name in flags:
+        where = f"--{name.replace('_', '-')}"
+    elif name in secret:
+        where = f"{_variable(name)}_FILE"
+    elif name in environment:
+        where = _variable(name)
+    else:
+        where = f"{name} in {file}"
+    return f"{where} is not right: {said}."

@@ -1,0 +1,84 @@
+"""The objects of ``--json``: an answer, a vote, the numbers of a room, as plain JSON values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from memory.models import Person
+from routing.digest import Digest
+from routing.models import Answer, Citation
+from routing.routes import route_named
+from routing.shuttle import VoteResult
+
+DIGITS = 4
+
+
+def answer_object(answer: Answer) -> dict[str, Any]:
+    """An answer: text, confidence in [0, 1], citations best first, the route with its propensity, the context."""
+    context = answer.context
+    return {
+        "answer_id": answer.id,
+        "text": answer.text,
+        "confidence": round(answer.confidence, DIGITS),
+        "abstained": answer.abstained,
+        "citations": [citation_object(one) for one in answer.citations],
+        "route": route_object(answer),
+        "context": context.text if context else "",
+        "context_tokens": context.tokens if context else 0,
+        "ms": round(answer.ms, 2),
+    }
+
+
+def citation_object(citation: Citation) -> dict[str, Any]:
+    """A message that was found. ``score`` orders those of one answer; ``why`` is a list of reasons in words."""
+    return {
+        "message_id": citation.message_id,
+        "author": citation.author,
+        "sent_at": instant(citation.sent_at),
+        "text": citation.text,
+        "score": round(citation.hit.score, 6),
+        "why": list(citation.hit.why),
+    }
+
+
+def route_object(answer: Answer) -> dict[str, Any]:
+    """The route of an answer, and how it came to be chosen."""
+    route = route_named(answer.decision.route)
+    return {
+        "name": route.name,
+        "sources": list(route.sources),
+        "pattern": route.pattern,
+        "fusion": route.fusion,
+        "policy": answer.decision.policy,
+        "propensity": round(answer.decision.propensity, 6),
+    }
+
+
+def vote_object(told: VoteResult, person: Person, *, removed: bool) -> dict[str, Any]:
+    """What a reaction did: ``known`` emoji, ``changed`` anything, and how the route's expected quality moved."""
+    return {
+        "answer_id": told.answer,
+        "emoji": told.emoji,
+        "person": person.external_id,
+        "removed": removed,
+        "known": told.known,
+        "changed": told.changed,
+        "route": told.route,
+        "before": round(told.before, DIGITS),
+        "after": round(told.after, DIGITS),
+    }
+
+
+def digest_object(digest: Digest) -> dict[str, Any]:
+    """A room's week."""
+    value = asdict(digest)
+    for name in ("asked", "helped", "starred", "open_questions"):
+        value[name] = [{**item, "at": instant(item["at"])} for item in value[name]]
+    return {**value, "since": instant(digest.since), "until": instant(digest.until)}
+
+
+def instant(at: datetime | None) -> str | None:
+    """ISO 8601, as it was stored (UTC)."""
+    return None if at is None else at.isoformat()

@@ -1,0 +1,59 @@
+"""What the bot itself keeps: settings of rooms, an audit of who did what, runs of jobs, replies on their way out."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Column, ForeignKey, Index, String, Table, UniqueConstraint
+
+from memory.columns import Instant, key_type, metadata
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("room_id", ForeignKey("rooms.id"), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("value", String(255), nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("changed_by", ForeignKey("people.id")),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("tenant_id", ForeignKey("tenants.id"), nullable=False),
+    Column("room_id", ForeignKey("rooms.id")),
+    Column("person_id", ForeignKey("people.id")),  # None: the operator, on the command line
+    Column("action", String(32), nullable=False),
+    Column("detail", JSON, nullable=False),  # ids and counts; never a text, never a name
+    Column("at", Instant, nullable=False),
+    Index(None, "tenant_id", "at"),
+)
+
+job_runs = Table(
+    "job_runs",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("job", String(32), nullable=False),
+    Column("room_id", key_type(), nullable=False),  # 0: not of a room; so that the unique key holds on every database
+    Column("due_at", Instant, nullable=False),
+    Column("state", String(8), nullable=False),  # running, done, failed
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    UniqueConstraint("job", "room_id", "due_at"),
+)
+
+send_outbox = Table(
+    "send_outbox",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("room_id", ForeignKey("rooms.id"), nullable=False),
+    Column("transaction_id", String(64), nullable=False),  # derived from the event that is replied to
+    Column("in_reply_to", String(255)),
+    Column("answer_serial", ForeignKey("answers.serial", ondelete="CASCADE")),  # the number that people see
+    Column("answer_id", String(16)),
+    Column("event_id", String(255)),  # what the platform called it; None until it was taken
+    Column("created_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+    UniqueConstraint("room_id", "transaction_id"),
+    Index(None, "room_id", "event_id"),
+)

@@ -1,0 +1,96 @@
+"""Why this route: sentences made of the logged decision alone, with its exact terms. Nothing is guessed or written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from routing.features import LIKED, in_words
+from routing.models import Contribution, Decision, Reward
+from routing.policies.thompson import BASE, COST, RULES
+from routing.routes import BY_NAME
+
+SHOWN: Final = 3
+_BEGINNING: Final = {
+    BASE: "the route's own record",
+    RULES: "it is what the rules would do",
+    COST: "its effort",
+}
+
+
+def why(decision: Decision, standing: Sequence[Reward]) -> list[str]:
+    """Sentences about a decision: the route, its probability, what spoke for it, the evidence, the rules.
+
+    ``standing`` are the rewards of the route's answers, as the votes stand now.
+    """
+    lines = [f"I took the route {_named(decision.route)}.", *decision.reasons]
+    if decision.policy in {"chosen", "rules"}:
+        return [*lines, evidence_in_words(decision.route, standing)]
+    lines.append(_chance(decision))
+    if decision.runner_up is not None:
+        lines.append(_lead(decision))
+    return [*lines, evidence_in_words(decision.route, standing), _exploring(decision), _rules(decision)]
+
+
+def top_terms(decision: Decision, count: int = SHOWN) -> list[Contribution]:
+    """The largest terms of the lead over the runner-up, by size."""
+    return sorted(decision.contributions, key=lambda term: -abs(term.amount))[:count]
+
+
+def term_in_words(decision: Decision, term: Contribution) -> str:
+    """One term with its sign: "+0.150 because …"."""
+    words = _BEGINNING.get(term.feature)
+    if words is None:
+        words = in_words(term.feature, decision.features.as_mapping()[term.feature])
+    return f"{term.amount:+.3f} {words}"
+
+
+def evidence_in_words(route: str, standing: Sequence[Reward]) -> str:
+    """How many answers of the route were rated and liked, as the votes stand now."""
+    rated = [reward for reward in standing if reward.w > 0]
+    if not rated:
+        return f"Nobody has rated an answer of {route} yet."
+    liked = sum(reward.y > LIKED for reward in rated)
+    if len(rated) == 1:
+        return f"One answer of {route} has been rated; it was {'liked' if liked else 'not liked'}."
+    return f"{len(rated)} answers of {route} have been rated, {liked} of them liked."
+
+
+def _named(route: str) -> str:
+    known = BY_NAME.get(route)
+    return route if known is None else f"{route} ({known.words})"
+
+
+def _chance(decision: Decision) -> str:
+    others = sorted(
+        ((p, name) for name, p in decision.propensities.items() if p > 0 and name != decision.route), reverse=True
+    )
+    if not others:
+        return "It was the only route worth trying here, so it was certain."
+    rest = ", ".join(f"{name} {_percent(p)}" for p, name in others)
+    return f"Its chance was {_percent(decision.propensity)} (the others: {rest})."
+
+
+def _lead(decision: Decision) -> str:
+    side = "ahead of" if decision.gap >= 0 else "behind"
+    terms = "; ".join(term_in_words(decision, term) for term in top_terms(decision))
+    rest = decision.gap - sum(term.amount for term in top_terms(decision))
+    if len(decision.contributions) > SHOWN:
+        terms = f"{terms}; {rest:+.3f} all else"
+    return f"I expected it to be {abs(decision.gap):.3f} {side} {decision.runner_up}: {terms}."
+
+
+def _exploring(decision: Decision) -> str:
+    if decision.explored:
+        return "This was a try: another route looked better, and trying is how I learn."
+    return "It was the one I expected most of, not a try."
+
+
+def _rules(decision: Decision) -> str:
+    if decision.rule_route == decision.route:
+        return "The rules alone would have done the same."
+    return f"The rules alone would have taken {_named(decision.rule_route)}."
+
+
+def _percent(chance: float) -> str:
+    return f"{100 * chance:.1f} %" if 0.0 < chance < 1.0 else f"{100 * chance:.0f} %"

@@ -1,0 +1,50 @@
+"""Pages show people's words and nothing that the words could do."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.pages import CODE, FAINT, STRONG, line, markdown, one_line, page, paragraphs, plain, safe, sentence
+
+
+class TestSafety:
+    @pytest.mark.parametrize("sign", ["\x1b", "\x00", "\x07", "\x9b", "\u202e", "\u2066", "\ud800", "\x08"])
+    def test_what_steers_a_terminal_or_turns_the_text_is_cut(self, sign: str) -> None:
+        assert safe(f"a{sign}b") == "ab"
+
+    def test_right_to_left_words_and_emoji_stay(self) -> None:
+        assert safe("שלום 👩‍🌾 سلام") == "שלום 👩‍🌾 سلام"
+
+    def test_a_carriage_return_cannot_overwrite_a_line(self) -> None:
+        assert safe("a\rb\r\nc") == "a\nb\nc"
+
+
+class TestForms:
+    def test_plain_text_is_the_words_alone(self) -> None:
+        assert plain(page(line("a ", (STRONG, "b")), "c")) == "a b\nc"
+
+    def test_a_page_survives_the_socket_as_lists(self) -> None:
+        assert plain([[["strong", "a"], ["", "b"]]]) == "ab"
+
+    def test_markdown_marks_styles_and_escapes_words(self) -> None:
+        shown = markdown(page(line((STRONG, "*x* "), (FAINT, "y"), (CODE, "a`b"), "[z](http://e)")))
+
+        assert shown == r"**\*x\*** _y_`a'b`\[z\](http://e)"
+
+    def test_paragraphs_keep_their_lines(self) -> None:
+        assert plain(paragraphs("a\n\nb")) == "a\n\nb"
+
+
+class TestShortening:
+    def test_a_quote_is_one_line_cut_at_a_word(self) -> None:
+        assert one_line("one two\nthree four", 12) == "one two…"
+
+    def test_a_word_without_end_is_cut_anywhere(self) -> None:
+        assert one_line("x" * 50, 10) == "x" * 9 + "…"
+
+    def test_a_short_text_is_left_alone(self) -> None:
+        assert one_line(" a  b ", 10) == "a b"
+
+    def test_a_sentence_has_a_capital_and_an_end(self) -> None:
+        assert sentence("there is no room") == "There is no room."
+        assert sentence("Is it?") == "Is it?"
