@@ -100,24 +100,45 @@ class Indexer:
         """
         async with self._draining:
             done, after = 0, 0
-            ahead: asyncio.Task[_Derived] | None = None
+            ahead: tuple[list[_Task], asyncio.Task[_Derived]] | None = None
             try:
                 while True:
                     tasks = await self._claim(after)
-                    following = asyncio.create_task(self._derive(tasks)) if tasks else None
-                    if ahead is not None:
-                        current, ahead = ahead, following
-                        done += await self._store(await current)
+                    current, ahead = ahead, (tasks, asyncio.create_task(self._derive(tasks))) if tasks else None
+                    if current is not None:
+                        done += await self._finish(*current)
                         if progress is not None:
                             progress(done, await self._count())
-                    else:
-                        ahead = following
                     if ahead is None:
                         return done
                     after = tasks[-1].serial
             finally:
                 if ahead is not None:
-                    ahead.cancel()
+                    ahead[1].cancel()
+
+    async def _finish(self, tasks: Sequence[_Task], derived: asyncio.Task[_Derived]) -> int:
+        """Stores a batch; when it cannot be derived, each message by itself, so that one cannot stop the others."""
+        try:
+            return await self._store(await derived)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("indexing.batch_failed", messages=len(tasks))
+        for task in tasks:
+            try:
+                await self._store(await self._derive([task]))
+            except Unavailable:
+                raise
+            except Exception:
+                log.exception("indexing.message_failed", serial=task.serial)
+                await self._mark_failed(task)
+        return len(tasks)
+
+    async def _mark_failed(self, task: _Task) -> None:
+        """One try less; after five the message stays findable by its words and waits for `reindex`."""
+        async with self._database.write() as conn:
+            row = index_outbox.c.message_serial == task.serial
+            await conn.execute(update(index_outbox).where(row).values(attempts=index_outbox.c.attempts + 1))
 
     async def _count(self) -> int:
         async with self._database.read() as conn:

@@ -202,7 +202,7 @@ def features(view: RoomView, query: Query, serials: Serials, *, room: int | None
     return Candidates(
         room=number,
         serials=view.serials[rows],
-        features={name: columns[name] for name in FEATURES},
+        features={**{name: columns[name] for name in FEATURES}, "row": rows.astype(np.float64)},
         messages=view.messages,
         found={term: len(view.postings.find(term)[0]) for term in asked},
     )

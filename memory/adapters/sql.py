@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -86,17 +87,21 @@ class SqlDatabase:
 def _prepare(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's BEGIN decides, not the driver
     cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "secure_delete=ON",
-        "foreign_keys=ON",
-        f"busy_timeout={_BUSY_MS}",
-        "cache_size=-32768",
-        "temp_store=MEMORY",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    try:
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "secure_delete=ON",
+            "foreign_keys=ON",
+            f"busy_timeout={_BUSY_MS}",
+            "cache_size=-32768",
+            "temp_store=MEMORY",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+    except sqlite3.Error:
+        connection.close()  # SQLAlchemy does not, and the driver's thread would outlive the loop
+        raise
 
 
 def _begin(conn: Connection) -> None:

@@ -53,7 +53,7 @@ _WEEKDAYS: Final[Mapping[str, int]] = {calendar.day_name[number].lower(): number
 _NUMBERS: Final[Mapping[str, int]] = {
     word: number
     for number, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
-} | {"a": 1, "an": 1, "the": 1, "couple": 2, "few": 3, "several": 4}
+} | {"a": 1, "an": 1, "couple": 2, "few": 3, "several": 4}
 _DAYS: Final[Mapping[str, int]] = {
     "the day before yesterday": -2,
     "yesterday": -1,
@@ -64,20 +64,10 @@ _DAYS: Final[Mapping[str, int]] = {
     "tomorrow": 1,
     "the day after tomorrow": 2,
 }
-_FEASTS: Final[Mapping[str, tuple[int, int]]] = {
-    "christmas": (12, 25),
-    "christmas day": (12, 25),
-    "christmas eve": (12, 24),
-    "new year's day": (1, 1),
-    "new year's eve": (12, 31),
-    "halloween": (10, 31),
-    "valentine's day": (2, 14),
-}
-
 _HINTS: Final = (
     *(name.lower() for name in calendar.month_name[1:]),
     *("sday", "nday", "iday", "rday", "today", "tonight", "tomorrow", "last night", "this "),
-    *("ago", "week", "month", " year", " days", "christmas", "halloween", "valentine"),
+    *("ago", "week", "month", " year", " days"),
 )
 """A text that holds none of these and no digit names no date; plain substrings, as a search for each is fastest."""
 _DIGIT: Final = re.compile(r"\d")
@@ -90,7 +80,7 @@ _DAY: Final = (
 )
 _YEAR: Final = r"(?P<year>(?:19|20)\d\d)(?!\d)"
 _WEEKDAY: Final = r"(?P<weekday>(?:mon|tues|wednes|thurs|fri|satur|sun)day)"
-_COUNT: Final = rf"(?P<count>\d{{1,3}}|an?|the|{'|'.join(list(_NUMBERS)[1:13])}|(?:a )?(?:couple(?: of)?|few)|several)"
+_COUNT: Final = rf"(?P<count>\d{{1,3}}|an?|{'|'.join(list(_NUMBERS)[1:13])}|(?:a )?(?:couple(?: of)?|few)|several)"
 _UNIT: Final = r"(?P<unit>day|week|weekend|month|year)"
 
 
@@ -209,13 +199,6 @@ def _calendar_year(match: re.Match[str], _today: date) -> DateSpan:
     return _year(int(match["year"]))
 
 
-def _feast(match: re.Match[str], today: date) -> DateSpan:
-    month, day = _FEASTS[match["feast"].replace("\u2019", "'")]
-    if match["year"]:
-        return _day(date(int(match["year"]), month, day))
-    return _recent_year(lambda year: _day(date(year, month, day)), today)
-
-
 def _near_day(match: re.Match[str], today: date) -> DateSpan:
     return _day(today + _DAYS[match["near"]] * _ONE_DAY)
 
@@ -275,7 +258,6 @@ def _number(count: str) -> int:
 
 
 _WHICH: Final = r"(?:(?P<which>last|past|previous|this|next|coming)\s+)"
-_FEAST: Final = "|".join(sorted(_FEASTS, reverse=True)).replace("'", "['\u2019]")  # the longer first
 _OTHER_MONTH: Final = rf"(?!(?:{'|'.join(_MONTHS)})\b)[^\W\d_]{{3,10}}"
 _PREPOSITION: Final = r"(?:in|since|until|during|by|early|late|mid)[\s-]"
 
@@ -299,7 +281,6 @@ _IN_WORDS: Final = _compiled(
         r"(?P<which>)(?P<month>january|february|april|june|july|august|september|october|november|december)\b",
         _calendar_month,
     ),
-    (rf"(?P<feast>{_FEAST})\b(?:,?\s+{_YEAR})?", _feast),
     (
         r"(?P<near>the day before yesterday|the day after tomorrow|yesterday|today|tonight|tomorrow|last night)\b",
         _near_day,
@@ -315,7 +296,8 @@ _IN_WORDS: Final = _compiled(
 # -- dates that lean on another one -----------------------------------------------------------------------------------
 
 _SHIFT: Final = re.compile(
-    rf"(?:{_COUNT}\s+)?(?:{_UNIT}|{_WEEKDAY})s?\s+(?P<way>before|after|prior to|following|of)\s+(?:the\s+)?$"
+    rf"(?:the\s+|last\s+)?(?:{_COUNT}\s+)?(?:{_UNIT}|{_WEEKDAY})s?\s+"
+    r"(?P<way>before|after|prior to|following|of)\s+(?:the\s+)?$"
 )
 _SHIFT_REACH: Final = 40
 _FROM: Final = re.compile(r"\b(?:between|from)\s+(?:the\s+)?$")

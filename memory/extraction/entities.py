@@ -24,6 +24,9 @@ from memory.text import STOP
 MOST: Final = 512
 """Distinct mentions taken from one message; a longer list is a dump, and no node of it would say anything."""
 
+READ: Final = 100_000
+"""Characters of a text that are read; by then a text of any kind has named its `MOST` things."""
+
 LONGEST: Final = 80
 """Characters of a key or of a piece that is read as a code; longer ones are text, not names."""
 
@@ -61,7 +64,7 @@ _ACTING: Final = ("ed", "ing")
 
 _NAMING: Final = frozenset({EntityKind.NAME, EntityKind.CODE, EntityKind.LINK, EntityKind.TOPIC})
 
-_QUOTES: Final = "\"'\u201c\u2018\u00ab*_(["
+_QUOTES: Final = "\"'\u201c\u2018\u00ab*_"
 _EDGE: Final = string.punctuation + "\u2026\u2013\u2014\u2018\u2019\u201c\u201d\u00ab\u00bb\u00bf\u00a1\u2022"
 _CODE_EDGE: Final = _EDGE.replace("/", "").replace(".", "")
 _BREAKS: Final = frozenset(".!?;:\u2026\u3002\uff01\uff1f")
@@ -77,7 +80,7 @@ _CODE: Final = re.compile(
 _QUOTED: Final = re.compile(
     r"`([^`\n]{2,80})`|\"([^\"\n]{2,60})\"|\u201c([^\u201d\n]{2,60})\u201d|\u00ab([^\u00bb\n]{2,60})\u00bb"
 )
-_QUOTE_SIGNS: Final = frozenset('`"\u201c\u00ab')
+_QUOTE_SIGNS: Final = '`"\u201c\u00ab'
 _LINK: Final = re.compile(r"(?:https?://|www\.)([^\s<>\"'`)\]?#]{3,500})", re.IGNORECASE)
 _MARKS: Final = re.compile(r"[\u0300-\u036f]+")
 _POSSESSIVE: Final = re.compile(r"'s?(?=\s|$)")
@@ -93,6 +96,14 @@ class _Token(NamedTuple):
     initial: bool  # it opens a sentence, a line or a quotation
 
 
+class _Reading(NamedTuple):
+    """A text taken apart."""
+
+    tokens: list[_Token]
+    numbers: list[int]  # places of the tokens that begin with a digit
+    odd: list[str]  # pieces that are more than letters: tags, links, codes, words with signs
+
+
 def mentions(text: str, *, people: Mapping[str, str], sent_at: datetime) -> list[Mention]:
     """What the text names, each key once, at most `MOST`: people, dates, quoted things, codes, links, names.
 
@@ -101,9 +112,10 @@ def mentions(text: str, *, people: Mapping[str, str], sent_at: datetime) -> list
         people: Lower-cased name forms (full names, parts, platform ids) to the key of the person.
         sent_at: When the message was written, aware: "yesterday" is the day before it.
     """
-    tokens, odd = _read(text.replace("\u2019", "'"))
+    text = text[:READ]
+    reading = _read(text.replace("\u2019", "'"))
     found: dict[tuple[bool, str], Mention] = {}
-    for each in _passes(text, tokens, odd, people, sent_at):
+    for each in _passes(text, reading, people, sent_at):
         for mention in each:
             person = mention.kind is EntityKind.PERSON
             if person or 1 < len(mention.key) <= LONGEST:
@@ -122,8 +134,8 @@ def asked(text: str, *, people: Mapping[str, str], sent_at: datetime) -> list[Me
     if any(mention.kind in _NAMING for mention in found):
         return found
     keys = {mention.key: mention for mention in found}
-    tokens, _ = _read(text[: 10 * MOST].replace("\u2019", "'"))
-    for label in _runs(tokens):
+    reading = _read(text[: 10 * MOST].replace("\u2019", "'"))
+    for label in _runs(reading.tokens):
         key = normal(label)
         if len(keys) < 2 * MOST and 1 < len(key) <= LONGEST and key not in people:
             keys.setdefault(key, Mention(EntityKind.NAME, key, label))
@@ -148,26 +160,25 @@ def link(url: str) -> str:
     return (host.lower().removeprefix("www.") + slash + path).rstrip("/.,;:!")
 
 
-def _passes(
-    text: str, tokens: Sequence[_Token], odd: Sequence[str], people: Mapping[str, str], sent_at: datetime
-) -> Iterator[Iterator[Mention]]:
+def _passes(text: str, reading: _Reading, people: Mapping[str, str], sent_at: datetime) -> Iterator[Iterator[Mention]]:
     """The rules, the surest first: when a message names too much, capitals are what is left out."""
     if people:
-        yield _people(tokens, people)
-    yield _dates(text, tokens, sent_at)
-    if not _QUOTE_SIGNS.isdisjoint(text):
+        yield _people(reading.tokens, people)
+    yield _dates(text, reading, sent_at)
+    if any(sign in text for sign in _QUOTE_SIGNS):
         yield _quoted(text)
-    if odd:
-        yield _signed(odd, people)
-    yield _numbered(tokens)
+    if reading.odd:
+        yield _signed(reading.odd, people)
+    if reading.numbers:
+        yield _numbered(reading, people)
     if not text.isupper():
-        yield _names(tokens, people)
+        yield _names(reading.tokens, people)
 
 
-def _read(text: str) -> tuple[list[_Token], list[str]]:
-    """The words in order, and the pieces that are more than letters: tags, links, codes, words with signs."""
-    tokens: list[_Token] = []
-    odd: list[str] = []
+def _read(text: str) -> _Reading:
+    """The words in order, and the pieces with signs."""
+    reading = _Reading([], [], [])
+    tokens, numbers, odd = reading
     for line in text.splitlines():
         joined, initial = False, True
         for raw in line.split():
@@ -180,11 +191,13 @@ def _read(text: str) -> tuple[list[_Token], list[str]]:
             if not core or raw[0] in "@`<" or "://" in raw:
                 joined, initial = False, initial or not core
                 continue
+            if core[0].isdigit():
+                numbers.append(len(tokens))
             at = raw.index(core)
             beside = joined and (not at or raw[0] == "#")  # "hive #4" is hive 4
             tokens.append(_Token(core, core.lower(), beside, initial or raw[0] in _QUOTES))
             joined, initial = _after(core, raw[at + len(core) :])
-    return tokens, odd
+    return reading
 
 
 def _after(core: str, tail: str) -> tuple[bool, bool]:
@@ -197,20 +210,24 @@ def _after(core: str, tail: str) -> tuple[bool, bool]:
 
 
 def _people(tokens: Sequence[_Token], people: Mapping[str, str]) -> Iterator[Mention]:
-    """The longest forms of names, left to right."""
+    """The longest forms of names, left to right. In lower case a form is looked for only where a shorter one begins."""
     done = 0
     for i, token in enumerate(tokens):
         if i < done:
             continue
-        form, size = token.low.removesuffix("'s"), 1
-        best = form if form in people and _meant(tokens, i) else ""
+        form, size = token.low.removesuffix("'s"), 0
+        if form in people:
+            size = 1 if _meant(tokens, i) else 0
+        elif token.core == token.low:
+            continue
+        best = form
         for j in range(i + 1, min(i + _PEOPLE_WORDS, len(tokens))):
             if not tokens[j].joined:
                 break
             form += " " + tokens[j].low.removesuffix("'s")
             if form in people:
                 best, size = form, j + 1 - i
-        if best:
+        if size:
             done = i + size
             yield Mention(EntityKind.PERSON, people[best], " ".join(t.core for t in tokens[i:done]).removesuffix("'s"))
 
@@ -223,13 +240,14 @@ def _meant(tokens: Sequence[_Token], at: int) -> bool:
     return token.low not in STOP or (token.core != token.low and not token.initial)
 
 
-def _dates(text: str, tokens: Sequence[_Token], sent_at: datetime) -> Iterator[Mention]:
-    """Days, months and years, resolved against the message's own time."""
+def _dates(text: str, reading: _Reading, sent_at: datetime) -> Iterator[Mention]:
+    """Dates, resolved against the message's own time; a bare number from 1000 to 2099 is a year."""
     for span in dates.spans(text, sent_at):
         yield Mention(EntityKind.DATE, _date_key(span), span.text)
-    for token in tokens:
-        if len(token.core) == len("1998") and _YEAR.fullmatch(token.core):
-            yield Mention(EntityKind.DATE, token.core, token.core)
+    for i in reading.numbers:
+        year = reading.tokens[i].core
+        if _YEAR.fullmatch(year):
+            yield Mention(EntityKind.DATE, year, year)
 
 
 def _date_key(span: dates.DateSpan) -> str:
@@ -290,14 +308,20 @@ def _coded(raw: str) -> Iterator[Mention]:
         yield Mention(EntityKind.CODE, normal(label), label)
 
 
-def _numbered(tokens: Sequence[_Token]) -> Iterator[Mention]:
+def _numbered(reading: _Reading, people: Mapping[str, str]) -> Iterator[Mention]:
     """A noun and its number (hive 4, lot 26-03), also in lower case; not an amount (moved 4 frames)."""
-    for i, token in enumerate(tokens):
-        if token.joined and token.core[0].isdigit() and _NUMBER.fullmatch(token.core):
-            noun = tokens[i - 1]
-            if _is_noun(noun) and (noun.core != noun.low or not _counts(tokens, i + 1)):
-                label = f"{noun.core} {token.core}"
-                yield Mention(EntityKind.NAME, normal(label), label)
+    tokens = reading.tokens
+    for i in reading.numbers:
+        number, noun = tokens[i], tokens[i - 1]
+        if (
+            number.joined
+            and _NUMBER.fullmatch(number.core)
+            and _is_noun(noun)
+            and noun.low not in people
+            and (noun.core != noun.low or not _counts(tokens, i + 1))
+        ):
+            label = f"{noun.core} {number.core}"
+            yield Mention(EntityKind.NAME, normal(label), label)
 
 
 def _is_noun(token: _Token) -> bool:
@@ -318,6 +342,8 @@ def _names(tokens: Sequence[_Token], people: Mapping[str, str]) -> Iterator[Ment
         opening = span[0].initial
         if len(span) == 1 and opening and capital[span[0].low] == 1 and span[0].core.istitle():
             continue
+        if opening and _is_person(span[1:], people):
+            continue  # "Thanks Ana", "Saw Ana"
         yield from _named(span, people)
         if opening and len(span) > 1 and span[0].low.endswith(_ACTING):
             yield from _named(span[1:], people)  # "Visited Lisbon" names Lisbon
@@ -361,14 +387,16 @@ def _is_weak(token: _Token) -> bool:
 
 def _named(span: Sequence[_Token], people: Mapping[str, str]) -> Iterator[Mention]:
     """The name, unless it is that of a person alone, who was found already."""
-    label = " ".join(token.core for token in span)
-    key = normal(label)
-    rest = key.rstrip("0123456789 ")
-    plain = label.lower().removesuffix("'s")  # as the forms of people are written: with accents
-    if any(form in people for form in (plain, key, rest, rest.partition(" ")[2], plain.partition(" ")[2])):
-        return
-    coded = len(span) == 1 and not span[0].core.istitle() and not span[0].core.isupper()
-    yield Mention(EntityKind.CODE if coded else EntityKind.NAME, key, label)
+    if not _is_person(span, people):
+        label = " ".join(token.core for token in span)
+        coded = len(span) == 1 and not span[0].core.istitle() and not span[0].core.isupper()
+        yield Mention(EntityKind.CODE if coded else EntityKind.NAME, normal(label), label)
+
+
+def _is_person(span: Sequence[_Token], people: Mapping[str, str]) -> bool:
+    """Whether the words are a form of a person's name, maybe with a number behind it ("Ana 4 pm")."""
+    form = " ".join(token.low for token in span).rstrip(" 0123456789").removesuffix("'s")
+    return form in people or normal(form) in people
 
 
 def _runs(tokens: Sequence[_Token]) -> Iterator[str]:

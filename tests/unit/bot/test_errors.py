@@ -8,7 +8,8 @@ import sqlite3
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from bot.errors import FAILED, WRONG_USE, confess, explain
+from bot.errors import confess, explain
+from bot.exits import FAILED, WRONG_USE
 from memory import errors
 
 

@@ -24,7 +24,7 @@ class TestReading:
         assert await read(b"a\nb") == [[b"a\n", b"b"]]
 
     async def test_a_line_that_is_too_long_is_cut_and_the_next_one_is_whole(self) -> None:
-        [batch, rest] = await read(b"x" * (LONGEST_LINE + 3 << 20) + b"\nnext\n")
+        [batch, rest] = await read(b"x" * (LONGEST_LINE + (3 << 20)) + b"\nnext\n")
 
         assert len(batch[0]) == LONGEST_LINE + 1
         assert rest == [b"next\n"]
