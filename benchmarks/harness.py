@@ -63,10 +63,7 @@ async def load(app: App, room: Room) -> KeptRoom:
 
 def drafts(messages: Sequence[Message]) -> list[Draft]:
     """Messages of a file as the journal takes them."""
-    return [
-        Draft(m.id, m.author, m.author, m.text, m.sent_at, m.reply_to, Provenance.HISTORY)
-        for m in messages
-    ]
+    return [Draft(m.id, m.author, m.author, m.text, m.sent_at, m.reply_to, Provenance.HISTORY) for m in messages]
 
 
 def show(title: str, rows: Sequence[Row], *, note: str = "") -> None:
@@ -103,7 +100,12 @@ def machine() -> dict[str, Any]:
     import torch  # noqa: PLC0415 - slow to import; a benchmark that needs no model does without
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "torch": torch.__version__, "gpu": gpu}
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "gpu": gpu,
+    }
 
 
 def _plain(value: Any) -> Any:

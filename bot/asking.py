@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot import shapes
 from bot.app import App
-from bot.errors import FAILED, explain
+from bot.errors import explain
 from bot.events import Event, note, result, status
+from bot.exits import FAILED
 from bot.importing import first_reason, parse_object
 from bot.lines import Lines
 from bot.render import View, answer_page, vote_page

@@ -10,8 +10,7 @@ import asyncio
 import contextlib
 import os
 import stat
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,20 +18,12 @@ from bot import exchange, logs, owner, settings
 from bot.beside import beside
 from bot.clock import SystemClock
 from bot.errors import confess
-from bot.events import Event
+from bot.events import Event, closing
+from bot.flags import Flags
 from bot.lines import Lines, Meter, read_lines
 from bot.settings import Settings
 from bot.terminal import Screen
 from memory.errors import BadInput
-
-
-@dataclass(frozen=True, slots=True)
-class Flags:
-    """What every command takes."""
-
-    config: Path | None = None
-    data: Path | None = None
-    json: bool = False
 
 
 def carry_out(flags: Flags, name: str, arguments: Mapping[str, Any], *, command: str, file: Path | None = None) -> int:
@@ -73,14 +64,14 @@ async def _stream(
         events = exchange.request(reached, name, arguments, lines)
     else:
         events = _here(reached, chosen, name, arguments, lines)
-    async with contextlib.aclosing(events):
+    async with closing(events):
         async for event in events:
             screen.show(event)
 
 
 async def _here(
     claim: owner.Claim, chosen: Settings, name: str, arguments: Mapping[str, Any], lines: Lines | None
-) -> AsyncGenerator[Event, None]:
+) -> AsyncIterator[Event]:
     """The operation in this process, which owns the folder while it lasts; a long one serves others meanwhile."""
     from bot.operations import TABLE, perform  # noqa: PLC0415 - see the module's docstring
     from bot.wiring import open_app  # noqa: PLC0415 - likewise
@@ -94,7 +85,8 @@ async def _here(
             desk = exchange.Desk(lambda *asked: perform(app, *asked))
             stack.push_async_exit(desk.leave)
             await stack.enter_async_context(owner.serving(claim, desk.serve, frame=exchange.FRAME))
-        async for event in perform(app, name, arguments, lines):
+        events = await stack.enter_async_context(closing(perform(app, name, arguments, lines)))
+        async for event in events:
             yield event
 
 

@@ -13,9 +13,9 @@ from typing import Annotated, Any, NoReturn, get_type_hints
 import typer
 from typer.exceptions import TyperException
 
-from bot.carrying import Flags, carry_out
-from bot.errors import DONE, INTERRUPTED, WRONG_USE
-from bot.terminal import leave_quietly, prepare_streams
+from bot.exits import DONE, INTERRUPTED, WRONG_USE
+from bot.flags import Flags
+from bot.streams import leave_quietly, murmur, prepare_streams
 
 ConfigFlag = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings in TOML.")]
 DataFlag = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of the embedded data (./data).")]
@@ -82,6 +82,12 @@ def _parameters(function: Callable[..., None]) -> dict[str, inspect.Parameter]:
     return {name: one.replace(annotation=hints.get(name, Any)) for name, one in signature.parameters.items()}
 
 
+def _carry_out(flags: Flags, name: str, given: dict[str, Any], *, command: str, file: Path | None = None) -> int:
+    from bot.carrying import carry_out  # noqa: PLC0415 - help and wrong use must not wait for 0.3 s of imports
+
+    return carry_out(flags, name, given, command=command, file=file)
+
+
 def _leave(status: int) -> NoReturn:
     raise typer.Exit(status)
 
@@ -109,7 +115,7 @@ def import_(
     Example: weavebot import history.jsonl --room hives
     """
     command = f"import {file.name}"
-    _leave(carry_out(flags, "import", {"room": room}, command=command, file=file))
+    _leave(_carry_out(flags, "import", {"room": room}, command=command, file=file))
 
 
 @command()
@@ -140,8 +146,8 @@ def ask(
         _wrong("Give a question, or a file of questions with --batch.")
     given: dict[str, Any] = {"room": room, "person": person, "limit": limit, "tokens": tokens, "route": route}
     if batch is not None:
-        _leave(carry_out(flags, "ask_batch", {**given, "seed": seed}, command="ask --batch", file=batch))
-    _leave(carry_out(flags, "ask", {**given, "seed": seed, "question": question}, command="ask"))
+        _leave(_carry_out(flags, "ask_batch", {**given, "seed": seed}, command="ask --batch", file=batch))
+    _leave(_carry_out(flags, "ask", {**given, "seed": seed, "question": question}, command="ask"))
 
 
 @command()
@@ -164,11 +170,11 @@ def react(
     if batch is not None:
         if answer_id is not None:
             _wrong("Give an answer and an emoji, or a file of votes with --batch.")
-        _leave(carry_out(flags, "react_batch", {}, command="react --batch", file=batch))
+        _leave(_carry_out(flags, "react_batch", {}, command="react --batch", file=batch))
     if answer_id is None or emoji is None or person is None:
         _wrong("Say which answer, which emoji and who you are: weavebot react ANSWER_ID 👍 --as NAME.")
     given = {"answer_id": answer_id, "emoji": emoji, "person": person, "remove": remove}
-    _leave(carry_out(flags, "react", given, command="react"))
+    _leave(_carry_out(flags, "react", given, command="react"))
 
 
 @command()
@@ -183,7 +189,7 @@ def stats(
 
     Example: weavebot stats --room hives
     """
-    _leave(carry_out(flags, "stats", {"room": room}, command="stats"))
+    _leave(_carry_out(flags, "stats", {"room": room}, command="stats"))
 
 
 @command()
@@ -196,7 +202,7 @@ def digest(
 
     Example: weavebot digest --room hives
     """
-    _leave(carry_out(flags, "digest", {"room": room}, command="digest"))
+    _leave(_carry_out(flags, "digest", {"room": room}, command="digest"))
 
 
 @command()
@@ -216,7 +222,7 @@ def forget(
     if (message is None) == (person is None):
         _wrong("Say what to forget: --message ID or --person NAME.")
     given = {"message": message, "person": person, "room": room}
-    _leave(carry_out(flags, "forget", given, command="forget"))
+    _leave(_carry_out(flags, "forget", given, command="forget"))
 
 
 @command()
@@ -229,7 +235,7 @@ def export(
 
     Example: weavebot export --person Ana > ana.jsonl
     """
-    _leave(carry_out(flags, "export", {"person": person}, command="export"))
+    _leave(_carry_out(flags, "export", {"person": person}, command="export"))
 
 
 @command()
@@ -238,7 +244,7 @@ def reindex(flags: Flags) -> None:
 
     Example: weavebot reindex
     """
-    _leave(carry_out(flags, "reindex", {}, command="reindex"))
+    _leave(_carry_out(flags, "reindex", {}, command="reindex"))
 
 
 @command()
@@ -254,7 +260,7 @@ def settings(
     Example: weavebot settings timezone Europe/Berlin --room hives
     """
     given = {"room": room, "name": name, "value": value}
-    _leave(carry_out(flags, "settings", given, command="settings"))
+    _leave(_carry_out(flags, "settings", given, command="settings"))
 
 
 @command()
@@ -268,7 +274,7 @@ def job(
 
     Example: weavebot job digest --room hives
     """
-    _leave(carry_out(flags, "job", {"name": name, "room": room}, command="job"))
+    _leave(_carry_out(flags, "job", {"name": name, "room": room}, command="job"))
 
 
 @command()
@@ -277,7 +283,7 @@ def doctor(flags: Flags) -> None:
 
     Example: weavebot doctor
     """
-    _leave(carry_out(flags, "doctor", {}, command="doctor"))
+    _leave(_carry_out(flags, "doctor", {}, command="doctor"))
 
 
 @command()
@@ -286,7 +292,7 @@ def migrate(flags: Flags) -> None:
 
     Example: weavebot migrate
     """
-    _leave(carry_out(flags, "migrate", {}, command="migrate"))
+    _leave(_carry_out(flags, "migrate", {}, command="migrate"))
 
 
 @command()
@@ -301,7 +307,8 @@ def chat(
 
     Example: weavebot chat --demo
     """
-    from bot.hosting import host_chat  # noqa: PLC0415 - heavy parts are imported by the commands that need them
+    with murmur("Opening the room ..."):
+        from bot.hosting import host_chat  # noqa: PLC0415 - heavy parts are imported by the commands that need them
 
     _leave(host_chat(flags, room=room, person=person, demo=demo))
 

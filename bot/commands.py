@@ -32,10 +32,12 @@ class Argument:
     parse: Callable[[str], Any]
     optional: bool = True
     rest: bool = False
+    shown: str = ""
 
     def usage(self) -> str:
-        """``[name]`` or ``NAME``."""
-        return f"[{self.name}]" if self.optional else self.name.upper()
+        """``[on|off]`` or ``TEXT``."""
+        words = self.shown or self.name.upper()
+        return f"[{words}]" if self.optional else words
 
 
 @dataclass(frozen=True, slots=True)

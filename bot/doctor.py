@@ -14,8 +14,8 @@ from sqlalchemy import text
 
 from bot import owner, schema
 from bot.app import App
-from bot.errors import FAILED
 from bot.events import Event, result, status
+from bot.exits import FAILED
 from bot.pages import BAD, FAINT, GOOD, line
 from bot.settings import unknown_variables
 from memory import records

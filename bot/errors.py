@@ -11,13 +11,11 @@ from dataclasses import dataclass
 
 import structlog
 
+from bot.exits import FAILED, WRONG_USE
 from bot.pages import sentence
 from memory import errors
 
 log = structlog.get_logger(__name__)
-
-DONE, FAILED, WRONG_USE = 0, 1, 2
-INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 STATUS: dict[type[errors.WeavebotError], int] = {
     errors.NotFound: FAILED,

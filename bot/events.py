@@ -8,11 +8,13 @@ status when it is not 0), and, added by the owner's end of a socket, ``{"error":
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from bot.pages import Page
 
+T = TypeVar("T")
 Event: TypeAlias = dict[str, Any]
 
 
@@ -34,3 +36,13 @@ def result(value: Mapping[str, Any], page: Page = ()) -> Event:
 def status(code: int) -> Event:
     """The exit status to end with."""
     return {"status": code}
+
+
+@contextlib.asynccontextmanager
+async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """The items, whose generator is closed with the block: one left half-way would end whenever it is collected."""
+    try:
+        yield items
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import structlog
 
-from bot.errors import FAILED, WRONG_USE, confess
-from bot.events import Event
+from bot.errors import confess
+from bot.events import Event, closing
+from bot.exits import FAILED, WRONG_USE
 from bot.lines import Lines
 from bot.owner import GREETING, Link
 from memory.errors import BadInput, Unavailable
@@ -86,8 +87,10 @@ class Desk:
 
     async def _carry_out(self, request: Event, lines: _Incoming, writer: asyncio.StreamWriter) -> None:
         try:
-            async for event in self._perform(request["operation"], request["arguments"], lines.batches()):
-                await _send(writer, event)
+            events = self._perform(request["operation"], request["arguments"], lines.batches())
+            async with closing(events):
+                async for event in events:
+                    await _send(writer, event)
             await _send(writer, {"done": True})
         except asyncio.CancelledError:
             with contextlib.suppress(ConnectionError):
@@ -122,7 +125,7 @@ class _Incoming:
 
 async def request(
     link: Link, operation: str, arguments: Mapping[str, Any], lines: Lines | None = None
-) -> AsyncGenerator[Event, None]:
+) -> AsyncIterator[Event]:
     """Asks the owner for an operation and yields its events, ``error`` included. Raises Unavailable when it ends."""
     sending = asyncio.ensure_future(_send_request(link, operation, arguments, lines))
     try:

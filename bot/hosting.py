@@ -10,17 +10,19 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 import structlog
 
 from bot import demo_room, exchange, logs, owner, settings
 from bot.app import App
 from bot.beside import beside
-from bot.carrying import Flags
 from bot.clock import SystemClock
-from bot.errors import DONE, confess
+from bot.errors import confess
+from bot.exits import DONE
+from bot.flags import Flags
 from bot.jobs import Schedule
 from bot.operations import perform
 from bot.pages import FAINT, HEAD, Page, line, page
@@ -41,30 +43,53 @@ LOG: Final = "weavebot.log"
 def host_chat(flags: Flags, *, room: str | None, person: str | None, demo: bool) -> int:
     """The console room until the person leaves; gives the exit status."""
     name = room or (demo_room.ROOM if demo else LOBBY)
-    return _host(flags, lambda chosen, screen: _chat(chosen, screen, name, person or YOU, demo=demo))
+
+    async def main(chosen: Settings, screen: Screen, stack: contextlib.ExitStack) -> None:
+        await _chat(chosen, screen, stack, Guest(name, person or YOU, demo=demo))
+
+    return _host(flags, main)
 
 
 def host_run(flags: Flags) -> int:
     """Everything but a console, until it is told to stop; gives the exit status."""
-    return _host(flags, lambda chosen, screen: _run(chosen, screen, as_json=flags.json))
+
+    async def main(chosen: Settings, screen: Screen, _stack: contextlib.ExitStack) -> None:
+        logs.set_up(level=chosen.log_level or "info", json=flags.json)
+        await _run(chosen, screen)
+
+    return _host(flags, main)
 
 
-def _host(flags: Flags, main: Any) -> int:
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Who comes to the console, and where."""
+
+    room: str
+    person: str
+    demo: bool
+
+
+Main: TypeAlias = Callable[[Settings, Screen, contextlib.ExitStack], Coroutine[Any, Any, None]]
+
+
+def _host(flags: Flags, main: Main) -> int:
+    """Runs one of the two; what is on the stack ends last, after a defect has been logged."""
     screen = Screen(as_json=flags.json)
-    try:
-        chosen = settings.load(flags.config, data=flags.data)
-        asyncio.run(main(chosen, screen))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        return DONE  # Ctrl-C and SIGTERM are how one leaves
-    except BrokenPipeError:
-        raise
-    except Exception as exc:  # noqa: BLE001 - the top of a command: one sentence, never a traceback
-        problem = confess(exc)
-        screen.close()
-        screen.say(problem.words)
-        return problem.status
-    finally:
-        screen.close()
+    with contextlib.ExitStack() as stack:
+        stack.callback(screen.close)
+        try:
+            chosen = settings.load(flags.config, data=flags.data)
+            logs.set_up(level=chosen.log_level or "warning", json=flags.json)
+            asyncio.run(main(chosen, screen, stack))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            return DONE  # Ctrl-C and SIGTERM are how one leaves
+        except BrokenPipeError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - the top of a command: one sentence, never a traceback
+            problem = confess(exc)
+            screen.close()
+            screen.say(problem.words)
+            return problem.status
     return DONE
 
 
@@ -94,30 +119,29 @@ async def owning(chosen: Settings, command: str, screen: Screen) -> AsyncIterato
     log.info("owner.left")
 
 
-async def _chat(chosen: Settings, screen: Screen, room: str, person: str, *, demo: bool) -> None:
-    folder = owner.prepare_folder(chosen.data)
+async def _chat(chosen: Settings, screen: Screen, ending: contextlib.ExitStack, guest: Guest) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        app = await stack.enter_async_context(owning(chosen, f"chat --room {room}", screen))
+        app = await stack.enter_async_context(owning(chosen, f"chat --room {guest.room}", screen))
         # Only now: a second chat that is refused must not write into the first one's log.
-        sink = logs.set_up(level=chosen.log_level or "info", file=folder / LOG)
-        stack.callback(sink.close)
-        if demo:
+        sink = logs.set_up(level=chosen.log_level or "info", file=app.settings.data / LOG)
+        ending.callback(sink.close)
+        ending.callback(structlog.reset_defaults)
+        if guest.demo:
             await _load_demo(app, screen)
-        place = await _room(app, room)
-        console = await open_console(app, place, person)
-        schedule = Schedule(app, console.dispatch.post, {place.id})
+        room = await _room(app, guest.room)
+        console = await open_console(app, room, guest.person)
+        schedule = Schedule(app, console.dispatch.post, {room.id})
         stack.callback(schedule.stop)
         await stack.enter_async_context(beside(_warm_up(app)))
         if console.greets:
-            console.port.show(_welcome(app, place, person, demo=demo))
+            console.port.show(_welcome(app, room, guest))
         await schedule.start()
         async for event in console.port.events():
             await console.dispatch.handle(event)
         await app.engine.settle()
 
 
-async def _run(chosen: Settings, screen: Screen, *, as_json: bool) -> None:
-    logs.set_up(level=chosen.log_level or "info", json=as_json)
+async def _run(chosen: Settings, screen: Screen) -> None:
     async with owning(chosen, "run", screen) as app:
         schedule = Schedule(app, _nowhere, frozenset())
         await schedule.start()
@@ -154,10 +178,12 @@ async def _warm_up(app: App) -> None:
         await app.embedder.embed(["hello"])
 
 
-def _welcome(app: App, room: Room, person: str, *, demo: bool) -> Page:
+def _welcome(app: App, room: Room, guest: Guest) -> Page:
     prefix = app.settings.prefix
-    lines = [line((HEAD, f"You are in {room.name}"), (FAINT, f" as {person}. What people write here is remembered."))]
-    if demo:
+    lines = [
+        line((HEAD, f"You are in {room.name}"), (FAINT, f" as {guest.person}. What people write here is remembered."))
+    ]
+    if guest.demo:
         lines.append(line((FAINT, "Linden Hill's beekeepers are made up; ask them something:")))
         lines += [hint_line(f"  `{prefix} {question}`") for question in demo_room.QUESTIONS]
     else:
@@ -171,7 +197,7 @@ async def _nowhere(_room: Room, _said: Page, _occasion: str) -> None:
 
 
 @contextlib.contextmanager
-def _stopped_by(number: signal.Signals) -> Any:
+def _stopped_by(number: signal.Signals) -> Iterator[None]:
     """The signal cancels the current task, so that everything is closed in order."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if task is None or sys.platform == "win32":

@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from bot import pages
 from bot.addressing import addressed
 from bot.app import App
-from bot.events import Event, note, progress, result, status
+from bot.events import Event, closing, note, progress, result, status
 from bot.lines import LONGEST_LINE, Lines
 from bot.settling import settling
 from memory.errors import BadInput
@@ -166,8 +166,10 @@ async def import_history(app: App, *, lines: Lines, room: str | None = None) -> 
                 rooms[name] = await app.directory.room(app.tenant, name, name)
             await _admit(app, rooms[name], drafts, tally)
         yield progress("reading", tally.line, None)
-    async for event in settling(app):
-        yield event
+    yield progress("reading", tally.line, tally.line)
+    async with closing(settling(app)) as events:
+        async for event in events:
+            yield event
     yield _counts(tally)
     if tally.rejected and not tally.imported and not tally.known:
         yield status(1)

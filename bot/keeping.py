@@ -10,8 +10,8 @@ from typing import Any
 from bot import jobs, schema
 from bot.app import App
 from bot.asking import room_named
-from bot.events import Event, result
-from bot.pages import FAINT, Page, line, page
+from bot.events import Event, closing, result
+from bot.pages import FAINT, Page, count, line, page
 from bot.render import facts
 from bot.reports import digest_page, stats_page
 from bot.settling import settling
@@ -42,34 +42,37 @@ async def forget(
     where = await app.directory.find_room(app.tenant, room) if room else None
     if person is not None:
         who = await app.directory.find_person(app.tenant, person)
-        count = await app.privacy.forget_person(who)
-        await app.audit.record(app.tenant, "forget_person", by=None, detail={"messages": count})
-        words = f"{who.name or who.external_id} is forgotten: {_messages(count)} erased"
+        erased = await app.privacy.forget_person(who)
+        await app.audit.record(app.tenant, "forget_person", by=None, detail={"messages": erased})
+        words = f"{who.name or who.external_id} is forgotten: {count(erased, 'message')} erased"
     else:
-        count = await app.privacy.forget_message(app.tenant, message or "", where)
-        await app.audit.record(app.tenant, "forget_message", by=None, room=where, detail={"messages": count})
-        words = f"{_messages(count)} erased"
-    yield result({"forgotten": count}, page(words))
+        erased = await app.privacy.forget_message(app.tenant, message or "", where)
+        await app.audit.record(app.tenant, "forget_message", by=None, room=where, detail={"messages": erased})
+        words = f"{count(erased, 'message')} erased"
+    yield result({"forgotten": erased}, page(words))
 
 
 async def export(app: App, *, person: str) -> AsyncIterator[Event]:
     """Everything that is kept about a person, one object each."""
     who = await app.directory.find_person(app.tenant, person)
-    async for item in app.privacy.export(who):
-        yield result(item)
+    async with closing(app.privacy.export(who)) as items:
+        async for item in items:
+            yield result(item)
 
 
 async def reindex(app: App) -> AsyncIterator[Event]:
     """Everything that can be derived is derived again: projections from SQL, and what still waits is indexed."""
-    async for event in settling(app):
-        yield event
+    async with closing(settling(app)) as events:
+        async for event in events:
+            yield event
     rooms = await app.directory.rooms(app.tenant)
     for room in rooms:
         await app.rooms.wipe(room.id)
         await app.rooms.view(room.id)
         await app.rooms.graph(room.id)
-    count, _, _ = await app.engine.span([room.id for room in rooms])
-    yield result({"rooms": len(rooms), "messages": count}, page(f"{_messages(count)} in {len(rooms)} rooms rebuilt"))
+    held, _, _ = await app.engine.span([room.id for room in rooms])
+    words = f"{count(held, 'message')} in {count(len(rooms), 'room')} rebuilt"
+    yield result({"rooms": len(rooms), "messages": held}, page(words))
 
 
 async def settings(
@@ -121,10 +124,6 @@ async def _rooms_of(app: App, chosen: jobs.Job, room: str | None) -> list[Room |
     if room is not None:
         return [await app.directory.find_room(app.tenant, room)]
     return list(await app.directory.rooms(app.tenant))
-
-
-def _messages(count: int) -> str:
-    return f"{count} message{'' if count == 1 else 's'}"
 
 
 def _plain(value: Any) -> Any:

@@ -74,15 +74,16 @@ class Claim:
 
 
 def prepare_folder(folder: Path) -> Path:
-    """The data folder as an absolute path, 0700 when it is new, empty or ours. Raises Refused when it cannot be used.
+    """The data folder as an absolute path, closed to others when it is new, empty or ours.
 
-    The mode of a folder that holds other things stays as it is: it may be somebody's home.
+    The mode of a folder that holds other things stays as it is: it may be somebody's home. Nobody gains a right: a
+    folder that was made read-only stays so. Raises Refused when it cannot be used.
     """
     folder = folder.expanduser().absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (folder / LOCK).exists() or not any(folder.iterdir()):
-            folder.chmod(0o700)
+            folder.chmod(stat.S_IMODE(folder.stat().st_mode) & 0o700)
     except FileExistsError as exc:
         raise Refused(f"The data folder {folder} is a file; choose another with --data.") from exc
     except OSError as exc:

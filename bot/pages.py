@@ -59,6 +59,12 @@ def one_line(text: str, limit: int) -> str:
     return (word if len(word) > limit // 2 else cut) + "…"
 
 
+def count(number: int, thing: str) -> str:
+    """``1 message``, ``2,000 messages``; ``people`` is the plural of ``person``."""
+    plural = "people" if thing == "person" else f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+    return f"{number:,} {thing if number == 1 else plural}"
+
+
 def sentence(words: str) -> str:
     """The words as a sentence: a capital first, a full stop at the end."""
     ends = words[-1:] in ".!?…)"

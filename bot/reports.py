@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from bot import dates
-from bot.pages import BAD, FAINT, GOOD, HEAD, Line, Page, line, one_line, page
+from bot.pages import BAD, FAINT, GOOD, HEAD, Line, Page, count, line, one_line, page
 from bot.render import hint_line, table
 from routing.digest import Digest
 from routing.digest import Line as Item
@@ -20,9 +20,13 @@ CHANGED: Final = 0.02  # of a mean reward: less is not worth a word
 
 def stats_page(stats: Stats) -> Page:
     """What is remembered, then per route: decisions, votes, mean reward with its interval, this week's change."""
-    held = f"{stats.messages:,} messages of {stats.people} people in {stats.sessions:,} conversations"
-    known = f"{stats.memories:,} memories, {stats.entities:,} entities, {stats.relations:,} relations"
-    lines = page(held, known, f"{stats.answers:,} answers, {stats.votes:,} votes")
+    held = f"{count(stats.messages, 'message')} of {count(stats.people, 'person')}"
+    known = (count(stats.memories, "memory"), count(stats.entities, "entity"), count(stats.relations, "relation"))
+    lines = page(
+        f"{held} in {count(stats.sessions, 'conversation')}",
+        ", ".join(known),
+        f"{count(stats.answers, 'answer')}, {count(stats.votes, 'vote')}",
+    )
     if not stats.routes:
         return lines
     head = ("route", "decisions", "votes", "evidence", "reward", "95 % interval", "this week")
@@ -50,10 +54,10 @@ def digest_page(digest: Digest, *, zone: tzinfo, prefix: str) -> Page:
 
 
 def _counts(digest: Digest) -> str:
-    said = f"{digest.messages:,} messages, {digest.people} people"
+    said = f"{count(digest.messages, 'message')}, {count(digest.people, 'person')}"
     if not digest.answers:
         return said
-    return f"{said} · {digest.answers} answers, 👍 {digest.liked} 👎 {digest.disliked}"
+    return f"{said} · {count(digest.answers, 'answer')}, 👍 {digest.liked} 👎 {digest.disliked}"
 
 
 def _items(items: Iterable[Item], zone: tzinfo, *, now: datetime | None = None) -> list[Line]:
@@ -70,7 +74,7 @@ def _route_words(route: RouteStats) -> Line:
         f"reward {_number(route.mean)} ({_number(route.low)} to {_number(route.high)})" if route.votes else "no votes"
     )
     change, style = _change(route)
-    return line(f"  {route.route}: {route.recent} answers this week, {sure} ", (style, change))
+    return line(f"  {route.route}: {count(route.recent, 'answer')} this week, {sure} ", (style, change))
 
 
 def _route_row(route: RouteStats) -> tuple[str, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, tzinfo
 from typing import Any, Final
 
+from bot import dates
 from bot.asking import weave
 from bot.commands import Argument, Call, Command, CommandTable, Said, identifier, statement, word_of
 from bot.models import Attachment, Role
-from bot.pages import CODE, FAINT, STRONG, Line, line, page
+from bot.pages import CODE, FAINT, STRONG, Line, count, line, page
 from bot.permissions import require
 from bot.preferences import CHECKS
 from bot.render import View, answer_page, facts, hint_line, source_line, typed
@@ -115,9 +117,9 @@ async def forget(call: Call) -> Said:
         return _usage(call, "forget")
     if what == "me":
         return await _forget_me(call)
-    count = await _forget_one(call, what)
+    erased = await _forget_one(call, what)
     await call.app.audit.record(
-        call.app.tenant, "forget_message", by=call.person, room=call.room, detail={"messages": count}
+        call.app.tenant, "forget_message", by=call.person, room=call.room, detail={"messages": erased}
     )
     return Said(page(hint_line(f"Forgotten everywhere. It does not come back. `{prefix} forget me` forgets you.")))
 
@@ -125,11 +127,11 @@ async def forget(call: Call) -> Said:
 async def _forget_me(call: Call) -> Said:
     known = await call.app.privacy.know(call.person)
     if call.arguments.get("sure") is None:
-        words = f"This erases {known['messages']} messages, your questions and your votes, for good."
+        words = f"This erases {count(known['messages'], 'message')}, your questions and your votes, for good."
         return Said(page(words, hint_line(f"If you mean it: `{call.app.settings.prefix} forget me yes`")), private=True)
-    count = await call.app.privacy.forget_person(call.person)
-    await call.app.audit.record(call.app.tenant, "forget_person", by=None, detail={"messages": count})
-    return Said(page(f"You are forgotten: {count} messages erased."), private=True)
+    erased = await call.app.privacy.forget_person(call.person)
+    await call.app.audit.record(call.app.tenant, "forget_person", by=None, detail={"messages": erased})
+    return Said(page(f"You are forgotten: {count(erased, 'message')} erased."), private=True)
 
 
 async def _forget_one(call: Call, what: str) -> int:
@@ -150,8 +152,17 @@ async def _forget_one(call: Call, what: str) -> int:
 async def know(call: Call) -> Said:
     """What is kept about whoever asks, in numbers."""
     known = await call.app.privacy.know(call.person)
-    rows = [(name.replace("_", " "), str(value)) for name, value in known.items() if value not in (None, "")]
+    zone = (await call.app.preferences.of(call.room)).zone
+    rows = [(name.replace("_", " "), _shown(value, zone)) for name, value in known.items() if value not in {None, ""}]
     return Said(facts(rows), private=True)
+
+
+def _shown(value: Any, zone: tzinfo) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str) and "T" in value and value.endswith("+00:00"):
+        return dates.day(datetime.fromisoformat(value), zone=zone)
+    return str(value)
 
 
 async def export(call: Call) -> Said:
@@ -161,7 +172,7 @@ async def export(call: Call) -> Said:
         name = call.person.external_id
         command = f'weavebot export --person "{name}" > export.jsonl'
         words = hint_line(f"All of it as a file, from another terminal: `{command}`")
-        return Said((line(f"{known['messages']} messages of yours are kept."), words), private=True)
+        return Said((line(f"{count(known['messages'], 'message')} of yours kept."), words), private=True)
     items = [json.dumps(item, ensure_ascii=False) async for item in call.app.privacy.export(call.person)]
     attachment = Attachment("export.jsonl", tuple(items))
     return Said(page("Everything that is kept about you."), private=True, attachment=attachment)
@@ -256,10 +267,20 @@ TABLE: Final = CommandTable(
             help_,
         ),
         Command(
-            "why", (Argument("answer", _number),), "explains an answer's route; its sources and their ids", "why 3", why
+            "why",
+            (Argument("answer", _number, shown="NUMBER"),),
+            "explains an answer's route; its sources and their ids",
+            "why 3",
+            why,
         ),
         Command("stats", (), "what I remember here, and what each route has earned", "stats", stats),
-        Command("digest", (Argument("switch", word_of("on", "off")),), "the week; on or off", "digest", digest),
+        Command(
+            "digest",
+            (Argument("switch", word_of("on", "off"), shown="on|off"),),
+            "the week; on or off",
+            "digest",
+            digest,
+        ),
         Command(
             "remember",
             (Argument("text", statement, optional=False, rest=True),),
@@ -269,22 +290,35 @@ TABLE: Final = CommandTable(
         ),
         Command(
             "forget",
-            (Argument("what", _target, optional=False), Argument("sure", word_of("yes"))),
-            "erases your last message, one by its id, or you: last, ID, me",
+            (
+                Argument("what", _target, optional=False, shown="last|ID|me"),
+                Argument("sure", word_of("yes"), shown="yes"),
+            ),
+            "erases your last message, one by its id, or all of yours",
             "forget last",
             forget,
         ),
-        Command("know", (Argument("me", word_of("me")),), "what I keep about you, in numbers", "know", know),
-        Command("export", (Argument("me", word_of("me")),), "what I keep about you, all of it", "export", export),
+        Command(
+            "know", (Argument("me", word_of("me"), shown="me"),), "what I keep about you, in numbers", "know", know
+        ),
+        Command(
+            "export", (Argument("me", word_of("me"), shown="me"),), "what I keep about you, all of it", "export", export
+        ),
         Command(
             "settings",
-            (Argument("name", _setting), Argument("value", str, rest=True)),
+            (Argument("name", _setting, shown="NAME"), Argument("value", str, rest=True, shown="VALUE")),
             "this room's settings; changes one",
             "settings digest_at friday 16:00",
             settings,
         ),
         Command("optout", (), "from now on I keep nothing that you write", "optout", optout),
         Command("optin", (), "from now on I keep it again", "optin", optin),
-        Command("help", (Argument("command", _command),), "shows this, or one command", "help forget", help_),
+        Command(
+            "help",
+            (Argument("command", _command, shown="COMMAND"),),
+            "shows this, or one command",
+            "help forget",
+            help_,
+        ),
     )
 )

@@ -5,17 +5,14 @@ Colours, bars and anything that moves appear on a terminal only; a pipe gets pla
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from io import TextIOWrapper
-from typing import Any, Final, TextIO, TypeAlias, cast
+from typing import Any, Final, TextIO, TypeAlias
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     SpinnerColumn,
     TaskID,
@@ -23,11 +20,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
-from rich.theme import Theme
 
 from bot import pages
-from bot.errors import DONE, FAILED
 from bot.events import Event
+from bot.exits import DONE
 
 Lines: TypeAlias = Iterable[Sequence[Sequence[str]]]
 Measure: TypeAlias = Callable[[], tuple[int, int] | None]
@@ -48,7 +44,6 @@ def make_console(stream: TextIO, *, width: int | None = None, color: bool | None
     """A rich console that only writes what it is given: no markup, no highlighting, no emoji codes."""
     return Console(
         file=stream,
-        theme=Theme(inherit=False),
         markup=False,
         highlight=False,
         emoji=False,
@@ -66,13 +61,6 @@ def to_text(shown: Lines) -> Text:
         for style, words in spans:
             text.append(words, style=STYLES.get(style, ""))
     return text
-
-
-def prepare_streams() -> None:
-    """UTF-8 on stdout and stderr whatever the locale says; what UTF-8 cannot hold is shown escaped."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):  # replaced streams may not know how
-            cast("TextIOWrapper", stream).reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 class Screen:
@@ -123,15 +111,15 @@ class Screen:
         if not self._err.is_terminal:
             return
         stage, done, total = told["stage"], told["done"], told["total"]
-        read = self.measure() if total is None and self.measure else None
-        if read is not None:
-            done, total = read
+        words = f"{done:,}" if total is None else f"{done:,} of {total:,}"
+        if total is None and self.measure is not None and (read := self.measure()) is not None:
+            done, total = read  # bytes tell how far it is, the number of lines how much that was
         if self._bars is None:
             self._bars = _bars(self._err)
             self._bars.start()
         if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=total, unit="" if read is None else "bytes")
-        self._bars.update(self._tasks[stage], completed=done, total=total)
+            self._tasks[stage] = self._bars.add_task(stage, total=total, words=words)
+        self._bars.update(self._tasks[stage], completed=done, total=total, words=words)
 
 
 def _bars(console: Console) -> Progress:
@@ -139,16 +127,8 @@ def _bars(console: Console) -> Progress:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[words]}"),
         TimeRemainingColumn(compact=True),
         console=console,
         transient=True,
     )
-
-
-def leave_quietly() -> int:
-    """After the reader of our output has gone (``| head``): nothing more is written, also not at exit."""
-    import os  # noqa: PLC0415 - for this rare end only
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return FAILED

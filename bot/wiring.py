@@ -13,7 +13,6 @@ from typing import Final
 from bot import schema
 from bot.adapters.console import PLATFORM as CONSOLE
 from bot.adapters.console import ConsolePort, Desk, Seat
-from bot.adapters.console_keyboard import PipeKeyboard, PromptKeyboard, RoomCompleter
 from bot.app import App
 from bot.asking import somebody
 from bot.audit import Audit, BotHolder
@@ -121,6 +120,8 @@ class ConsoleRoom:
 
 async def open_console(app: App, room: Room, person: str) -> ConsoleRoom:
     """The console in a room, on this process's terminal or pipe."""
+    from bot.adapters.console_keyboard import PipeKeyboard, PromptKeyboard, RoomCompleter  # noqa: PLC0415 - 0.2 s
+
     seat = Seat(
         Place(CONSOLE, room.external_id, room.name),
         await somebody(app, person),

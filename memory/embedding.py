@@ -120,12 +120,23 @@ def _bytes(embedding: Embedding) -> int:
 
 @dataclass(slots=True, eq=False)
 class _Flight:
-    """A text on its way through the model; ``waiting`` counts the calls that want it."""
+    """A text on its way through the model; ``waiting`` counts the calls that want it, ``taken`` that it is queued."""
 
     key: bytes
     text: str
     arrival: asyncio.Future[Embedding] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     waiting: int = 0
+    taken: bool = False
+
+    def land(self, task: asyncio.Task[list[Embedding]], place: int) -> None:
+        """Hand what became of the batch to whoever waits."""
+        if task.cancelled():
+            self.arrival.cancel()
+        elif (error := task.exception()) is not None:
+            self.arrival.set_exception(error)
+            self.arrival.exception()  # seen: a call that was cancelled meanwhile no longer asks
+        else:
+            self.arrival.set_result(task.result()[place])
 
 
 class BatchingEmbedder:
@@ -133,10 +144,11 @@ class BatchingEmbedder:
 
     While fewer than ``lanes`` batches run, a call starts at once with whatever else came in the same turn of the event
     loop; otherwise texts gather until a lane is free, so that batches grow with the load and an idle machine adds no
-    delay. A call of ``alone`` texts or more is a good batch by itself and waits for no lane.
+    delay. A call of ``alone`` texts or more is a good batch by itself: it waits for no lane, and an import does not
+    push the questions out of the cache.
 
-    A batch that fails fails the calls that had a text in it, and no other. A call that is cancelled takes back its texts
-    that no other call wants.
+    A batch that fails fails the calls that had a text in it, and no other. A call that is cancelled takes back those of
+    its texts that no other call wants.
     """
 
     def __init__(
@@ -146,7 +158,7 @@ class BatchingEmbedder:
         lanes: int = 2,
         batch: int = 128,
         alone: int = 64,
-        cache_bytes: int = 64 << 20,
+        cache_bytes: int = 32 << 20,
     ) -> None:
         self._inner = inner
         self._lanes = lanes
@@ -184,25 +196,10 @@ class BatchingEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> list[Embedding]:
         """See the port. The arrays may be shared with other callers: read them, do not write to them."""
-        keys = [content_hash(text) for text in texts]
-        found: dict[bytes, Embedding] = {}
-        wanted: dict[bytes, _Flight] = {}
-        fresh: list[_Flight] = []
-        for key, text in zip(keys, texts, strict=True):
-            if key in found or key in wanted:
-                continue
-            cached = self._cache.get(key)
-            if cached is not None:
-                found[key] = cached
-                continue
-            flight = self._flights.get(key)
-            if flight is None:
-                flight = self._flights[key] = _Flight(key, text)
-                fresh.append(flight)
-            wanted[key] = flight
-        self._take(fresh)
-        found.update(await self._arrivals(wanted))
-        return [found[key] for key in keys]
+        by_key = {content_hash(text): text for text in texts}
+        found = {key: cached for key in by_key if (cached := self._cache.get(key)) is not None}
+        found |= await self._arrivals([self._board(key, text) for key, text in by_key.items() if key not in found])
+        return [found[content_hash(text)] for text in texts]
 
     def forget(self, hashes: Iterable[bytes]) -> None:
         """Drop what is cached of these texts; one that is being computed reaches its callers and is not kept."""
@@ -219,24 +216,31 @@ class BatchingEmbedder:
     async def drop_person(self, person: int) -> None:
         """Dropper: nothing here is about people."""
 
+    def _board(self, key: bytes, text: str) -> _Flight:
+        """The flight that carries this text already, or a new one that has not been given to a batch."""
+        return self._flights.setdefault(key, _Flight(key, text))
+
+    async def _arrivals(self, flights: list[_Flight]) -> dict[bytes, Embedding]:
+        if not flights:
+            return {}
+        fresh = [flight for flight in flights if not flight.taken]
+        for flight in flights:
+            flight.taken = True
+            flight.waiting += 1
+        self._take(fresh)
+        try:
+            await asyncio.wait([flight.arrival for flight in flights])
+        finally:
+            for flight in flights:
+                flight.waiting -= 1
+        return {flight.key: flight.arrival.result() for flight in flights}
+
     def _take(self, fresh: list[_Flight]) -> None:
         if len(fresh) >= self._alone:
-            self._start(fresh, lane=False)
+            self._start(fresh, bulk=True)
         elif fresh:
             self._queue += fresh
             self._schedule()
-
-    async def _arrivals(self, wanted: dict[bytes, _Flight]) -> dict[bytes, Embedding]:
-        if not wanted:
-            return {}
-        for flight in wanted.values():
-            flight.waiting += 1
-        try:
-            await asyncio.wait([flight.arrival for flight in wanted.values()])
-        finally:
-            for flight in wanted.values():
-                flight.waiting -= 1
-        return {key: flight.arrival.result() for key, flight in wanted.items()}
 
     def _schedule(self) -> None:
         """Look at the queue in the next turn of the loop, when all callers of this turn have joined it."""
@@ -247,38 +251,30 @@ class BatchingEmbedder:
     def _depart(self) -> None:
         self._scheduled = False
         for flight in self._queue:
-            if not flight.waiting:  # every call that wanted it was cancelled
-                flight.arrival.cancel()
-                self._release(flight)
+            if not flight.waiting and self._carries(flight):  # every call that wanted it was cancelled
+                del self._flights[flight.key]
         self._queue = [flight for flight in self._queue if flight.waiting]
         while self._queue and self._busy < self._lanes:
             batch, self._queue = self._queue[: self._batch], self._queue[self._batch :]
-            self._start(batch, lane=True)
+            self._busy += 1
+            self._start(batch)
 
-    def _start(self, batch: list[_Flight], *, lane: bool) -> None:
-        self._busy += lane
+    def _start(self, batch: list[_Flight], *, bulk: bool = False) -> None:
         task = asyncio.get_running_loop().create_task(self._inner.embed([flight.text for flight in batch]))
         self._running.add(task)  # the loop itself holds tasks weakly
-        task.add_done_callback(partial(self._arrive, batch, lane))
+        task.add_done_callback(partial(self._arrive, batch, bulk=bulk))
 
-    def _arrive(self, batch: list[_Flight], lane: bool, task: asyncio.Task[list[Embedding]]) -> None:  # noqa: FBT001 - bound by _start, called by the loop
+    def _arrive(self, batch: list[_Flight], task: asyncio.Task[list[Embedding]], *, bulk: bool) -> None:
         self._running.discard(task)
-        self._busy -= lane
-        error = None if task.cancelled() else task.exception()
+        self._busy -= not bulk
         for i, flight in enumerate(batch):
-            if task.cancelled():
-                flight.arrival.cancel()
-            elif error is not None:
-                flight.arrival.set_exception(error)
-                flight.arrival.exception()  # seen: a call that was cancelled meanwhile no longer asks
-            else:
-                flight.arrival.set_result(task.result()[i])
-                if self._flights.get(flight.key) is flight:  # not forgotten on its way
-                    self._cache.put(flight.key, task.result()[i])
-            self._release(flight)
+            flight.land(task, i)
+            current = self._flights.pop(flight.key, None) if self._carries(flight) else None
+            if current is not None and not bulk and not task.cancelled() and task.exception() is None:
+                self._cache.put(flight.key, task.result()[i])
         if self._queue:
             self._schedule()
 
-    def _release(self, flight: _Flight) -> None:
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
+    def _carries(self, flight: _Flight) -> bool:
+        """False once the text was forgotten on its way, also when it has been asked for again since."""
+        return self._flights.get(flight.key) is flight

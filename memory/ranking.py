@@ -11,10 +11,11 @@ over a few messages. *mw* is ColBERT's MaxSim (Khattab and Zaharia, 2020) on one
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -50,9 +51,11 @@ CLOSER_LOOK: Final = 100
 NEIGHBOURS: Final = 4
 """How many messages before and after one lend it their token states."""
 
-NEARBY: Final = timedelta(days=3)
-"""A message sent within this of a day that the question names counts as sent then: people talk about it afterwards."""
-
+_NEARBY: Final = 3  # days
+_PER_DAY: Final = 0.2
+_SAME_MONTH: Final = 1 / 3
+_SAME_YEAR: Final = 0.1
+_EPOCH: Final = date(1970, 1, 1).toordinal()
 _DAY: Final = 86400.0
 _EQUAL: Final = 1e-12  # a spread below this is rounding
 _SHORTEST_NAME: Final = 3
@@ -188,7 +191,7 @@ def features(view: RoomView, query: Query, serials: Serials, *, room: int | None
         "bk": windowed_bm25(view, asked)[rows],
         "bm25": bm25(view, asked)[rows],
         "d": similarity(view, query.embedding, rows),
-        "spk": named * min(view.speaker_bits, _MOST_BITS),
+        "spk": named.astype(np.float64) * min(view.speaker_bits, _MOST_BITS),
         "self": (named & view.selves[rows]).astype(np.float64),
         "date": date_match(view, spans(query.text, query.asked_at))[rows],
         "endq": view.asks[rows].astype(np.float64),
@@ -295,12 +298,12 @@ def _spread(rows: Rows, counts: Counts, n: int) -> tuple[NDArray[np.int64], Colu
         wide[rows + WINDOW] = counts
         total = sum(weight * wide[i : i + n] for i, weight in enumerate(_WEIGHTS))
         at = np.flatnonzero(total)
-        return at, np.asarray(total)[at]
+        return at, np.asarray(total, dtype=np.float64)[at]
     near = (rows[:, None].astype(np.int64) + _OFFSETS).ravel()
     inside = (near >= 0) & (near < n)
-    at, inverse = np.unique(near[inside], return_inverse=True)
+    touched, inverse = np.unique(near[inside], return_inverse=True)
     weights = (counts[:, None] * _WEIGHTS).ravel()[inside]
-    return at, np.bincount(inverse, weights=weights)
+    return touched, np.asarray(np.bincount(inverse, weights=weights), dtype=np.float64)
 
 
 def _direction(embedding: Embedding | None) -> Floats | None:
@@ -369,25 +372,34 @@ def recency(view: RoomView, query: Query) -> Column:
 
 
 def date_match(view: RoomView, meant: Sequence[DateSpan]) -> Column:
-    """(n,) 1 where a message was sent within `NEARBY` of a day or week that is meant, 1/3 in its month, else 0."""
+    """(n,) how well the day of sending fits the dates that are meant, the best of them.
+
+    1 on the day or in the week itself, 0.2 less per day up to three days beside it (people tell of a day afterwards),
+    1/3 in its month, 0.1 in its year when that is all that was said.
+    """
     match = np.zeros(len(view))
+    days = np.floor(view.sent_at / _DAY)
     for span in meant:
         if span.grain == "year":
+            _raise(match, _within(days, span.start, span.end), _SAME_YEAR)
             continue
-        month = (view.sent_at >= _posix(span.start.replace(day=1))) & (view.sent_at < _posix(_next_month(span.end)))
-        match[month] = np.maximum(match[month], 1 / 3)
-        if span.grain in ("day", "week"):
-            first, last = _posix(span.start - NEARBY), _posix(span.end + NEARBY + timedelta(days=1))
-            match[(view.sent_at >= first) & (view.sent_at < last)] = 1.0
+        _raise(match, _within(days, span.start.replace(day=1), _month_end(span.end)), _SAME_MONTH)
+        if span.grain != "month":
+            for gap in range(_NEARBY, -1, -1):
+                _raise(match, _within(days, span.start, span.end, reach=gap), 1 - _PER_DAY * gap)
     return match
 
 
-def _posix(day: date) -> float:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+def _raise(match: Column, where: NDArray[np.bool_], value: float) -> None:
+    match[where] = np.maximum(match[where], value)
 
 
-def _next_month(day: date) -> date:
-    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+def _within(days: Column, first: date, last: date, reach: int = 0) -> NDArray[np.bool_]:
+    return (days >= first.toordinal() - _EPOCH - reach) & (days <= last.toordinal() - _EPOCH + reach)
+
+
+def _month_end(day: date) -> date:
+    return day.replace(day=calendar.monthrange(day.year, day.month)[1])
 
 
 def _answered(view: RoomView, query: Query, rows: NDArray[np.int64]) -> Column:

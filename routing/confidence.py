@@ -31,9 +31,10 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.extraction.dates import DateSpan, spans
 from memory.models import Candidates, Query
 from memory.ranking import cut_names, idf, standardised
-from memory.text import STOP, stem, words
+from memory.text import stem, terms, words
 from routing.fusion import AS_IT_IS, FORMULA
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -44,22 +45,21 @@ SHOWN: Final = 3
 """How many of the first messages are shown in every answer; the value speaks of these."""
 
 CLIP: Final = 3.0
-_FIELD: Final = 10
-"""The messages that the first three are compared with end here."""
+_FEW: Final = 30
 
 SIGNALS: Final[Mapping[str, str]] = {
     "words": "best windowed MaxSim of the first three: the question's words, or their like, are met there",
     "meaning": "best cosine of the first three",
     "known": "share of the question's idf mass that the room's vocabulary holds",
     "strange_names": "1 when a capitalised word inside the question is used by nobody in the room",
-    "lead": "score of the best of the first three less that of the best of the others, by the formula",
-    "word_lead": "best MaxSim of the first three less the mean of the seven behind them",
+    "lead": "root of the gap between the best of the first three and the best of the others, by the formula, signed",
     "length": "log(1 + distinct terms of the question): more words pin an answer down",
     "size": "log of the room's messages: among more of them something comes close by chance",
+    "few": "log(1 + 30 / messages): three of a few messages are soon the right ones",
 }
 """What the two probabilities are read from."""
 
-_CAPITAL: Final = re.compile(r"(?<=[\w,;:'\"\u2019\u201c(] )[\"'\u201c(]?([A-Z][\w'\u2019-]+)")
+_CAPITAL: Final = re.compile(r"(?<=[\w,;:'\"\u2019)] )[\"'\u201c(]?[A-Z][\w'\u2019-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +139,55 @@ def assess(query: Query, candidates: Candidates, fused: Floats, calibration: Cal
 def signals(query: Query, candidates: Candidates, fused: Floats) -> dict[str, float]:
     """The numbers of `SIGNALS`; NaN for one that cannot be had, as without an embedding. At least one candidate."""
     order = np.argsort(-fused, kind="stable")
-    first, field = order[:SHOWN], order[SHOWN:_FIELD]
+    first, others = order[:SHOWN], order[SHOWN:]
     met, close = candidates.features["mw"], candidates.features["d"]
     scores = _plain(candidates)
-    unknown = _unknown(candidates)
+    ahead = _best(scores[first]) - _best(scores[others])
+    asked = _Asked.of(query, candidates)
     return {
         "words": _best(met[first]),
         "meaning": _best(close[first]),
-        "known": _known(candidates),
-        "strange_names": float(any(stem(name) in unknown for name, _ in _capitals(query))),
-        "lead": _best(scores[first]) - _best(scores[order[SHOWN:]]),
-        "word_lead": _best(met[first]) - _mean(met[field]),
+        "known": asked.known,
+        "strange_names": float(bool(asked.strange_names)),
+        "lead": float(np.sign(ahead) * np.sqrt(abs(ahead))),
         "length": float(np.log1p(len(candidates.found))),
         "size": float(np.log(max(1, candidates.messages))),
+        "few": float(np.log1p(_FEW / max(1, candidates.messages))),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The question's words against the room's: ``strange`` ones nobody here has used.
+
+    Dates are taken out: when a message was sent is no word of it. A day or month counts as known when something was
+    sent then, as strange when nothing was, and not at all when it lies ahead.
+    """
+
+    known: float  # share of the idf mass, NaN without any word
+    strange: tuple[str, ...]  # terms, the most specific first
+    strange_names: tuple[str, ...]  # as they were written
+
+    @classmethod
+    def of(cls, query: Query, candidates: Candidates) -> _Asked:
+        rest, dates = _without_dates(query)
+        text = cut_names(rest, query.people)
+        counts = {term: candidates.found[term] for term in dict.fromkeys(terms(text)) if term in candidates.found}
+        held = [*counts.values()]
+        if any(span.grain != "year" and span.start <= query.asked_at.date() for span in dates):
+            held.append(int(np.count_nonzero(candidates.features["date"] > 0)))
+        mass = idf(np.array(held, dtype=np.int32), candidates.messages)
+        known = float(mass[np.array(held) > 0].sum() / mass.sum()) if held else float("nan")
+        strange = tuple(sorted((term for term, count in counts.items() if not count), key=len, reverse=True))
+        names = [match[0] for match in _CAPITAL.finditer(text) if any(stem(word) in strange for word in words(match[0]))]
+        return cls(known, strange, tuple(dict.fromkeys(names)))
+
+
+def _without_dates(query: Query) -> tuple[str, list[DateSpan]]:
+    text, dates = query.text, spans(query.text, query.asked_at)
+    for span in dates:
+        text = text.replace(span.text, " ")
+    return text, dates
 
 
 def _plain(candidates: Candidates) -> Floats:
@@ -168,30 +203,6 @@ def _plain(candidates: Candidates) -> Floats:
 def _best(values: Floats) -> float:
     there = values[np.isfinite(values)]
     return float(there.max()) if len(there) else float("nan")
-
-
-def _mean(values: Floats) -> float:
-    there = values[np.isfinite(values)]
-    return float(there.mean()) if len(there) else float("nan")
-
-
-def _known(candidates: Candidates) -> float:
-    counts = np.array(list(candidates.found.values()), dtype=np.int32)
-    if not len(counts):
-        return float("nan")  # a question of stop words says nothing about the room
-    mass = idf(counts, candidates.messages)
-    return float(mass[counts > 0].sum() / max(float(mass.sum()), 1e-9))
-
-
-def _unknown(candidates: Candidates) -> frozenset[str]:
-    """The question's terms that no message holds."""
-    return frozenset(term for term, count in candidates.found.items() if not count)
-
-
-def _capitals(query: Query) -> list[tuple[str, str]]:
-    """Words of a name inside the question that is no person's here: the word and how it was written."""
-    written = [match[1] for match in _CAPITAL.finditer(cut_names(query.text, query.people))]
-    return [(word, text) for text in written for word in words(text) if word not in STOP]
 
 
 # -- reasons ----------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ FORMULA: Final[Mapping[str, float]] = {
 AS_IT_IS: Final = frozenset({"spk", "self", "date"})
 """Features that are rules and not standardised: what they are worth must not depend on how many match."""
 
-NEAR: Final = -1.0
+NEAR: Final = -0.5
 """What a message loses beside a better one, times `DECAY` to their distance: its neighbour has told most of it."""
 
 SPACED: Final = 50

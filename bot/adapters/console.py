@@ -163,9 +163,11 @@ class ConsolePort:
             self.show(page(hint_line("There is no answer to react to yet; ask with `!weave` and a question.")))
             return None
         target, actor, now = answer_event(number), self._seat.actor(), self._clock.now()
+        undoing = React(meant.emoji, number, remove=True)
         if meant.remove:
+            self._reacted = [one for one in self._reacted if one != undoing]
             return ReactionRemoved(self._seat.place, _event_id(), now, target=target, actor=actor, emoji=meant.emoji)
-        self._reacted.append(React(meant.emoji, number, remove=True))
+        self._reacted.append(undoing)
         return ReactionAdded(self._seat.place, _event_id(), target, actor, meant.emoji, now)
 
     def _undo(self) -> ReactionAdded | ReactionRemoved | None:

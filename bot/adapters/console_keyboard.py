@@ -90,14 +90,12 @@ class PipeKeyboard:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self._is_file = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
         self._reader: asyncio.StreamReader | None = None
 
     async def read(self) -> str | None:
         """The next line, without its end; None at the end of the stream. A line over 4 MiB is cut."""
-        if stat.S_ISREG(os.fstat(self._stream.fileno()).st_mode):
-            got = self._stream.readline()
-        else:
-            got = await self._from_pipe()
+        got = self._stream.readline() if self._is_file else await self._from_pipe()
         return got.decode("utf-8", "replace").rstrip("\r\n") if got else None
 
     async def _from_pipe(self) -> bytes:

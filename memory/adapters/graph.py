@@ -30,10 +30,9 @@ from memory.models import EntityKind, Mention, MessageLinks, Nominations, Path
 _SLICE: Final = 1024
 """Messages put in one go; between two goes others may look at the room."""
 
-_MANY: Final = 1000
+_MANY: Final = 500
 """Taking out more than this rebuilds the room: unhooking an old message from a busy person or day costs about 1 ms at
 100,000 messages, building afresh 15 µs a message."""
-
 
 _DIGITS: Final = 9
 """Decimals of a score: equal messages tie whatever the order in which their sums were added."""
@@ -178,7 +177,7 @@ class _RoomGraph:
         day, _ = self._entity(_day(link.sent_at))
         graph.add_edge(node, day, Relation.ON)
         shared |= {author, node}  # a message and the replies to it share its thread, named by its own node
-        if link.reply_to is not None:
+        if link.reply_to is not None and link.reply_to != link.serial:
             self._repliers.setdefault(link.reply_to, set()).add(link.serial)
             parent = self._messages.get(link.reply_to)
             if parent is not None:
@@ -263,7 +262,7 @@ class _RoomGraph:
 
     def _leave(self, link: MessageLinks) -> None:
         """Takes a message out of its session and its thread."""
-        if link.reply_to is not None:
+        if link.reply_to is not None and link.reply_to in self._repliers:
             self._repliers[link.reply_to].discard(link.serial)
             if not self._repliers[link.reply_to]:
                 del self._repliers[link.reply_to]

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from importlib import util
 from pathlib import Path
 
@@ -90,7 +89,7 @@ def _candidates(spec: ModelSpec) -> Iterator[Path]:
 
 
 def _mend(spec: ModelSpec) -> str:
-    return _MEND if spec.packaged else f"huggingface-cli download {spec.name}"
+    return _MEND if spec.packaged else f"hf download {spec.name}"
 
 
 def _read(path: Path) -> dict[str, object]:
@@ -101,7 +100,6 @@ def _read(path: Path) -> dict[str, object]:
     return values
 
 
-@cache
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,11 +8,32 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 _AGEING = 10.0  # a job waits at most ten times its own duration longer than one of no duration
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Job:
+    """What runs, and when it is due."""
+
+    due: float
+    serial: int
+    future: Future[Any] = field(compare=False)
+    run: Callable[[], Any] = field(compare=False)
+
+    def __call__(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self.run()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits for the job
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
 
 
 class Workers:
@@ -25,35 +46,30 @@ class Workers:
         self._clock = clock
         self._lock = threading.Lock()
         self._serial = itertools.count()
-        self._waiting: list[tuple[float, int, Callable[[], None]]] = []
+        self._waiting: list[_Job] = []
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
-    def submit(self, job: Callable[[], T], *, seconds: float = 0.0) -> Future[T]:
-        """Run a job of an expected duration; a future that is cancelled before its turn never runs."""
-        future: Future[T] = Future()
+    def submit(self, run: Callable[[], T], *, seconds: float = 0.0) -> Future[T]:
+        """Run a job of an expected duration; a future that is cancelled before its turn never runs.
 
-        def run() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                result = job()
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits for the job
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
+        Raises RuntimeError once the workers are closed.
+        """
+        job = _Job(self._clock() + _AGEING * seconds, next(self._serial), Future[T](), run)
         with self._lock:
-            heapq.heappush(self._waiting, (self._clock() + _AGEING * seconds, next(self._serial), run))
-        self._pool.submit(
-            self._run_most_urgent
-        )  # as many turns as jobs; which job a turn takes is decided when it comes
-        return future
+            self._pool.submit(
+                self._take_turn
+            )  # as many turns as jobs; which job a turn takes, it decides when it comes
+            heapq.heappush(self._waiting, job)
+        return job.future
 
     def close(self) -> None:
         """Cancel what has not begun and wait for what has."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _run_most_urgent(self) -> None:
         with self._lock:
-            _, _, run = heapq.heappop(self._waiting)
-        run()
+            for job in self._waiting:
+                job.future.cancel()
+        self._pool.shutdown(wait=True)
+
+    def _take_turn(self) -> None:
+        with self._lock:
+            job = heapq.heappop(self._waiting)
+        job()

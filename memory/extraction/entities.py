@@ -357,7 +357,7 @@ def _capitals(tokens: Sequence[_Token]) -> Iterator[list[_Token]]:
         if run and (not token.joined or len(run) >= _SPAN):
             yield run
             run, between = [], []
-        if token.core != token.low or (run and token.core[0].isdigit()):
+        if (token.core != token.low and token.core[0].isalpha()) or (run and token.core[0].isdigit()):
             run += [*between, token]
             between = []
         elif run and token.low in _JOINS:

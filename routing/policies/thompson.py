@@ -39,7 +39,7 @@ class ThompsonPolicy:
 
     posterior: Posterior
     epsilon: float = 0.05
-    spread: float = 0.2
+    spread: float = 0.1
     margin: float = 0.05
     safe: int = 4
     name: str = "thompson"

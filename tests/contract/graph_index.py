@@ -149,6 +149,12 @@ class GraphIndexContract:
             2: ("Lot 26-03", "mentioned in", "message of 12 May 2026", "answered by", "message of 12 May 2026")
         }
 
+    async def test_a_message_that_replies_to_itself_replies_to_nothing(self, index: GraphIndex) -> None:
+        await index.put(ROOM, [link(1, ANA, HIVE, reply_to=1), link(2, BEN)])
+        assert steps(await index.paths(ROOM, [ANA], [1])) == {1: ("Ana", "wrote", "message of 12 May 2026")}
+        await index.remove(ROOM, [1])
+        assert await index.known(ROOM, [ANA, HIVE]) == []
+
     # -- removing -----------------------------------------------------------------------------------------------------
 
     async def test_an_entity_vanishes_with_its_last_message(self, talk: GraphIndex) -> None:

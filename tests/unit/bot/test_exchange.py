@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bot import exchange, owner
-from bot.events import Event, note, progress, result, status
+from bot.events import Event, closing, note, progress, result, status
 from bot.exchange import Desk, request
 from bot.lines import Lines
 from bot.owner import Card, Claim, Link, reach, serving, take
@@ -127,12 +127,11 @@ class TestAnEnd:
     async def test_a_caller_who_hangs_up_ends_the_operation(self, tmp_path: Path) -> None:
         async with owned(tmp_path) as (operations, _):
             reached = await link(tmp_path)
-            events = request(reached, "wait", {})
-            first = asyncio.ensure_future(anext(events))
-            await operations.began.wait()
-            first.cancel()
-            await asyncio.gather(first, return_exceptions=True)
-            await events.aclose()
+            async with closing(request(reached, "wait", {})) as events:
+                first = asyncio.ensure_future(anext(events))
+                await operations.began.wait()
+                first.cancel()
+                await asyncio.gather(first, return_exceptions=True)
             await operations.cancelled.wait()
 
     async def test_an_owner_that_stops_tells_its_callers(self, tmp_path: Path) -> None:

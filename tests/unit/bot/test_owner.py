@@ -102,6 +102,14 @@ class TestTheFolder:
 
         assert stat.S_IMODE(prepare_folder(folder).stat().st_mode) == 0o700
 
+    def test_one_that_was_made_read_only_stays_so(self, tmp_path: Path) -> None:
+        folder = prepare_folder(tmp_path / "data")
+        claimed(folder).release()
+        folder.chmod(0o555)
+
+        assert stat.S_IMODE(prepare_folder(folder).stat().st_mode) == 0o500
+        folder.chmod(0o700)
+
     def test_the_mode_of_a_folder_with_other_things_in_it_is_left_alone(self, tmp_path: Path) -> None:
         (tmp_path / "letter.txt").write_text("dear")
         tmp_path.chmod(0o755)

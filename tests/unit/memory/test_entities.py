@@ -137,7 +137,7 @@ class TestNames:
     def test_a_title_or_an_initial_ends_no_sentence(self) -> None:
         assert {"dr novak", "j smith", "u.s army"} <= keys("ask Dr. Novak, J. Smith and the U.S. Army")
 
-    @pytest.mark.parametrize("text", ["we meet on Friday", "since March", "12", "on Monday 12"])
+    @pytest.mark.parametrize("text", ["we meet on Friday", "since March", "12", "on Monday 12", "at 5 °C", "in 3D"])
     def test_days_and_months_and_numbers_alone_are_no_names(self, text: str) -> None:
         assert keys(text, EntityKind.NAME) == set()
 

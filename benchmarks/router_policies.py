@@ -1,0 +1,160 @@
+"""The policies that the learning benchmark compares: ours as it ships, and four to beat."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.simulator import Outcomes, Room
+from routing.models import Advice, Evidence, Features
+from routing.policies.linear import Design, Posterior
+from routing.policies.thompson import ThompsonPolicy
+from routing.rewards import Standing, rewards
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Learner(Protocol):
+    """Chooses a route for one question after another."""
+
+    def choose(self, t: int, question: int) -> int:
+        """The route, as a column of the outcomes."""
+
+    def learn(self, room: Room, t: int) -> None:
+        """Looks at the votes that stand when question ``t`` comes."""
+
+    def greedy(self) -> Ints:
+        """What it would do now on every question if it did not explore: (questions,) columns."""
+
+
+class Ours:
+    """The product: rewards, posterior and Thompson sampling as they ship, on a benchmark's questions."""
+
+    def __init__(self, outcomes: Outcomes, design: Design, seed: int, policy: ThompsonPolicy | None = None) -> None:
+        self._outcomes = outcomes
+        self._design = design
+        self._seed = seed
+        self._policy = policy or ThompsonPolicy(Posterior.from_votes([], 0, design))
+        names = tuple(f"x{i}" for i in range(design.columns))
+        self._features = [Features(design.features_version, names, x) for x in outcomes.x]
+        self._advice = [Advice(outcomes.routes[route], ()) for route in outcomes.advised]
+        self._played: dict[int, tuple[str, int]] = {}
+
+    def choose(self, t: int, question: int) -> int:
+        """Decides as the product does."""
+        seed = self._seed * 1_000_003 + t
+        decision = self._policy.decide(self._features[question], self._advice[question], seed=seed)
+        self._played[t] = (decision.route, question)
+        return self._design.index[decision.route]
+
+    def learn(self, room: Room, t: int) -> None:
+        """Everything anew from the standing votes."""
+        votes = list(room.standing(t))
+        standing = Standing({answer: route for answer, (route, _) in self._played.items()}, room.asked(t))
+        evidence = [self._evidence(reward.answer, reward.y, reward.w) for reward in rewards(votes, standing)]
+        policy = self._policy
+        posterior = Posterior.from_votes(evidence, t, self._design)
+        self._policy = ThompsonPolicy(posterior, policy.epsilon, policy.spread, policy.margin, policy.safe)
+
+    def greedy(self) -> Ints:
+        """The best mean of quality minus cost."""
+        posterior = self._policy.posterior
+        value = posterior.mean[:, 0] - self._design.costs + self._outcomes.x @ posterior.mean[:, 1:].T
+        value[np.arange(len(value)), self._outcomes.advised] += posterior.bonus
+        return value.argmax(axis=1)
+
+    def _evidence(self, answer: int, y: float, w: float) -> Evidence:
+        route, question = self._played[answer]
+        followed = route == self._outcomes.routes[self._outcomes.advised[question]]
+        version = self._design.routes[self._design.index[route]].version
+        return Evidence(answer, route, version, followed, self._outcomes.x[question], y, w)
+
+
+class Rules:
+    """What the rules say."""
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        self._advised = outcomes.advised
+
+    def choose(self, t: int, question: int) -> int:
+        """The advised route."""
+        del t
+        return int(self._advised[question])
+
+    def learn(self, room: Room, t: int) -> None:
+        """Nothing."""
+
+    def greedy(self) -> Ints:
+        """The advised routes."""
+        return self._advised
+
+
+class Fixed:
+    """One route for everything."""
+
+    def __init__(self, outcomes: Outcomes, route: int) -> None:
+        self._outcomes = outcomes
+        self._route = route
+
+    def choose(self, t: int, question: int) -> int:
+        """Always the same."""
+        del t, question
+        return self._route
+
+    def learn(self, room: Room, t: int) -> None:
+        """Nothing."""
+
+    def greedy(self) -> Ints:
+        """Always the same."""
+        return np.full(len(self._outcomes.questions), self._route)
+
+
+class Uniform:
+    """Any route, evenly."""
+
+    def __init__(self, outcomes: Outcomes, seed: int) -> None:
+        self._rng = np.random.default_rng([seed, 1])
+        self._shape = outcomes.quality.shape
+
+    def choose(self, t: int, question: int) -> int:
+        """A throw of the dice."""
+        del t, question
+        return int(self._rng.integers(self._shape[1]))
+
+    def learn(self, room: Room, t: int) -> None:
+        """Nothing."""
+
+    def greedy(self) -> Ints:
+        """Another throw for each question."""
+        return self._rng.integers(self._shape[1], size=self._shape[0])
+
+
+class BetaThompson:
+    """Thompson sampling without context: a Beta posterior a route, from thumbs up and down, costs subtracted."""
+
+    def __init__(self, outcomes: Outcomes, costs: Array, seed: int) -> None:
+        self._rng = np.random.default_rng([seed, 2])
+        self._costs = costs
+        self._questions = len(outcomes.questions)
+        self._good = np.ones(len(costs))
+        self._bad = np.ones(len(costs))
+        self._played: dict[int, int] = {}
+
+    def choose(self, t: int, question: int) -> int:
+        """The best of one draw a route."""
+        del question
+        self._played[t] = int((self._rng.beta(self._good, self._bad) - self._costs).argmax())
+        return self._played[t]
+
+    def learn(self, room: Room, t: int) -> None:
+        """Counts the standing votes."""
+        self._good, self._bad = np.ones(len(self._costs)), np.ones(len(self._costs))
+        for vote in room.standing(t):
+            (self._good if vote.emoji == "👍" else self._bad)[self._played[vote.answer]] += 1
+
+    def greedy(self) -> Ints:
+        """The route with the best mean."""
+        return np.full(self._questions, int((self._good / (self._good + self._bad) - self._costs).argmax()))
