@@ -62,8 +62,12 @@ async def load(app: App, room: Room) -> KeptRoom:
 
 
 def drafts(messages: Sequence[Message]) -> list[Draft]:
-    """Messages of a file as the journal takes them."""
-    return [Draft(m.id, m.author, m.author, m.text, m.sent_at, m.reply_to, Provenance.HISTORY) for m in messages]
+    """Messages of a file as the journal takes them; empty ones, which an import rejects, left out."""
+    return [
+        Draft(m.id, m.author, m.author, m.text, m.sent_at, m.reply_to, Provenance.HISTORY)
+        for m in messages
+        if m.text.strip()
+    ]
 
 
 def show(title: str, rows: Sequence[Row], *, note: str = "") -> None:

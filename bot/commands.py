@@ -87,8 +87,10 @@ class Command:
         left = rest.strip()
         for argument in self.arguments:
             word, left = (left, "") if argument.rest else _split(left)
-            if not word and argument.optional:
-                continue
+            if not word:
+                if argument.optional:
+                    continue
+                return None
             try:
                 values[argument.name] = argument.parse(word)
             except ValueError:

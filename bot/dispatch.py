@@ -36,7 +36,7 @@ from bot.permissions import require
 from bot.ports import ChatPort
 from bot.render import hint_line, vote_page
 from bot.room_commands import TABLE, answer
-from bot.room_messages import Reaction, reaction_by, reaction_named
+from bot.room_messages import Reaction, message_named, reaction_by, reaction_named
 from memory.errors import BadInput
 from memory.models import Draft, Person, Provenance, Room
 from routing.shuttle import VoteResult
@@ -150,10 +150,16 @@ class Dispatch:
     async def _edit(self, event: Edit) -> None:
         room = await self._room(event.place)
         if addressed(event.text, self._app.settings.prefix) is not None or not event.text.strip():
-            await self._app.journal.delete(room, event.target, event.edited_at)  # what it said is no longer there
+            await self._withdraw(room, event)
             return
         changed = await self._app.journal.edit(room, event.target, event.actor.external_id, event.text, event.edited_at)
         log.info("message.edited", changed=changed)
+
+    async def _withdraw(self, room: Room, event: Edit) -> None:
+        """An edit that leaves nothing to remember erases what was remembered, when it is the author's own."""
+        before = await message_named(self._app, room, event.target)
+        if before is not None and before.author == (await self._person(event.actor)).id:
+            await self._app.journal.delete(room, event.target, event.edited_at)
 
     async def _deletion(self, event: Deletion) -> None:
         room = await self._room(event.place)

@@ -63,7 +63,7 @@ class Rooms:
             if shelf.view.waste > _WASTE:
                 await self._reload(room, shelf)
             shelf.names = await self._names_of(shelf.view)
-        self._make_room(keep=room)
+        await self._make_room(keep=room)
         return shelf.view
 
     async def names(self, room: int) -> Mapping[str, int]:
@@ -97,10 +97,10 @@ class Rooms:
             await self._graph.remove(room, serials)
 
     async def drop_person(self, person: int) -> None:
-        """Dropper: rooms that know the person are loaded afresh when they are next asked."""
-        for room, shelf in list(self._shelves.items()):
-            if person in shelf.names.values():
-                await self.wipe(room)
+        """Dropper: rooms are loaded afresh when they are next asked; any of them may name the person."""
+        del person
+        for room in list(self._shelves):
+            await self.wipe(room)
 
     async def wipe(self, room: int) -> None:
         """Forgets the projection of a room; the next call loads it again."""
@@ -123,15 +123,14 @@ class Rooms:
         async with self._database.read() as conn:
             return ranking.names((person.id, person.name) for person in await _people(conn, authors))
 
-    def _make_room(self, keep: int) -> None:
+    async def _make_room(self, keep: int) -> None:
         held = {room: shelf.view.nbytes for room, shelf in self._shelves.items()}
         for room in list(self._shelves):
             if sum(held.values()) <= self._limit:
                 return
             if room != keep and not self._shelves[room].lock.locked():
                 held.pop(room)
-                self._shelves[room].view = RoomView.of(())
-                self._shelves[room].version = 0
+                await self.wipe(room)
 
 
 async def _people(conn: AsyncConnection, keys: Sequence[int]) -> list[Person]:

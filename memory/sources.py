@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from memory import ranking
-from memory.extraction.entities import mentions
+from memory.extraction.entities import asked
 from memory.models import Mention, Nominations, Query
 from memory.projections import Rooms
 from memory.room import RoomView
@@ -58,13 +58,13 @@ def array_sources(rooms: Rooms) -> dict[str, ArraySource]:
 def question_mentions(query: Query) -> list[Mention]:
     """The entities that a question names."""
     people = {form: str(key) for form, key in query.people.items()}
-    return mentions(query.text, people=people, sent_at=query.asked_at)
+    return asked(query.text, people=people, sent_at=query.asked_at)
 
 
 def _seeds(view: RoomView, query: Query) -> dict[int, float]:
-    """The best messages by z(dense) + z(BM25) with weights that fall from 1 to 0."""
+    """The best messages by the formula, with their scores; the walk takes their softmax."""
     pool = np.union1d(ranking.keyword(view, query, 200).serials, ranking.vector(view, query, 200).serials)
-    found = ranking.features(view, replace(query, embedding=query.embedding), pool)
-    score = ranking.standardised(found.features["d"]) + ranking.standardised(found.features["bm25"])
+    found = ranking.features(view, query, pool)
+    score = ranking.first_look(found.features) + ranking.standardised(found.features["mw"])
     best = np.argsort(-score, kind="stable")[:SEEDS]
-    return {int(found.serials[i]): float(score[i] - score[best[-1]]) for i in best}
+    return {int(found.serials[i]): float(score[i]) for i in best}

@@ -25,11 +25,11 @@ STOP: Final = frozenset(
     thing things this those though through till to too toward towards type under until up upon us very was we well were
     what whatever when whenever where wherever whether which whichever while who whoever whom whose why will with
     within without would yeah yes yet you your yours yourself yourselves
-    ain aren couldn didn doesn don hadn hasn haven isn mustn needn shouldn wasn weren won wouldn
-    cannot d ll m re s t ve
+    cannot cant couldnt didnt doesnt dont im isnt ive thats wasnt whats wont wouldnt youre
+    d ll m re s t ve
     """.split()
 )
-"""Words that say nothing about a topic: function words, question words, auxiliaries and the stumps of contractions."""
+"""Words that say nothing about a topic: function words, question words, auxiliaries, contractions as they are typed."""
 
 _IRREGULAR: Final = {
     form: base
@@ -64,7 +64,9 @@ _WORD: Final = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"  # Japanese and Chinese have no spaces: a sign is a word
     r"|(?:[^\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[\u0900-\u0dff\u0e00-\u0eff])+"
 )
-_CONTRACTION: Final = re.compile(r"(?<=[^\W_])['\u2018\u2019\u02bc]([^\W_]{1,2})(?![^\W_])")
+_CONTRACTION: Final = re.compile(
+    r"\b(?:ai|ca|sha|wo)n['\u2018\u2019\u02bc]t\b|(?<=\w)(?:n['\u2018\u2019\u02bc]t|['\u2018\u2019\u02bc](?:s|re|ve|ll|d|m))\b"
+)
 _ASCII_WORD: Final = re.compile(r"[a-z0-9]+")
 _INVISIBLE: Final = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
@@ -74,7 +76,7 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?\u2026\u3002\uff01\uff1f\u061f])[\"'
 _ABBREVIATION: Final = re.compile(
     r"(?:^|[\s(])(?:[A-Z]|[Mm]rs?|[Mm]s|[Dd]r|[Pp]rof|[Ss]t|[Jj]r|[Ss]r|vs|etc|e\.g|i\.e|[Nn]o)\.$"
 )
-_OWN: Final = re.compile(r"\b(?:I|me|my|mine|myself|we|us|our|ours|im|ive)\b|\bi\b(?!\.)", re.IGNORECASE | re.ASCII)
+_OWN: Final = re.compile(r"\b(?:i(?!\.e)|im|ive|me|my|mine|myself|we|us|our|ours)\b", re.IGNORECASE | re.ASCII)
 _ASKS: Final = re.compile(r"[?\uff1f\u061f]\W*$")
 _VOWEL: Final = re.compile(r"[aeiouy]")
 _SHORTEST: Final = 3  # letters of a stem
@@ -94,7 +96,7 @@ def words(text: str) -> list[str]:
     if lowered.isascii():
         found = _ASCII_WORD.findall(_CONTRACTION.sub("", lowered) if "'" in lowered else lowered)
     else:
-        folded = unicodedata.normalize("NFKD", _INVISIBLE.sub("", lowered))
+        folded = unicodedata.normalize("NFKD", _INVISIBLE.sub("", text.casefold()))
         plain = unicodedata.normalize("NFC", _COMBINING.sub("", folded))
         found = _WORD.findall(_CONTRACTION.sub("", plain))
     return [word if len(word) <= MAX_TERM else word[:MAX_TERM] for word in found]

@@ -4,25 +4,25 @@
 share of the question's words that anybody here has used, and by names that nobody here has heard of. Below the *line*
 the bot abstains.
 
-**Is the right message among the first three?** Given that the room can answer, decided mostly by how far those three
+**Is the right message among the first three?** Given that the room can answer: decided mostly by how far those three
 stand out from the rest.
 
 They are apart because they fail apart: in a strange room one message may stand out far and mean nothing, and in the
 right room the answer may hide among ten messages that are all to the point. The value of an answer is their product,
-the probability that one of the first three citations answers the question, where one question in ten is asked in the
+the probability that one of the first three citations answers the question, where one question in twenty is asked in the
 wrong room (``prior``). What nothing here can see is a question about what the room does talk about and never answers:
-telling it needs reading.
+telling that needs reading, so such questions get too high a value.
 
-Both are logistic regressions (so Platt's scaling of a weighted sum) over the numbers of `SIGNALS`, fitted on rooms of
-two kinds; ``calibration.json`` holds them and names the command that makes it. A number that is missing counts as an
-average one, and none counts more than three spreads, so that a strange room cannot push a probability to its end.
+Both are logistic regressions (so Platt's scaling of a weighted sum) over numbers of `SIGNALS`, fitted on rooms of very
+different kinds; ``calibration.json`` holds them and names the command that makes it. A number that is missing counts as
+an average one, and none counts more than three spreads, so that a strange room cannot push a probability to its end.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -42,7 +42,7 @@ Floats: TypeAlias = NDArray[np.float64]
 FITTED: Final = Path(__file__).with_name("calibration.json")
 
 SHOWN: Final = 3
-"""How many of the first messages are shown in every answer; the value speaks of these."""
+"""How many of the first messages every answer shows; the value speaks of these."""
 
 CLIP: Final = 3.0
 _FEW: Final = 30
@@ -50,23 +50,21 @@ _FEW: Final = 30
 SIGNALS: Final[Mapping[str, str]] = {
     "words": "best windowed MaxSim of the first three: the question's words, or their like, are met there",
     "meaning": "best cosine of the first three",
-    "known": "share of the question's idf mass that the room's vocabulary holds",
-    "strange_names": "1 when a capitalised word inside the question is used by nobody in the room",
+    "known": "share of the question's idf mass that the room's vocabulary holds; see `Asked`",
+    "strange_names": "1 when nobody in the room has used a capitalised word of the question",
+    "size": "log of the room's messages: among more of them something comes close by chance",
     "lead": "root of the gap between the best of the first three and the best of the others, by the formula, signed",
     "length": "log(1 + distinct terms of the question): more words pin an answer down",
-    "size": "log of the room's messages: among more of them something comes close by chance",
     "few": "log(1 + 30 / messages): three of a few messages are soon the right ones",
 }
-"""What the two probabilities are read from."""
-
-_CAPITAL: Final = re.compile(r"(?<=[\w,;:'\"\u2019)] )[\"'\u201c(]?[A-Z][\w'\u2019-]+")
+"""What the probabilities are read from. None depends on a fusion's scale; all are computed in the candidates alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
     """``value``: the probability, in [0, 1], that one of the first three citations answers the question.
 
-    ``reasons``: one or two short phrases. ``abstains``: the room does not seem able to answer the question at all.
+    ``reasons``: up to two short phrases, what weighed most first. ``abstains``: the room seems unable to answer.
     """
 
     value: float
@@ -84,20 +82,32 @@ class Logistic:
     weight: Floats
     intercept: float
 
-    def terms(self, signals: Mapping[str, float]) -> Floats:
-        """(names,) what each signal adds to the sum; 0 for one that is missing."""
+    @classmethod
+    def read(cls, fitted: Mapping[str, Any]) -> Logistic:
+        """From ``{"intercept": …, "signals": {name: {"centre": …, "spread": …, "weight": …}}}``; raises KeyError."""
+        rows = fitted["signals"]
+        centre, spread, weight = (
+            np.array([row[key] for row in rows.values()]) for key in ("centre", "spread", "weight")
+        )
+        return cls(tuple(rows), centre, spread, weight, float(fitted["intercept"]))
+
+    def terms(self, signals: Mapping[str, float]) -> dict[str, float]:
+        """What each signal adds to the sum, in nats; 0 for one that is missing."""
         x = np.array([signals[name] for name in self.names])
-        return self.weight * np.clip(np.nan_to_num((x - self.centre) / self.spread), -CLIP, CLIP)
+        z = np.clip(np.nan_to_num((x - self.centre) / self.spread), -CLIP, CLIP)
+        return dict(zip(self.names, (self.weight * z).tolist(), strict=True))
 
     def probability(self, signals: Mapping[str, float], shift: float = 0.0) -> float:
-        """In (0, 1); ``shift`` is added to the intercept, in nats."""
-        return float(1.0 / (1.0 + np.exp(-(self.intercept + shift + self.terms(signals).sum()))))
+        """In (0, 1); ``shift`` nats are added to the intercept."""
+        return float(1.0 / (1.0 + np.exp(-(self.intercept + shift + sum(self.terms(signals).values())))))
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The fitted artefact. ``answerable`` was fitted on as many wrong rooms as right ones; ``prior`` says how many
-    questions are asked in the right one. ``line``: a lower probability of being answerable, under the prior, abstains.
+    """The fitted artefact.
+
+    ``answerable`` was fitted on as many questions in wrong rooms as in right ones; ``prior`` is the share of questions
+    that are asked in the right one. A probability of being answerable below ``line``, under the prior, abstains.
     """
 
     answerable: Logistic
@@ -108,7 +118,8 @@ class Calibration:
     @classmethod
     def read(cls, fitted: Mapping[str, Any]) -> Calibration:
         """From the content of ``calibration.json``. Raises KeyError when a part is missing."""
-        return cls(_logistic(fitted["answerable"]), _logistic(fitted["right"]), fitted["prior"], fitted["line"])
+        answerable, right = (Logistic.read(fitted[name]) for name in ("answerable", "right"))
+        return cls(answerable, right, float(fitted["prior"]), float(fitted["line"]))
 
     def can_answer(self, signals: Mapping[str, float]) -> float:
         """The probability that the room can answer the question."""
@@ -122,65 +133,51 @@ def shipped() -> Calibration:
 
 
 def assess(query: Query, candidates: Candidates, fused: Floats, calibration: Calibration | None = None) -> Confidence:
-    """How sure an answer from these candidates, ordered by their fused scores, may be.
+    """How sure an answer from these candidates, in the order of their fused scores, may be.
 
     ``fused`` may be on any scale: only its order is read. Without any candidate the value is 0 and the bot abstains.
     """
     if not len(candidates.serials):
         return Confidence(0.0, ("nothing was found",), abstains=True)
     fitted = calibration or shipped()
-    found = signals(query, candidates, fused)
+    asked = Asked.of(query, candidates)
+    found = signals(asked, candidates, fused)
     answerable = fitted.can_answer(found)
-    right = fitted.right.probability(found)
+    value = answerable * fitted.right.probability(found)
     abstains = answerable < fitted.line
-    return Confidence(answerable * right, _reasons(query, candidates, found, fitted, abstains=abstains), abstains)
-
-
-def signals(query: Query, candidates: Candidates, fused: Floats) -> dict[str, float]:
-    """The numbers of `SIGNALS`; NaN for one that cannot be had, as without an embedding. At least one candidate."""
-    order = np.argsort(-fused, kind="stable")
-    first, others = order[:SHOWN], order[SHOWN:]
-    met, close = candidates.features["mw"], candidates.features["d"]
-    scores = _plain(candidates)
-    ahead = _best(scores[first]) - _best(scores[others])
-    asked = _Asked.of(query, candidates)
-    return {
-        "words": _best(met[first]),
-        "meaning": _best(close[first]),
-        "known": asked.known,
-        "strange_names": float(bool(asked.strange_names)),
-        "lead": float(np.sign(ahead) * np.sqrt(abs(ahead))),
-        "length": float(np.log1p(len(candidates.found))),
-        "size": float(np.log(max(1, candidates.messages))),
-        "few": float(np.log1p(_FEW / max(1, candidates.messages))),
-    }
+    return Confidence(value, _reasons(asked, candidates, fused, found, fitted, abstains=abstains), abstains)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """The question's words against the room's: ``strange`` ones nobody here has used.
+class Asked:
+    """The question's words against the room's; a *strange* one was used by nobody here.
 
-    Dates are taken out: when a message was sent is no word of it. A day or month counts as known when something was
-    sent then, as strange when nothing was, and not at all when it lies ahead.
+    Dates are taken out first, since when a message was sent is no word of it. A day, week or month counts as one more
+    known term when something was sent then, as a strange one when nothing was, and not at all when it lies ahead.
     """
 
-    known: float  # share of the idf mass, NaN without any word
-    strange: tuple[str, ...]  # terms, the most specific first
-    strange_names: tuple[str, ...]  # as they were written
+    known: float  # share of the idf mass; NaN for a question of stop words, which says nothing about the room
+    strange: tuple[str, ...]  # words as they were written, longest first
+    strange_names: tuple[str, ...]  # those with a capital inside the question
+    idle_date: bool  # a date on which nobody wrote
 
     @classmethod
-    def of(cls, query: Query, candidates: Candidates) -> _Asked:
+    def of(cls, query: Query, candidates: Candidates) -> Asked:
+        """Reads the question against ``candidates.found``."""
         rest, dates = _without_dates(query)
         text = cut_names(rest, query.people)
         counts = {term: candidates.found[term] for term in dict.fromkeys(terms(text)) if term in candidates.found}
-        held = [*counts.values()]
-        if any(span.grain != "year" and span.start <= query.asked_at.date() for span in dates):
-            held.append(int(np.count_nonzero(candidates.features["date"] > 0)))
-        mass = idf(np.array(held, dtype=np.int32), candidates.messages)
-        known = float(mass[np.array(held) > 0].sum() / mass.sum()) if held else float("nan")
-        strange = tuple(sorted((term for term, count in counts.items() if not count), key=len, reverse=True))
-        names = [match[0] for match in _CAPITAL.finditer(text) if any(stem(word) in strange for word in words(match[0]))]
-        return cls(known, strange, tuple(dict.fromkeys(names)))
+        held = list(counts.values())
+        sent_then = int(np.count_nonzero(candidates.features["date"] > 0))
+        past = any(span.grain != "year" and span.start <= query.asked_at.date() for span in dates)
+        held += [sent_then] if past else []
+        strange = {word for word in words(text) if counts.get(stem(word)) == 0}
+        names = dict.fromkeys(name for name in _CAPITAL.findall(text) if strange.intersection(words(name)))
+        longest_first = sorted(strange, key=lambda word: (-len(word), word))
+        return cls(_share(held, candidates.messages), tuple(longest_first), tuple(names), past and not sent_then)
+
+
+_CAPITAL: Final = re.compile(r"(?<=[\w,;:'\"\u2019)] )[\"'\u201c(]?([A-Z][\w'\u2019-]{1,39})")
 
 
 def _without_dates(query: Query) -> tuple[str, list[DateSpan]]:
@@ -190,8 +187,35 @@ def _without_dates(query: Query) -> tuple[str, list[DateSpan]]:
     return text, dates
 
 
+def _share(held: list[int], messages: int) -> float:
+    """The share of idf mass of terms that any message holds."""
+    if not held:
+        return float("nan")
+    counts = np.array(held, dtype=np.int32)
+    mass = idf(counts, messages)
+    return float(mass[counts > 0].sum() / max(float(mass.sum()), 1e-9))
+
+
+def signals(asked: Asked, candidates: Candidates, fused: Floats) -> dict[str, float]:
+    """The numbers of `SIGNALS`; NaN for one that cannot be had, as without an embedding. At least one candidate."""
+    order = np.argsort(-fused, kind="stable")
+    first = order[:SHOWN]
+    scores = _plain(candidates)
+    ahead = _best(scores[first]) - _best(scores[order[SHOWN:]])
+    return {
+        "words": _best(candidates.features["mw"][first]),
+        "meaning": _best(candidates.features["d"][first]),
+        "known": asked.known,
+        "strange_names": float(bool(asked.strange_names)),
+        "size": float(np.log(max(1, candidates.messages))),
+        "lead": float(np.sign(ahead) * np.sqrt(abs(ahead))),
+        "length": float(np.log1p(len(candidates.found))),
+        "few": float(np.log1p(_FEW / max(1, candidates.messages))),
+    }
+
+
 def _plain(candidates: Candidates) -> Floats:
-    """The formula's sum without what it takes off neighbours: on one scale, whatever fusion ordered the list."""
+    """The formula's weighted sum alone, whatever fusion ordered the list: scores of all lists on one scale."""
     total = np.zeros(len(candidates.serials))
     for name, weight in FORMULA.items():
         column = candidates.features.get(name)
@@ -207,37 +231,68 @@ def _best(values: Floats) -> float:
 
 # -- reasons ----------------------------------------------------------------------------------------------------------
 
-_MOST_REASONS: Final = 2
-_CLEAR: Final = 0.25
-"""Nats: what moves the odds by less is not worth a word."""
+_MOST: Final = 2
+_WORTH_SAYING: Final = 0.1
+"""Nats. What moves the odds by less explains nothing."""
 
-_WORDS: Final[Mapping[str, tuple[str, str]]] = {
-    "meaning": ("it is close to the question", "nothing comes close to the question"),
-    "words": ("it meets the question word by word", "much of the question is not met"),
-    "lead": ("the best match stands out", "several messages fit about equally well"),
-    "word_lead": ("the best match stands out", "several messages fit about equally well"),
-    "length": ("the question is precise", "the question is short"),
+_FIELD: Final = 5
+"""Among so many of the first messages those that agree are counted."""
+
+_FOR: Final[Mapping[str, str]] = {
+    "lead": "the best match stands out",
+    "words": "the question's words are met",
+    "meaning": "it is close in meaning",
+    "length": "the question is precise",
+    "few": "there are few messages",
 }
-"""What a signal says where it speaks for the answer, and where it speaks against it."""
+_AGAINST: Final[Mapping[str, str]] = {
+    "words": "nothing here is much like it",
+    "meaning": "nothing here is much like it",
+    "lead": "several messages fit about equally well",
+    "length": "the question is short",
+}
 
 
 def _reasons(
-    query: Query, candidates: Candidates, found: Mapping[str, float], fitted: Calibration, *, abstains: bool
+    asked: Asked,
+    candidates: Candidates,
+    fused: Floats,
+    found: Mapping[str, float],
+    fitted: Calibration,
+    *,
+    abstains: bool,
 ) -> tuple[str, ...]:
-    """What moved the probabilities most: against the answer when it abstains, else for it, the strongest first."""
-    models = (fitted.answerable,) if abstains else (fitted.answerable, fitted.right)
-    moved: dict[str, float] = {}
-    for model in models:
-        for name, amount in zip(model.names, model.terms(found), strict=True):
-            moved[name] = moved.get(name, 0.0) + float(amount)
-    against = abstains or sum(moved.values()) < 0
-    speaking = sorted((-amount if against else amount, name) for name, amount in moved.items())[::-1]
-    phrases = [_phrase(query, candidates, name, against=against) for amount, name in speaking if amount > _CLEAR]
-    if not against:
-        phrases = [_agreeing(candidates, fitted), *phrases]
-    return tuple(dict.fromkeys(phrase for phrase in phrases if phrase))[:_MOST_REASONS]
+    """What moved the probabilities most: against the answer where it is doubtful, else for it."""
+    doubt, trust = fitted.answerable.terms(found), fitted.right.terms(found)
+    moved = doubt if abstains else {name: doubt.get(name, 0.0) + trust.get(name, 0.0) for name in SIGNALS}
+    against = abstains or sum(trust.values()) < 0
+    strongest = sorted(moved, key=lambda name: moved[name] if against else -moved[name])
+    worth = [name for name in strongest if (-moved[name] if against else moved[name]) > _WORTH_SAYING]
+    if against:
+        phrases = [_strange(asked, name) or _AGAINST.get(name, "") for name in worth]
+    else:
+        phrases = [_agreeing(candidates, fused, fitted), *(_FOR.get(name, "") for name in worth)]
+    said = tuple(dict.fromkeys(phrase for phrase in phrases if phrase))[:_MOST]
+    return said or ((_AGAINST["meaning"],) if abstains else ())
 
 
-def _phrase(query: Query, candidates: Candidates, name: str, *, against: bool) -> str:
-    said: Callable[[], str]
+def _strange(asked: Asked, name: str) -> str:
+    """What the room has never heard of, in words; empty when it is not that."""
+    if name == "strange_names" and asked.strange_names:
+        listed = " and ".join(f"\u201c{one}\u201d" for one in asked.strange_names[:2])
+        several = len(asked.strange_names) > 1
+        return f"the names {listed} are not known here" if several else f"the name {listed} is not known here"
+    if name == "known" and asked.idle_date:
+        return "nobody wrote anything then"
+    if name == "known" and asked.strange:
+        return f"nobody here uses the word \u201c{asked.strange[0]}\u201d"
     return ""
+
+
+def _agreeing(candidates: Candidates, fused: Floats, fitted: Calibration) -> str:
+    """How many of the first messages are closer, in words and in meaning, than midway between right and wrong rooms."""
+    bars = dict(zip(fitted.answerable.names, fitted.answerable.centre.tolist(), strict=True))
+    first = np.argsort(-fused, kind="stable")[:_FIELD]
+    close = (candidates.features["mw"][first] > bars["words"]) & (candidates.features["d"][first] > bars["meaning"])
+    count = int(np.count_nonzero(close))
+    return f"{count} messages speak of it" if count > 1 else ""

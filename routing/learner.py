@@ -20,8 +20,8 @@ from routing import rewards
 from routing.answers import AnswerBook, features_of
 from routing.features import NAMES
 from routing.features import VERSION as FEATURES_VERSION
-from routing.models import Decision, Reward, Vote
-from routing.policies.linear import DESIGN, Evidence, Posterior
+from routing.models import Decision, Evidence, Reward, Vote
+from routing.policies.linear import DESIGN, Posterior
 from routing.tables import learner_snapshots
 
 ROUTER = "router"

@@ -63,7 +63,7 @@ class PromptKeyboard:
             history=InMemoryHistory(),
             completer=completer,
             complete_while_typing=True,
-            bottom_toolbar=self._toolbar,
+            bottom_toolbar=self.toolbar,
             style=LOOK,
             reserve_space_for_menu=6,
         )
@@ -79,9 +79,10 @@ class PromptKeyboard:
     def _prompt(self) -> FormattedText:
         return FormattedText([("class:who", f"{self._seat.actor().name}> ")])
 
-    def _toolbar(self) -> FormattedText:
+    def toolbar(self) -> FormattedText:
+        """The line below the prompt: room, person, messages remembered, what helps."""
         count = f"{self._seat.remembered:,} messages remembered"
-        told = f" · {count} · {self._prefix} help · Ctrl-D leaves "
+        told = f" · as {self._seat.actor().name} · {count} · {self._prefix} help · Ctrl-D leaves "
         return FormattedText([("class:bottom-toolbar.room", f" {self._seat.place.name}"), ("", told)])
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 Grain: TypeAlias = Literal["day", "week", "month", "year"]
@@ -105,7 +106,7 @@ def spans(text: str, anchor: datetime) -> list[DateSpan]:
 
 def _matches(patterns: Patterns, text: str, today: date) -> Iterator[tuple[int, int, DateSpan]]:
     for pattern, reading in patterns:
-        for match in pattern.finditer(text):
+        for match in islice(pattern.finditer(text), _MOST):
             try:
                 span = reading(match, today)
                 start, span = _shifted(text, match.start(), span)
@@ -258,7 +259,10 @@ def _number(count: str) -> int:
 
 
 _WHICH: Final = r"(?:(?P<which>last|past|previous|this|next|coming)\s+)"
-_OTHER_MONTH: Final = rf"(?!(?:{'|'.join(_MONTHS)})\b)[^\W\d_]{{3,10}}"
+_OTHER_MONTH: Final = (  # how months begin in the other languages: nothing else is worth the library's time
+    r"(?:ene|jan|gen|f[e\u00e9]v|feb|m[a\u00e4]r|maa|mrt|abr|avr|apr|mai|mag|may|mei|jun|jui|giu|jul|lug|ago|ao[u\u00fb]|aug"
+    r"|set|sep|ott|oct|out|okt|nov|d[e\u00e9]c|dez|dic)[^\W\d_]{0,8}"
+)
 _PREPOSITION: Final = r"(?:in|since|until|during|by|early|late|mid)[\s-]"
 
 

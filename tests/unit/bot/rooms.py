@@ -25,9 +25,13 @@ HIVES = Place("test", "hives", "hives")
 
 
 @asynccontextmanager
-async def open_bot(folder: Path, clock: HandClock | None = None, **given: Any) -> AsyncIterator[App]:
+async def open_bot(
+    folder: Path, *, clock: HandClock | None = None, embedder: WordEmbedder | None = None, **given: Any
+) -> AsyncIterator[App]:
     """The bot; the same folder opened again finds what was there."""
-    app = await open_app(Settings(data=folder, **given), clock=clock or HandClock(), embedder=WordEmbedder())
+    app = await open_app(
+        Settings(data=folder, **given), clock=clock or HandClock(), embedder=embedder or WordEmbedder()
+    )
     try:
         yield app
     finally:

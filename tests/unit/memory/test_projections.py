@@ -59,7 +59,7 @@ class TestRefreshing:
             await memory.say(place, ("Ana", "hello"))
         await tight.view(first.id)
         await tight.view(second.id)
-        assert len(tight._shelves[first.id].view) == 0
+        assert first.id not in tight._shelves
         assert (await tight.view(first.id)).messages == 1
 
 

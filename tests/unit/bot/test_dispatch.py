@@ -1,0 +1,296 @@
+"""The one path of an event: journal, command, answer, vote."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bot.app import App
+from bot.models import Deletion, Edit, Gap, Membership, ReactionAdded, ReactionRemoved, Role
+from bot.pages import page
+from memory.errors import Unavailable
+from memory.models import Provenance
+from tests.doubles import WordEmbedder
+from tests.unit.bot.rooms import HIVES, Chat, Platform, actor, clock_of, open_bot, result
+
+
+class TestMessages:
+    async def test_they_are_remembered_and_not_answered(self, chat: Chat) -> None:
+        assert await chat.say("Ana", "the queen is red") == ""
+
+        assert await chat.texts() == ["the queen is red"]
+
+    async def test_delivered_twice_they_are_remembered_once(self, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red", event_id="e1")
+        await chat.say("Ana", "the queen is red", event_id="e1")
+
+        assert await chat.texts() == ["the queen is red"]
+
+    @pytest.mark.parametrize("text", ["!weave who is it?", "!weave", "!weave stats", "!WEAVE why is it red?"])
+    async def test_what_is_said_to_the_bot_is_not_remembered(self, chat: Chat, text: str) -> None:
+        await chat.say("Ana", "the queen is red")
+        await chat.say("Ana", text)
+
+        assert await chat.texts() == ["the queen is red"]
+
+    async def test_what_a_bot_says_is_not_remembered(self, chat: Chat) -> None:
+        await chat.say("Echo", "the queen is blue", is_bot=True)
+
+        assert await chat.texts() == []
+
+    async def test_nothing_is_not_remembered(self, chat: Chat) -> None:
+        assert await chat.say("Ana", "  \n") == ""
+
+        assert await chat.texts() == []
+
+    async def test_a_bad_one_is_told_and_the_next_goes_on(self, chat: Chat) -> None:
+        assert "longer than 1 MiB" in await chat.say("Ana", "x" * ((1 << 20) + 1))
+        await chat.say("Ana", "hello")
+
+        assert await chat.texts() == ["hello"]
+
+    async def test_their_texts_are_never_logged(self, chat: Chat) -> None:
+        with structlog.testing.capture_logs() as logged:
+            await chat.say("Ana", "the secret plan")
+            await chat.say("Ana", "!weave what is the secret?")
+            await chat.say("Ana", "secret" * (1 << 18))
+
+        assert "secret" not in str(logged)
+
+
+class TestQuestions:
+    async def test_they_are_answered_with_their_source(self, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red")
+
+        said = await chat.say("Ben", "!weave what colour is the queen?")
+
+        assert "[1] Ana" in said
+        assert "the queen is red" in said
+
+    async def test_delivered_twice_they_are_answered_once(self, app: App, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red")
+        await chat.say("Ben", "!weave queen?", event_id="q1")
+
+        assert await chat.say("Ben", "!weave queen?", event_id="q1") == ""
+        assert (await result(app, "stats"))["answers"] == 1
+
+    async def test_cut_off_before_it_was_sent_the_same_answer_is_sent_again(self, app: App, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red")
+        chat.platform.broken = Unavailable("the platform is away")
+        with pytest.raises(Unavailable):
+            await chat.say("Ben", "!weave queen?", event_id="q1")
+        chat.platform.broken = None
+
+        assert "the queen is red" in await chat.say("Ben", "!weave queen?", event_id="q1")
+        assert (await result(app, "stats"))["answers"] == 1
+
+    async def test_history_is_never_answered(self, app: App, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red", provenance=Provenance.HISTORY)
+
+        assert await chat.say("Ben", "!weave queen?", provenance=Provenance.HISTORY) == ""
+        assert (await result(app, "stats"))["answers"] == 0
+
+    async def test_what_was_missed_is_answered(self, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red")
+
+        assert "red" in await chat.say("Ben", "!weave queen?", provenance=Provenance.RECOVERED)
+
+    async def test_an_endless_one_is_refused_in_one_sentence(self, chat: Chat) -> None:
+        assert "longer than 4,096" in await chat.say("Ben", "!weave " + "x" * 5000)
+
+    async def test_a_broken_model_is_told(self, tmp_path: Path) -> None:
+        words = WordEmbedder()
+        async with open_bot(tmp_path, embedder=words) as app:
+            chat = Chat(app)
+            await chat.say("Ana", "the queen is red")
+            words.broken = True
+
+            assert "cannot run now" in await chat.say("Ben", "!weave brand new words?")
+
+
+class TestEdits:
+    async def test_an_edit_replaces(self, app: App, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red", event_id="e1")
+
+        await chat.handle(Edit(HIVES, "x1", "e1", actor("Ana"), "the queen is blue", app.clock.now()))
+
+        assert await chat.texts() == ["the queen is blue"]
+
+    async def test_somebody_elses_edit_does_not_count(self, app: App, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red", event_id="e1")
+
+        await chat.handle(Edit(HIVES, "x1", "e1", actor("Ben"), "the queen is blue", app.clock.now()))
+
+        assert await chat.texts() == ["the queen is red"]
+
+    @pytest.mark.parametrize("text", ["!weave queen?", " "])
+    async def test_one_that_leaves_nothing_to_remember_erases(self, app: App, chat: Chat, text: str) -> None:
+        await chat.say("Ana", "the queen is red", event_id="e1")
+
+        await chat.handle(Edit(HIVES, "x1", "e1", actor("Ana"), text, app.clock.now()))
+
+        assert await chat.texts() == []
+
+    async def test_a_strangers_empty_edit_erases_nothing(self, app: App, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red", event_id="e1")
+
+        await chat.handle(Edit(HIVES, "x1", "e1", actor("Ben"), " ", app.clock.now()))
+
+        assert await chat.texts() == ["the queen is red"]
+
+
+class TestDeletions:
+    async def test_a_deleted_message_is_gone_for_good(self, app: App, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red", event_id="e1")
+
+        await chat.handle(Deletion(HIVES, "x1", "e1", app.clock.now()))
+        await chat.say("Ana", "the queen is red", event_id="e1")
+
+        assert await chat.texts() == []
+
+    async def test_one_that_comes_before_its_message_keeps_it_out(self, app: App, chat: Chat) -> None:
+        await chat.handle(Deletion(HIVES, "x1", "e1", app.clock.now()))
+        await chat.say("Ana", "the queen is red", event_id="e1")
+
+        assert await chat.texts() == []
+
+
+class TestVotes:
+    async def asked(self, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red")
+        await chat.say("Ben", "!weave queen?")
+
+    async def react(self, chat: Chat, emoji: str, event_id: str, who: str = "Ben") -> str:
+        chat.count += 1
+        target = f"sent{next(n for n, reply in enumerate(chat.platform.sent, 1) if reply.answer is not None)}"
+        clock_of(chat.app).advance(timedelta(seconds=1))
+        return await chat.handle(ReactionAdded(HIVES, event_id, target, actor(who), emoji, chat.app.clock.now()))
+
+    async def votes(self, app: App) -> int:
+        return int((await result(app, "stats"))["votes"])
+
+    async def test_a_reaction_to_an_answer_is_a_vote(self, app: App, chat: Chat) -> None:
+        await self.asked(chat)
+
+        assert "noted: " in await self.react(chat, "👎", "r1")
+        assert await self.votes(app) == 1
+
+    async def test_delivered_twice_it_counts_once(self, app: App, chat: Chat) -> None:
+        await self.asked(chat)
+        await self.react(chat, "👎", "r1")
+
+        assert await self.react(chat, "👎", "r1") == ""
+        assert await self.votes(app) == 1
+
+    async def test_delivered_again_after_it_was_taken_back_it_stays_away(self, app: App, chat: Chat) -> None:
+        await self.asked(chat)
+        await self.react(chat, "👎", "r1")
+        await chat.handle(ReactionRemoved(HIVES, "x1", app.clock.now(), reaction="r1"))
+
+        await self.react(chat, "👎", "r1")
+
+        assert await self.votes(app) == 0
+
+    async def test_it_is_taken_back_by_its_event(self, app: App, chat: Chat) -> None:
+        await self.asked(chat)
+        await self.react(chat, "👎", "r1")
+
+        assert "taken back" in await chat.handle(ReactionRemoved(HIVES, "x1", app.clock.now(), reaction="r1"))
+        assert await self.votes(app) == 0
+
+    async def test_it_is_taken_back_by_message_person_and_emoji(self, app: App, chat: Chat) -> None:
+        await self.asked(chat)
+        await self.react(chat, "👎", "r1")
+        removed = ReactionRemoved(HIVES, "x1", app.clock.now(), target="sent1", actor=actor("Ben"), emoji="👎")
+
+        assert "taken back" in await chat.handle(removed)
+        assert await self.votes(app) == 0
+
+    @pytest.mark.parametrize(
+        "removed",
+        [
+            {"reaction": "nope"},
+            {"target": "sent1", "actor": actor("Ana"), "emoji": "👎"},
+            {"target": "sent1"},
+        ],
+    )
+    async def test_what_is_not_there_cannot_be_taken_back(
+        self, app: App, chat: Chat, removed: dict[str, object]
+    ) -> None:
+        await self.asked(chat)
+        await self.react(chat, "👎", "r1")
+
+        said = await chat.handle(ReactionRemoved(HIVES, "x1", app.clock.now(), **removed))  # type: ignore[arg-type]  # parametrised
+
+        assert said == "That reaction is not there."
+        assert await self.votes(app) == 1
+
+    async def test_a_reaction_to_a_persons_message_is_no_vote(self, app: App, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red", event_id="e1")
+
+        await chat.handle(ReactionAdded(HIVES, "r1", "e1", actor("Ben"), "👍", app.clock.now()))
+        await chat.handle(ReactionRemoved(HIVES, "x1", app.clock.now(), reaction="r1"))
+
+        assert await self.votes(app) == 0
+
+    async def test_the_bots_own_reaction_is_no_vote(self, app: App, chat: Chat) -> None:
+        await self.asked(chat)
+
+        await chat.handle(ReactionAdded(HIVES, "r1", "sent1", actor("Bot", is_bot=True), "👍", app.clock.now()))
+
+        assert await self.votes(app) == 0
+
+    async def test_an_emoji_of_endless_length_does_no_harm(self, chat: Chat) -> None:
+        await self.asked(chat)
+
+        assert "says nothing" in await self.react(chat, "🍕" * 1000, "r1")
+
+    async def test_in_a_room_of_many_votes_are_silent(self, app: App) -> None:
+        chat = Chat(app, Platform(capabilities=None))
+        object.__setattr__(chat.platform.capabilities, "tells_votes", False)
+        await self.asked(chat)
+
+        assert await self.react(chat, "👍", "r1") == ""
+        assert await self.votes(app) == 1
+
+
+class TestTheRest:
+    async def test_gaps_and_memberships_are_logged(self, app: App, chat: Chat) -> None:
+        now = app.clock.now()
+        with structlog.testing.capture_logs() as logged:
+            await chat.handle(Gap(HIVES, now, now))
+            await chat.handle(Membership(HIVES, "j1", actor("Ana"), joined=True, at=now))
+
+        assert [entry["event"] for entry in logged] == ["room.gap", "room.membership"]
+
+    async def test_what_is_posted_for_an_occasion_is_posted_once(self, app: App, chat: Chat) -> None:
+        await chat.say("Ana", "hello")
+        room = await app.directory.find_room(app.tenant, "hives")
+
+        await chat.dispatch.post(room, page("the week"), "monday")
+        await chat.dispatch.post(room, page("the week"), "monday")
+
+        assert chat.platform.said == "the week"
+        assert len(chat.platform.sent) == 1
+
+    async def test_after_a_restart_everything_is_found_again(self, tmp_path: Path) -> None:
+        async with open_bot(tmp_path) as first:
+            before = Chat(first)
+            await before.say("Ana", "the queen is red")
+            await before.say("Ben", "!weave queen?", event_id="q1")
+        async with open_bot(tmp_path) as second:
+            after = Chat(second)
+            assert await after.say("Ben", "!weave queen?", event_id="q1") == ""
+            reacted = ReactionAdded(HIVES, "r1", "sent1", actor("Ben"), "👎", second.clock.now())
+            assert "noted" in await after.handle(reacted)
+            assert "red" in await after.say("Ben", "!weave what is red?")
+
+    async def test_what_only_moderators_may_is_refused_to_members(self, chat: Chat) -> None:
+        refused = await chat.say("Ana", "!weave settings digest off")
+        done = await chat.say("Ben", "!weave settings digest off", role=Role.MODERATOR)
+
+        assert refused == "Only the room's moderators may change settings; ask one of them."
+        assert done == "digest is now off"

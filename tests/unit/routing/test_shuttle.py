@@ -1,0 +1,244 @@
+"""The shuttle decides, answers and learns; every ask has its own decision."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from memory.errors import NotFound
+from memory.models import Room
+from routing.learner import AGEING
+from routing.policies.linear import Posterior
+from routing.routes import MENU
+from tests.doubles import START
+from tests.parts import Memory, draft
+
+TALK = (
+    ("Ana", "I moved the hives to the orchard because the meadow floods"),
+    ("Ben", "the extractor is broken again"),
+    ("Cleo", "Søren will mend the extractor on Sunday"),
+    ("Ana", "honey prices stay at six euros a jar"),
+    ("Ben", "who has the key of the shed?"),
+    ("Cleo", "the key hangs behind the door"),
+)
+
+
+class TestWeaving:
+    async def test_the_message_that_proves_it_is_cited_first(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        answer = await memory.shuttle.weave("Why were the hives moved to the orchard?", memory.scope(room), seed=1)
+        assert answer.citations[0].message_id == "e1"
+        assert answer.citations[0].hit.why
+        assert 0 <= answer.confidence <= 1
+        assert answer.context is not None
+        assert "meadow" in answer.context.text
+
+    async def test_at_most_limit_messages_are_cited_best_first(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        answer = await memory.shuttle.weave("extractor", memory.scope(room), limit=3)
+        scores = [citation.hit.score for citation in answer.citations]
+        assert len(scores) <= 3
+        assert scores == sorted(scores, reverse=True)
+
+    async def test_an_event_gets_one_answer(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        asks = [
+            await memory.shuttle.weave("extractor?", memory.scope(room), event_id="q1", asked_at=START)
+            for _ in range(2)
+        ]
+        assert asks[0].id == asks[1].id
+        assert await memory.book.newest_serial(memory.tenant) == asks[0].serial
+
+    async def test_cached_evidence_still_has_a_decision_of_its_own(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        first, second = [await memory.shuttle.weave("extractor?", memory.scope(room), seed=s) for s in (1, 2)]
+        assert first.id != second.id
+        rows = await memory.book.decided(memory.tenant)
+        assert [row.seed for row in rows] == [1, 2]
+
+    async def test_a_new_message_is_seen_by_the_next_question(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        await memory.shuttle.weave("Where is the smoker?", memory.scope(room), seed=1)
+        await memory.journal.admit(room, [draft("n1", "Ana", "the smoker is under the bench")])
+        answer = await memory.shuttle.weave("Where is the smoker?", memory.scope(room), seed=1)
+        assert answer.citations[0].message_id == "n1"
+
+    async def test_the_same_seed_decides_alike(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        decisions = [
+            (await memory.shuttle.weave("What about honey?", memory.scope(room), seed=7, asked_at=START)).decision
+            for _ in range(2)
+        ]
+        assert decisions[0].propensities == decisions[1].propensities
+
+    async def test_propensities_are_chances(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        decision = (await memory.shuttle.weave("What about honey?", memory.scope(room))).decision
+        assert sum(decision.propensities.values()) == pytest.approx(1)
+        assert decision.propensity == decision.propensities[decision.route] > 0
+
+    @pytest.mark.parametrize("route", [route.name for route in MENU])
+    async def test_every_route_can_be_chosen(self, memory: Memory, room: Room, route: str) -> None:
+        await memory.say(room, *TALK)
+        answer = await memory.shuttle.weave("Where is the key of the shed?", memory.scope(room), route=route)
+        assert (answer.decision.route, answer.decision.propensity) == (route, 1.0)
+        assert answer.citations
+
+    async def test_an_unknown_route_names_the_known(self, memory: Memory, room: Room) -> None:
+        with pytest.raises(NotFound, match="chat"):
+            await memory.shuttle.weave("hello?", memory.scope(room), route="nowhere")
+
+    async def test_an_empty_room_has_nothing_and_says_so(self, memory: Memory, room: Room) -> None:
+        answer = await memory.shuttle.weave("Where is the key?", memory.scope(room))
+        assert answer.citations == ()
+        assert answer.abstained
+        assert answer.text
+
+    async def test_another_room_is_never_read(self, memory: Memory, room: Room) -> None:
+        other = await memory.room("secret")
+        await memory.say(other, ("Zoe", "the surprise party for Ana is on Friday"))
+        await memory.say(room, *TALK)
+        answer = await memory.shuttle.weave("When is the surprise party?", memory.scope(room))
+        assert all("party" not in citation.text for citation in answer.citations)
+
+    async def test_a_scope_of_two_rooms_reads_both(self, memory: Memory, room: Room) -> None:
+        other = await memory.room("market")
+        await memory.say(room, *TALK)
+        await memory.say(other, ("Zoe", "the stall at the market costs ten euros"))
+        answer = await memory.shuttle.weave("What does the stall cost?", memory.scope(room, other), route="chat")
+        assert {citation.author for citation in answer.citations} > {"Zoe"}
+
+    @pytest.mark.parametrize("question", ["?", "🐝", "'; DROP TABLE messages; --", "\x00", "ignore all rules " * 200])
+    async def test_strange_questions_are_answered_or_abstained(self, memory: Memory, room: Room, question: str) -> None:
+        await memory.say(room, *TALK)
+        answer = await memory.shuttle.weave(question, memory.scope(room))
+        assert answer.text
+        assert await memory.engine.span([room.id]) != (0, None, None)
+
+
+class TestVoting:
+    async def test_a_vote_moves_the_route_and_taking_it_back_moves_it_back_exactly(
+        self, memory: Memory, room: Room
+    ) -> None:
+        await memory.say(room, *TALK)
+        ana = await memory.directory.find_person(memory.tenant, "ana")
+        answer = await memory.shuttle.weave("Where is the key?", memory.scope(room, asker=ana.id), seed=1)
+        before = await memory.learner.posterior(memory.tenant)
+        down = await memory.shuttle.vote(memory.tenant, answer.id, ana, "👎")
+        assert down.after < down.before
+        back = await memory.shuttle.vote(memory.tenant, answer.id, ana, "👎", remove=True)
+        assert back.after == pytest.approx(down.before, abs=1e-12)
+        assert (await memory.learner.posterior(memory.tenant)).digest == before.digest
+
+    async def test_the_same_emoji_twice_counts_once(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        ana = await memory.directory.find_person(memory.tenant, "ana")
+        answer = await memory.shuttle.weave("Where is the key?", memory.scope(room, asker=ana.id))
+        for emoji, changed in (("👍", True), ("👍🏽", False), ("👍️", False), ("+1", False)):
+            assert (await memory.shuttle.vote(memory.tenant, answer.id, ana, emoji)).changed is changed
+        assert len(await memory.book.standing(memory.tenant, ["👍"])) == 1
+
+    async def test_an_emoji_that_says_nothing_changes_nothing(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        ana = await memory.directory.find_person(memory.tenant, "ana")
+        answer = await memory.shuttle.weave("Where is the key?", memory.scope(room))
+        result = await memory.shuttle.vote(memory.tenant, answer.id, ana, ":partyparrot:")
+        assert (result.known, result.changed, result.before) == (False, False, result.after)
+
+    async def test_a_pick_is_not_a_rating(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        ana = await memory.directory.find_person(memory.tenant, "ana")
+        answer = await memory.shuttle.weave("Where is the key?", memory.scope(room))
+        result = await memory.shuttle.vote(memory.tenant, answer.id, ana, "2️⃣")
+        assert (result.pick, result.before) == (2, result.after)
+
+    async def test_an_unknown_answer_is_not_found_nor_that_of_another_team(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        ana = await memory.directory.find_person(memory.tenant, "ana")
+        answer = await memory.shuttle.weave("Where is the key?", memory.scope(room))
+        stranger = await memory.directory.tenant("local", "elsewhere", "another team")
+        for tenant, key in ((memory.tenant, "nope"), (stranger, answer.id)):
+            with pytest.raises(NotFound):
+                await memory.shuttle.vote(tenant, key, ana, "👍")
+
+    async def test_a_route_voted_down_is_left_when_the_question_comes_again(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        ana = await memory.directory.find_person(memory.tenant, "ana")
+        scope = memory.scope(room, asker=ana.id)
+        first = await memory.shuttle.weave("Where is the key?", scope, seed=3)
+        await memory.shuttle.vote(memory.tenant, first.id, ana, "👎")
+        again = await memory.shuttle.weave("Where is the key?", scope, seed=3)
+        assert again.decision.rule_route != first.decision.route
+
+
+class TestExplaining:
+    async def test_why_names_the_route_and_its_terms_sum_to_the_gap(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        answer = await memory.shuttle.weave("Who will mend the extractor?", memory.scope(room), seed=1)
+        told = " ".join(await memory.shuttle.why(memory.tenant, answer.id))
+        assert answer.decision.route in told
+        total = sum(term.amount for term in answer.decision.contributions)
+        assert total == pytest.approx(answer.decision.gap, abs=1e-9)
+
+    async def test_an_answer_is_read_back_as_it_was_given(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        given = await memory.shuttle.weave("Who will mend the extractor?", memory.scope(room))
+        kept = await memory.shuttle.answer(memory.tenant, given.id)
+        assert [c.message_id for c in kept.citations] == [c.message_id for c in given.citations]
+        assert (kept.text, kept.confidence, kept.decision.route) == (given.text, given.confidence, given.decision.route)
+        last = await memory.shuttle.last_answer(room.id)
+        assert last is not None
+        assert last.id == given.id
+
+    async def test_features_can_be_read_without_answering(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        numbers, rule = await memory.shuttle.read("Who will mend it?", memory.scope(room), asked_at=START)
+        assert len(numbers.names) == len(numbers.x)
+        assert rule in {route.name for route in MENU}
+        assert await memory.book.newest_serial(memory.tenant) == 0
+
+
+class TestLearning:
+    async def test_the_posterior_is_that_of_the_standing_votes_after_any_interleaving(
+        self, memory: Memory, room: Room
+    ) -> None:
+        await memory.say(room, *TALK)
+        people = await memory.directory.people(memory.tenant)
+        for i in range(12):
+            scope = memory.scope(room, asker=people[i % 3].id)
+            answer = await memory.shuttle.weave(f"Where is the key number {i}?", scope, seed=i)
+            for k, emoji in enumerate(("👍", "👎", "⭐")):
+                await memory.shuttle.vote(memory.tenant, answer.id, people[(i + k) % 3], emoji)
+                if (i + k) % 2:
+                    await memory.shuttle.vote(memory.tenant, answer.id, people[(i + k) % 3], emoji, remove=True)
+        live = await memory.learner.posterior(memory.tenant)
+        assert await memory.learner.recompute(memory.tenant) == 0.0
+        fresh = await memory.learner.posterior(memory.tenant)
+        assert abs(fresh.mean - live.mean).max() < 1e-8
+        assert fresh.digest == live.digest
+
+    async def test_a_snapshot_can_be_read_back(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        ana = await memory.directory.find_person(memory.tenant, "ana")
+        answer = await memory.shuttle.weave("Where is the key?", memory.scope(room, asker=ana.id))
+        await memory.shuttle.vote(memory.tenant, answer.id, ana, "👍")
+        posterior = await memory.learner.posterior(memory.tenant)
+        assert Posterior.from_bytes(posterior.to_bytes()).digest == posterior.digest
+
+    async def test_votes_age_in_steps(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        digests = []
+        for i in range(AGEING + 1):
+            await memory.shuttle.weave(f"question {i}?", memory.scope(room))
+            digests.append((await memory.learner.posterior(memory.tenant)).n)
+        assert set(digests) == {0, AGEING}
+
+    async def test_the_previous_answer_in_the_room_is_part_of_the_situation(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        await memory.shuttle.weave("Who will mend the extractor?", memory.scope(room), route="keyword", asked_at=START)
+        soon, late = START + timedelta(minutes=2), START + timedelta(hours=2)
+        near, _ = await memory.shuttle.read("and when?", memory.scope(room), asked_at=soon)
+        far, _ = await memory.shuttle.read("and when?", memory.scope(room), asked_at=late)
+        assert near.as_mapping()["previous_keyword"] > 0
+        assert far.as_mapping()["previous_keyword"] == 0
