@@ -1,9 +1,8 @@
-"""Fit what `routing.confidence` reads, and write ``routing/calibration.json``::
+"""Fit what `routing.confidence` reads, and write ``routing/calibration.json``.
 
-    python -m benchmarks.fit_confidence
-
-Fitted on QMSum's meetings (MIT licence) and our own demo room, on nothing else. Each question is asked whole rooms, parts
-of them (4 to 256 messages) and many rooms in one (up to 20,000 messages), so that the size of a room is learned too:
+``python -m benchmarks.fit_confidence`` fits on QMSum's meetings (MIT licence) and on our own demo room, on nothing else.
+Each question is asked in whole rooms, in parts of them (4 to 256 messages) and in many rooms put into one (up to 20,000
+messages), so that the size of a room is learned too:
 
 - *answerable*: in its own room against a room of the same size that shares no speaker with it;
 - *right*: in its own room, with the route of chat and, for less weight, with the others; the label says whether a
@@ -42,8 +41,9 @@ PRIOR: Final = 0.95
 REFUSED: Final = 0.06
 """The share of answerable questions that may be refused, on the rooms fitted on; other rooms may see up to 10 %."""
 
-PENALTY: Final = 0.1
-"""Inverse strength of the L2 penalty; chosen among 1, 0.3, 0.1, 0.03 by fitting on one source, measuring on the other."""
+PENALTY: Final = 0.3
+"""Inverse strength of the L2 penalty; the best of 1, 0.3, 0.1, 0.03 when fitted on one source and measured on the other.
+"""
 
 LONGEST_EVIDENCE: Final = 25
 SIZES: Final = (4, 8, 16, 32, 64, 128, 256)
@@ -217,12 +217,16 @@ def logistic(samples: Sequence[Sample], names: Sequence[str], labels: Sequence[b
 
 
 def weights(samples: Sequence[Sample]) -> Floats:
-    """The weight of each sample: `WEIGHTS` shared among those of its kind, source and side; the sum is the questions'."""
+    """The weight of each sample: `WEIGHTS`, shared among those of its kind, source and side.
+
+    A side (owned or not) weighs as much as there are questions, in sum.
+    """
     keys = [(s.source, s.kind, s.owned) for s in samples]
     counts = {key: keys.count(key) for key in set(keys)}
     raw = np.array([WEIGHTS[kind] / counts[source, kind, owned] for source, kind, owned in keys])
     sides = len({s.owned for s in samples})
-    return raw / raw.sum() * sides * len({s.question for s in samples})
+    total = sides * len({s.question for s in samples})
+    return np.asarray(raw * (total / raw.sum()), dtype=np.float64)
 
 
 def quantile(values: Floats, weight: Floats, share: float) -> float:

@@ -23,7 +23,7 @@ from bot.flags import Flags
 from bot.lines import Lines, Meter, read_lines
 from bot.settings import Settings
 from bot.terminal import Screen
-from memory.errors import BadInput
+from memory.errors import NotFound
 
 
 def carry_out(flags: Flags, name: str, arguments: Mapping[str, Any], *, command: str, file: Path | None = None) -> int:
@@ -105,7 +105,7 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
         with file.open("rb") as stream:
             yield stream
     except OSError as exc:
-        raise BadInput(f"The file {file} cannot be read: {exc.strerror}.") from exc
+        raise NotFound(f"The file {file} cannot be read: {exc.strerror}.") from exc
 
 
 def _measured(source: BinaryIO, meter: Meter) -> Any:

@@ -189,9 +189,9 @@ def _counts(tally: Tally) -> Event:
         words += f", {tally.refused} kept out (forgotten before, people who opted out, commands)"
     value = {
         "imported": tally.imported,
-        "known": tally.known,
+        "already_known": tally.known,
         "rejected": tally.rejected,
-        "refused": tally.refused,
+        "kept_out": tally.refused,
         "rejections": tally.reasons,
     }
     return result(value, pages.page(words))

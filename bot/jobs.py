@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
-from sqlalchemy import ColumnElement, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.app import App
@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 NO_ROOM: Final = 0
 LEASE: Final = timedelta(minutes=15)
 """A run that has not ended after this long belongs to a process that died; another takes it over."""
+KEPT: Final = timedelta(days=60)
+"""How long runs are remembered; longer than any rhythm."""
 
 Post: TypeAlias = Callable[[Room, Page, str], Awaitable[None]]
 """Says something in a room; the last argument names the occasion, so that it is said once."""
@@ -134,11 +136,13 @@ class JobBook:
         async with self._app.database.write() as conn:
             await conn.execute(update(job_runs).where(*_key(job, room, due)).values(**values))
 
-    async def release_dead(self) -> None:
-        """Embedded, at start: no other process can be at a run, so all that were left are free."""
+    async def tidy(self) -> None:
+        """Embedded, at start: no other process can be at a run, so all that were left are free; old ones go."""
+        now = self._app.clock.now()
+        left = update(job_runs).where(job_runs.c.state == "running")
         async with self._app.database.write() as conn:
-            left = update(job_runs).where(job_runs.c.state == "running")
-            await conn.execute(left.values(state="failed", started_at=self._app.clock.now() - LEASE))
+            await conn.execute(left.values(state="failed", started_at=now - LEASE))
+            await conn.execute(delete(job_runs).where(job_runs.c.due_at < now - KEPT))
 
     async def newest(self, job: str) -> datetime | None:
         """When a job was last done."""
@@ -197,7 +201,7 @@ class Schedule:
 
     async def start(self) -> None:
         """Makes up, once, what was missed, and keeps looking."""
-        await self._book.release_dead()
+        await self._book.tidy()
         await self.look()
         self._scheduler.add_job(self.look, CronTrigger(second=1, timezone="UTC"), max_instances=1, coalesce=True)
         self._scheduler.start()

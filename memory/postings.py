@@ -68,7 +68,8 @@ class _Vocabulary:
     def kept(self, alive: NDArray[np.bool_]) -> _Vocabulary:
         """A vocabulary without the terms whose number is not alive."""
         with self._lock:
-            return _Vocabulary({term: n for term, n in self._numbers.items() if alive[n]}, self._used)
+            kept = {term: n for term, n in self._numbers.items() if n < len(alive) and alive[n]}
+            return _Vocabulary(kept, self._used)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ _IRREGULAR: Final = {
     deal:dealt dig:dug draw:drew,drawn dream:dreamt drink:drank,drunk drive:drove,driven eat:ate,eaten
     fall:fell,fallen feed:fed feel:felt fight:fought find:found flee:fled fly:flew,flown foot:feet
     forbid:forbade,forbidden forget:forgot,forgotten forgive:forgave,forgiven freeze:froze,frozen give:gave,given
-    go:went,gone goose:geese grind:ground grow:grew,grown half:halves hang:hung hear:heard hide:hid,hidden hold:held
-    keep:kept kneel:knelt knife:knives know:knew,known lay:laid lead:led leaf:leaves lean:leant leap:leapt
+    go:went,gone,going goose:geese grind:ground grow:grew,grown half:halves hang:hung hear:heard hide:hid,hidden
+    hold:held keep:kept kneel:knelt knife:knives know:knew,known lay:laid lead:led leaf:leaves lean:leant leap:leapt
     learn:learnt leave:left lend:lent lie:lay,lain life:lives light:lit loaf:loaves lose:lost make:made man:men
     mean:meant meet:met mistake:mistook,mistaken mouse:mice overcome:overcame pay:paid person:people
     ride:rode,ridden ring:rang,rung rise:rose,risen run:ran say:said see:saw,seen seek:sought self:selves sell:sold
@@ -123,7 +123,7 @@ def stem(word: str) -> str:
             break
     if len(word) > _SHORTEST and word.endswith("e"):
         word = word[:-1]
-    return word[:-1] + "i" if len(word) > _SHORTEST and word.endswith("y") else word
+    return word[:-1] + "i" if len(word) >= _SHORTEST and word.endswith("y") else word
 
 
 def _singular(word: str) -> str:

@@ -27,6 +27,7 @@ from routing.routes import BY_NAME
 
 VERSION: Final = 1
 CLIP: Final = 3.0
+_LARGEST: Final = 1e9
 LIKED: Final = 0.5
 """A reward above it means that the answer was liked."""
 
@@ -90,7 +91,8 @@ def features(reading: Reading, probe: Probe, situation: Situation, *, with_text:
     """The numbers of one question, always finite; ``with_text=False`` leaves routing metadata only."""
     asking = Asking(reading, probe, situation)
     raw = np.array([column.value(asking) if with_text or not column.reads_text else 0.0 for column in COLUMNS])
-    standard = np.clip(np.nan_to_num((raw - _CENTRES) / _SPREADS), -CLIP, CLIP) * SCALE
+    bounded = np.clip(np.nan_to_num(raw), -_LARGEST, _LARGEST)
+    standard = np.clip((bounded - _CENTRES) / _SPREADS, -CLIP, CLIP) * SCALE
     return Features(VERSION, NAMES, standard if with_text else np.where(_READS_TEXT, 0.0, standard))
 
 

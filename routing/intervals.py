@@ -33,7 +33,7 @@ def mean_reward(rewards: Iterable[tuple[float, float]]) -> Interval:
     good = math.fsum(y * w for y, w in pairs)
     bad = math.fsum((1 - y) * w for y, w in pairs)
     a, b = good + JEFFREYS, bad + JEFFREYS
-    mean = good / (good + bad) if pairs else 0.5
+    mean = good / (good + bad) if good + bad > 0 else 0.5
     low, high = (float(betaincinv(a, b, tail)) for tail in (TAIL, 1 - TAIL))
     return Interval(mean, min(low, mean), max(high, mean))
 

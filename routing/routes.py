@@ -31,7 +31,6 @@ MENU: Final[tuple[Route, ...]] = (
         "formula",
         cost=0.01,
         words="meaning and words together, weighing who spoke, when, and the turns around it",
-        prior=0.65,
     ),
     Route(
         DOCUMENTS,
@@ -56,7 +55,7 @@ MENU: Final[tuple[Route, ...]] = (
         "weighted",
         cost=0.0,
         words="the exact words only",
-        prior=0.55,
+        prior=0.58,
     ),
     Route(
         VECTOR,
@@ -65,7 +64,7 @@ MENU: Final[tuple[Route, ...]] = (
         "weighted",
         cost=0.005,
         words="the meaning only",
-        prior=0.55,
+        prior=0.58,
     ),
     Route(
         RECENT,
@@ -74,7 +73,7 @@ MENU: Final[tuple[Route, ...]] = (
         "weighted",
         cost=0.005,
         words="the newest messages first, then the words",
-        prior=0.5,
+        prior=0.55,
     ),
     Route(
         BALANCE,
@@ -91,7 +90,7 @@ MENU: Final[tuple[Route, ...]] = (
         "rrf",
         cost=0.02,
         words="the best places of meaning, words and linked names, voted together",
-        prior=0.55,
+        prior=0.58,
     ),
 )
 

@@ -65,6 +65,13 @@ _DAYS: Final[Mapping[str, int]] = {
     "tomorrow": 1,
     "the day after tomorrow": 2,
 }
+_LENGTHS: Final[Mapping[str, tuple[int, Grain]]] = {
+    "day": (1, "day"),
+    "week": (7, "week"),
+    "weekend": (7, "week"),
+    "month": (30, "month"),
+    "year": (365, "year"),
+}
 _HINTS: Final = (
     *(name.lower() for name in calendar.month_name[1:]),
     *("sday", "nday", "iday", "rday", "today", "tonight", "tomorrow", "last night", "this "),
@@ -82,6 +89,7 @@ _DAY: Final = (
 _YEAR: Final = r"(?P<year>(?:19|20)\d\d)(?!\d)"
 _WEEKDAY: Final = r"(?P<weekday>(?:mon|tues|wednes|thurs|fri|satur|sun)day)"
 _COUNT: Final = rf"(?P<count>\d{{1,3}}|an?|{'|'.join(list(_NUMBERS)[1:13])}|(?:a )?(?:couple(?: of)?|few)|several)"
+_VERB: Final = re.compile(r"\d[\w\s-]*?\s(?:may|march)|(?:may|march)\s(?:the\s)?\d+(?:st|nd|rd|th)?")  # *3 may fail*
 _UNIT: Final = r"(?P<unit>day|week|weekend|month|year)"
 
 
@@ -101,7 +109,8 @@ def spans(text: str, anchor: datetime) -> list[DateSpan]:
         if not found or start >= found[-1][1]:
             found.append((start, end, span))
     written = text if len(text) == len(lowered) else lowered  # a few letters are longer in lower case
-    return [replace(span, text=written[start:end]) for start, end, span in _joined(lowered, found[:_MOST])]
+    named = [replace(span, text=written[start:end]) for start, end, span in _joined(lowered, found[:_MOST])]
+    return [span for span in named if not _VERB.fullmatch(span.text)]
 
 
 def _matches(patterns: Patterns, text: str, today: date) -> Iterator[tuple[int, int, DateSpan]]:
@@ -176,7 +185,7 @@ def _numeric(match: re.Match[str], _today: date) -> DateSpan:
 
 def _calendar_day(match: re.Match[str], today: date) -> DateSpan:
     month, last = _MONTHS[match["month"]], int(match["day"])
-    first = int(match["first"] or last)
+    first = min(int(match["first"] or last), last)
 
     def build(year: int) -> DateSpan:
         return _day(date(year, month, first), date(year, month, last))
@@ -216,6 +225,8 @@ def _weekday(match: re.Match[str], today: date) -> DateSpan:
 
 def _named_unit(match: re.Match[str], today: date) -> DateSpan:
     which, unit = match["which"], match["unit"]
+    if which == "past":
+        return _up_to(today, unit, 1)
     return _unit(unit, today, {"next": 1, "coming": 1, "this": 0}.get(which, -1))
 
 
@@ -230,11 +241,13 @@ def _ago(match: re.Match[str], today: date) -> DateSpan:
 
 
 def _lately(match: re.Match[str], today: date) -> DateSpan:
+    return _up_to(today, match["unit"], _number(match["count"]))
+
+
+def _up_to(today: date, unit: str, count: int) -> DateSpan:
     """The last so many units, up to today."""
-    count, unit = _number(match["count"]), match["unit"]
-    days = {"day": 1, "week": 7, "weekend": 7, "month": 30, "year": 365}[unit] * count
-    grain: Grain = "day" if unit == "day" else "week" if unit in ("week", "weekend") else unit  # type: ignore[assignment] # month or year
-    return DateSpan(today - days * _ONE_DAY, today, grain, "")
+    days, grain = _LENGTHS[unit]
+    return DateSpan(today - days * count * _ONE_DAY, today, grain, "")
 
 
 def _foreign(match: re.Match[str], _today: date) -> DateSpan:
@@ -318,7 +331,8 @@ def _shifted(text: str, start: int, span: DateSpan) -> tuple[int, DateSpan]:
     count = _number(match["count"] or "one")
     earlier = match["way"] in ("before", "prior to")
     if match["way"] == "of":
-        return (begin, _week(span.start)) if match["unit"] == "week" else (start, span)
+        around = {"week": _week, "weekend": _weekend}.get(match["unit"] or "")
+        return (begin, around(span.start)) if around else (start, span)
     if match["weekday"]:
         gap = (span.start.weekday() - _WEEKDAYS[match["weekday"]]) % 7 or 7
         return begin, _day(span.start - gap * _ONE_DAY if earlier else span.start + (7 - gap or 7) * _ONE_DAY)
@@ -331,8 +345,7 @@ def _beside(unit: str, count: int, span: DateSpan, *, earlier: bool) -> DateSpan
         first = span.start - 7 * _ONE_DAY if earlier else span.end + _ONE_DAY
         return DateSpan(first, first + 6 * _ONE_DAY, "week", "")
     if unit == "weekend":
-        monday = _week(span.start).start
-        return _weekend(monday - _ONE_DAY if earlier else span.end + 7 * _ONE_DAY)
+        return _weekend(_week(span.start).start - _ONE_DAY if earlier else span.end + 2 * _ONE_DAY)
     return _unit(unit, span.start, -count if earlier else count)
 
 

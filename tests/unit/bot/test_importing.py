@@ -94,7 +94,7 @@ class TestAnImport:
     async def test_every_line_is_remembered_and_findable(self, app: App) -> None:
         told = await result(app, "import", batch(*history(("Ana", "the queen is red"), ("Ben", "the smoker is lost"))))
 
-        assert (told["imported"], told["known"], told["rejected"]) == (2, 0, 0)
+        assert (told["imported"], told["already_known"], told["rejected"]) == (2, 0, 0)
         answer = await result(app, "ask", question="where is the smoker?", room="hives")
         assert answer["citations"][0]["message_id"] == "h2"
 
@@ -104,7 +104,7 @@ class TestAnImport:
 
         told = await result(app, "import", batch(*lines))
 
-        assert (told["imported"], told["known"]) == (0, 2)
+        assert (told["imported"], told["already_known"]) == (0, 2)
 
     async def test_a_bad_line_is_reported_with_its_number_and_the_rest_goes_on(self, app: App) -> None:
         good = history(("Ana", "one"), ("Ben", "two"))
@@ -151,7 +151,7 @@ class TestAnImport:
     async def test_what_was_said_to_the_bot_is_kept_out(self, app: App) -> None:
         told = await result(app, "import", batch(line(text="!weave who is the queen?"), line(id="2")))
 
-        assert (told["imported"], told["refused"]) == (1, 1)
+        assert (told["imported"], told["kept_out"]) == (1, 1)
 
     async def test_what_was_forgotten_stays_out(self, app: App) -> None:
         lines = history(("Ana", "one"), ("Ben", "two"))
@@ -160,7 +160,7 @@ class TestAnImport:
 
         told = await result(app, "import", batch(*lines))
 
-        assert (told["imported"], told["known"], told["refused"]) == (0, 1, 1)
+        assert (told["imported"], told["already_known"], told["kept_out"]) == (0, 1, 1)
 
     @pytest.mark.parametrize("text", ["x" * (1 << 20), "\x00\x07 bell", "שלום עולם", "👩‍🌾🐝", "\ud800 half"])
     async def test_unusual_texts_come_in(self, app: App, text: str) -> None:

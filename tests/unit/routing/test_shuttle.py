@@ -62,7 +62,7 @@ class TestWeaving:
         await memory.shuttle.weave("Where is the smoker?", memory.scope(room), seed=1)
         await memory.journal.admit(room, [draft("n1", "Ana", "the smoker is under the bench")])
         answer = await memory.shuttle.weave("Where is the smoker?", memory.scope(room), seed=1)
-        assert answer.citations[0].message_id == "n1"
+        assert "n1" in [citation.message_id for citation in answer.citations]
 
     async def test_the_same_seed_decides_alike(self, memory: Memory, room: Room) -> None:
         await memory.say(room, *TALK)

@@ -1,0 +1,188 @@
+"""The command line: flags, help, exit statuses, one sentence for each error."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.cli import cli, perform
+from bot.exits import DONE, FAILED, WRONG_USE
+from tests.unit.bot.rooms import history, open_bot, told
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for name in list(os.environ):
+        if name.startswith("WEAVEBOT_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def seeded(tmp_path: Path) -> Path:
+    """A data folder in which a room has heard something; its vectors are the double's, so nothing can be asked."""
+
+    async def seed() -> None:
+        async with open_bot(tmp_path / "data") as app:
+            await told(app, ("Ana", "the queen is red"), ("Ben", "hello"))
+
+    (tmp_path / "data").mkdir()
+    asyncio.run(seed())
+    return tmp_path / "data"
+
+
+class TestHelp:
+    def test_it_comes_alone_and_when_asked_for(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert perform([]) == DONE
+        assert perform(["--help"]) == DONE
+
+        assert capsys.readouterr().out.count("weavebot chat --demo") == 2
+
+    @pytest.mark.parametrize("command", [one.name or one.callback.__name__ for one in cli.registered_commands])  # type: ignore[union-attr]  # each has one
+    def test_every_command_teaches_by_an_example(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert perform([command, "--help"]) == DONE
+
+        shown = " ".join(capsys.readouterr().out.split())
+        assert f"Example: weavebot {command}" in shown
+        assert "--json" in shown
+
+    def test_it_is_quick(self) -> None:
+        heavy = ("torch", "numpy", "sqlalchemy", "pydantic")
+        program = f"import sys; import bot.cli; print(*(m for m in {heavy} if m in sys.modules))"
+        loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+        assert loaded.stdout.split() == []
+
+
+class TestWrongUse:
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["frobnicate"], "No such command 'frobnicate'"),
+            (["ask", "x", "--nope"], "No such option: --nope"),
+            (["ask"], "Give a question, or a file of questions with --batch"),
+            (["ask", "x", "--batch", "f"], "Give a question, or a file"),
+            (["ask", "x", "--limit", "0"], "--limit"),
+            (["ask", "x", "--limit", "many"], "--limit"),
+            (["import"], "Missing argument"),
+            (["react"], "Say which answer, which emoji and who you are"),
+            (["react", "a", "👍"], "Say which answer"),
+            (["react", "a", "👍", "--batch", "f"], "or a file of votes"),
+            (["forget"], "--message ID or --person NAME"),
+            (["forget", "--message", "a", "--person", "b"], "Say what to forget"),
+            (["export"], "--person"),
+        ],
+    )
+    def test_it_is_one_sentence_and_status_two(
+        self, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert perform(arguments) == WRONG_USE
+
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("weavebot: ")
+        assert said in err
+        assert len(err.splitlines()) == 1
+
+    def test_a_bad_setting_is_named(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        monkeypatch.setenv("WEAVEBOT_LIMIT", "many")
+
+        assert perform(["stats"]) == WRONG_USE
+        assert "WEAVEBOT_LIMIT is not right" in capsys.readouterr().err
+
+    def test_a_file_that_is_missing_is_named(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert perform(["import", "none.jsonl"]) == FAILED
+        assert capsys.readouterr().err == "weavebot: The file none.jsonl cannot be read: No such file or directory.\n"
+
+
+class TestWorking:
+    def test_flags_hold_before_and_after_the_command(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        folder = str(tmp_path / "elsewhere")
+
+        assert perform(["--data", folder, "--json", "stats"]) == DONE
+        assert perform(["stats", "--data", folder, "--json"]) == DONE
+
+        first, second = capsys.readouterr().out.splitlines()
+        assert json.loads(first) == json.loads(second)
+        assert json.loads(first)["messages"] == 0
+
+    def test_a_settings_file_holds(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "w.toml").write_text(f'data = "{tmp_path / "there"}"\n')
+
+        assert perform(["stats", "--config", "w.toml"]) == DONE
+        assert (tmp_path / "there").is_dir()
+        assert "0 messages" in capsys.readouterr().out
+
+    def test_an_empty_folder_is_told_how_to_start(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert perform(["ask", "who?"]) == FAILED
+
+        assert "weavebot import FILE --room NAME" in capsys.readouterr().err
+
+    def test_vectors_of_another_model_are_refused_with_the_command_that_mends_it(
+        self, seeded: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert perform(["--data", str(seeded), "ask", "who?"]) == FAILED
+
+        err = capsys.readouterr().err
+        assert "words@1" in err
+        assert "weavebot" in err
+        assert len(err.splitlines()) == 1
+
+    def test_a_defect_ends_in_one_sentence_after_its_traceback(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("WEAVEBOT_DATABASE_URL", "nonsense")
+
+        assert perform(["stats"]) == FAILED
+
+        assert capsys.readouterr().err.splitlines()[-1].startswith("weavebot: Something went wrong inside Weavebot (")
+
+
+class TestTheProgram:
+    def weavebot(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        program = [sys.executable, "-c", "from bot.cli import main; main()", *arguments]
+        return subprocess.run(program, input=stdin, capture_output=True, check=False)
+
+    @pytest.mark.model
+    def test_import_ask_react_stats_and_forget(self, tmp_path: Path) -> None:
+        data = str(tmp_path / "data")
+        lines = b"\n".join([*history(("Ana", "the queen is red"), ("Ben", "the smoker is in the shed")), b"garbage"])
+
+        imported = self.weavebot("import", "-", "--data", data, "--json", stdin=lines)
+        asked = self.weavebot("ask", "where is the smoker?", "--data", data, "--json", "--limit", "1")
+        answer = json.loads(asked.stdout)
+        voted = self.weavebot("react", answer["answer_id"], "👍", "--as", "Ana", "--data", data)
+        counted = self.weavebot("stats", "--data", data, "--json")
+        forgotten = self.weavebot("forget", "--person", "Ana", "--data", data)
+
+        assert imported.returncode == DONE
+        assert imported.stderr.decode() == "weavebot: line 3: not JSON (Expecting value, column 1)\n"
+        assert json.loads(imported.stdout)["imported"] == 2
+        assert answer["citations"][0]["message_id"] == "h2"
+        assert b"noted:" in voted.stdout
+        assert json.loads(counted.stdout)["votes"] == 1
+        assert forgotten.stdout == b"Ana is forgotten: 1 message erased\n"
+        assert {path.name for path in Path(data).iterdir()} == {"owner.lock", "weavebot.sqlite3"}
+        assert all(path.stat().st_mode & 0o077 == 0 for path in Path(data).iterdir())
+
+    def test_a_reader_who_leaves_is_no_error(self, seeded: Path) -> None:
+        command = f"{sys.executable} -c 'from bot.cli import main; main()' stats --help | head -n 1"
+        gone = subprocess.run(command, shell=True, capture_output=True, check=False, cwd=Path.cwd())  # noqa: S602 - our own words
+
+        assert gone.stderr == b""
+        assert seeded.is_dir()
+
+
+def test_stdin_is_not_read_by_commands_that_need_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("unread"))
+
+    assert perform(["--help"]) == DONE
+    assert sys.stdin.read() == "unread"
