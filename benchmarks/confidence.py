@@ -4,8 +4,8 @@
 the rooms that the calibration was fitted on beside them, marked with a star. A question is *right* when a message that
 answers it is among the first three shown. ECE is the expected calibration error: ten bins of equal size by the value,
 the mean over all questions of the distance between a bin's mean value and the share of its questions that were right.
-A perfect forecast of so few questions does not get 0 but about 0.03 (1,000 questions) or 0.08 (150): ``floor``, the mean
-over draws of outcomes from the values themselves.
+A perfect forecast of so few questions does not get 0 but about 0.03 (1,000 questions) or 0.08 (150): ``floor``, the
+mean over draws of outcomes from the values themselves.
 """
 
 from __future__ import annotations
@@ -219,7 +219,8 @@ def _bins(values: NDArray[np.float64]) -> list[NDArray[np.int64]]:
 
 
 def _ece(values: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    return sum(len(b) / len(values) * abs(values[b].mean() - right[b].mean()) for b in _bins(values) if len(b))
+    gaps = [len(b) * abs(float(values[b].mean()) - float(right[b].mean())) for b in _bins(values) if len(b)]
+    return sum(gaps) / len(values)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Fit what `routing.confidence` reads, and write ``routing/calibration.json``.
 
-``python -m benchmarks.fit_confidence`` fits on QMSum's meetings (MIT licence) and on our own demo room, on nothing else.
-Each question is asked in whole rooms, in parts of them (4 to 256 messages) and in many rooms put into one (up to 20,000
-messages), so that the size of a room is learned too:
+``python -m benchmarks.fit_confidence`` fits on QMSum's meetings (MIT licence) and on our own demo room, on nothing
+else. Each question is asked in whole rooms, in parts of them (4 to 256 messages) and in many rooms put into one (up to
+20,000 messages), so that the size of a room is learned too:
 
 - *answerable*: in its own room against a room of the same size that shares no speaker with it;
 - *right*: in its own room, with the route of chat and, for less weight, with the others; the label says whether a
@@ -42,8 +42,7 @@ REFUSED: Final = 0.06
 """The share of answerable questions that may be refused, on the rooms fitted on; other rooms may see up to 10 %."""
 
 PENALTY: Final = 0.3
-"""Inverse strength of the L2 penalty; the best of 1, 0.3, 0.1, 0.03 when fitted on one source and measured on the other.
-"""
+"""Inverse strength of the L2 penalty: the best of 1, 0.3, 0.1, 0.03 fitted on one source and measured on the other."""
 
 LONGEST_EVIDENCE: Final = 25
 SIZES: Final = (4, 8, 16, 32, 64, 128, 256)

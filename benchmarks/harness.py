@@ -19,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.rooms import Message, Room
 from bot.app import App
-from bot.settings import Settings
+from bot.settings import load as load_settings
 from bot.wiring import open_app
 from memory.models import Draft, Provenance
 from memory.models import Room as KeptRoom
@@ -44,7 +44,7 @@ class Row:
 async def fresh_app() -> AsyncIterator[App]:
     """The program on an empty folder, which is removed in the end."""
     folder = Path(tempfile.mkdtemp(prefix="weavebot-bench-"))
-    app = await open_app(Settings(data=folder, database_url=None))
+    app = await open_app(load_settings(None, data=folder))
     try:
         yield app
     finally:

@@ -18,8 +18,8 @@ from pathlib import Path
 from benchmarks.harness import Row, console, fresh_app, show, write
 from benchmarks.peers import mem0_rate
 from benchmarks.rooms import Room, rooms
-from bot.operations import perform
 from bot.lines import read_lines
+from bot.operations import perform
 from memory.adapters.sentence_transformers import SentenceTransformerEmbedder
 
 ROUNDS = 3
@@ -31,9 +31,9 @@ async def end_to_end(file: Path) -> float:
     async with fresh_app() as app:
         await app.embedder.embed(["warm up"])
         began = time.perf_counter()
-        async for event in perform(app, "import", {}, read_lines(file)):
-            last = event
-        del last
+        with file.open("rb") as source:
+            async for _ in perform(app, "import", {}, read_lines(source)):
+                pass
         spent = time.perf_counter() - began
         count, _, _ = await app.engine.span([room.id for room in await app.directory.rooms(app.tenant)])
         return count / spent
@@ -57,9 +57,7 @@ async def main(*, peer: bool = True) -> None:
     if given is None:
         return
     texts = [message.text for room in given for message in room.messages]
-    with tempfile.NamedTemporaryFile("w", suffix=".jsonl", delete=False) as out:
-        out.writelines(_lines(given))
-    file = Path(out.name)
+    file = _written(given)
     ours, alone = [], []
     for _ in range(ROUNDS):
         alone.append(await bare(list(dict.fromkeys(texts))))
@@ -67,7 +65,6 @@ async def main(*, peer: bool = True) -> None:
     ratio = statistics.median(a / b for a, b in zip(ours, alone, strict=True))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     other = await asyncio.to_thread(mem0_rate, file, PEER_MESSAGES) if peer else None
-    file.unlink()
     rows = [
         Row("weavebot, end to end", {"messages/s": statistics.median(ours), "of the bare embedder": ratio}),
         Row("the bare embedder", {"messages/s": statistics.median(alone)}),
@@ -80,6 +77,13 @@ async def main(*, peer: bool = True) -> None:
         )
     show(f"ingest of {len(texts):,} chat messages", rows, note=f"peak memory of this process {memory:,.0f} MiB")
     write("ingest", {"rows": {row.name: dict(row.figures) for row in rows}, "peak MiB": memory})
+
+
+def _written(given: list[Room]) -> Path:
+    """The rooms as one history file, in a folder that the system cleans."""
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl", delete=False) as out:
+        out.writelines(_lines(given))
+    return Path(out.name)
 
 
 def _lines(given: list[Room]) -> list[str]:

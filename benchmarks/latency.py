@@ -11,7 +11,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,12 @@ async def fill(app: App, size: int) -> Room:
     return room
 
 
-async def timed(calls: list[Callable[[], Awaitable[Any]]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Milliseconds of each call, one after the other."""
+async def timed(call: Callable[[str], Awaitable[Any]], words: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Milliseconds of a call with each of the words, one after the other."""
     spent = []
-    for call in calls:
+    for one in words:
         began = time.perf_counter()
-        await call()
+        await call(one)
         spent.append((time.perf_counter() - began) * 1000)
     return np.array(spent)
 
@@ -90,25 +90,34 @@ async def measure(app: App, size: int) -> dict[str, dict[str, float]]:
     await app.shuttle.weave("warm up", scope, asked_at=ASKED_AT)
     first = time.perf_counter() - began
     asked = questions(ASKS)
-    ask = await timed([lambda q=q: app.shuttle.weave(q, scope, asked_at=ASKED_AT) for q in asked])
-    cached = await timed(
-        [lambda: app.shuttle.weave(asked[0], scope, asked_at=ASKED_AT, route="chat") for _ in range(ASKS)]
-    )
     other = questions(2 * ASKS)[ASKS:]
-    search = await timed([lambda q=q: app.shuttle.find(q, scope, "chat", asked_at=ASKED_AT, limit=10) for q in other])
-    graph = await timed(
-        [lambda q=q: app.shuttle.find(q, scope, "documents", asked_at=ASKED_AT, limit=10) for q in other[:50]]
-    )
-    paths = await timed([lambda q=q: _paths(app, q, scope, room) for q in other[:50]])
     messages = await _messages(app, other[0], scope)
-    context = await timed([lambda: app.engine.context(messages, 4096) for _ in range(50)])
+
+    async def ask(question: str) -> None:
+        await app.shuttle.weave(question, scope, asked_at=ASKED_AT)
+
+    async def ask_again(question: str) -> None:
+        await app.shuttle.weave(question, scope, asked_at=ASKED_AT, route="chat")
+
+    async def search(question: str) -> None:
+        await app.shuttle.find(question, scope, "chat", asked_at=ASKED_AT, limit=10)
+
+    async def graph(question: str) -> None:
+        await app.shuttle.find(question, scope, "documents", asked_at=ASKED_AT, limit=10)
+
+    async def paths(question: str) -> None:
+        await _paths(app, question, scope, room)
+
+    async def context(_: str) -> None:
+        await app.engine.context(messages, 4096)
+
     parts = {
-        "ask": ask,
-        "cached ask": cached[1:],
-        "search": search,
-        "graph search": graph,
-        "paths": paths,
-        "context": context,
+        "ask": await timed(ask, asked),
+        "cached ask": (await timed(ask_again, asked[:1] * ASKS))[1:],
+        "search": await timed(search, other),
+        "graph search": await timed(graph, other[:50]),
+        "paths": await timed(paths, other[:50]),
+        "context": await timed(context, other[:50]),
     }
     figures = {name: _figures(spent) for name, spent in parts.items()}
     figures["room"] = {"filled s": filled, "first ask after start s": first}

@@ -7,14 +7,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.simulator import Outcomes, Room
+from benchmarks.simulator import Array, Ints, Outcomes, Room
 from routing.models import Advice, Evidence, Features
 from routing.policies.linear import Design, Posterior
 from routing.policies.thompson import ThompsonPolicy
 from routing.rewards import Standing, rewards
 
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
+
+def _columns(values: NDArray[np.intp] | Ints) -> Ints:
+    return np.asarray(values, dtype=np.int64)
 
 
 class Learner(Protocol):
@@ -64,7 +65,7 @@ class Ours:
         posterior = self._policy.posterior
         value = posterior.mean[:, 0] - self._design.costs + self._outcomes.x @ posterior.mean[:, 1:].T
         value[np.arange(len(value)), self._outcomes.advised] += posterior.bonus
-        return value.argmax(axis=1)
+        return _columns(value.argmax(axis=1))
 
     def _evidence(self, answer: int, y: float, w: float) -> Evidence:
         route, question = self._played[answer]
@@ -129,7 +130,7 @@ class Uniform:
 
     def greedy(self) -> Ints:
         """Another throw for each question."""
-        return self._rng.integers(self._shape[1], size=self._shape[0])
+        return _columns(self._rng.integers(self._shape[1], size=self._shape[0]))
 
 
 class BetaThompson:

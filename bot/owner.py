@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Protocol, TypeAlias
+from typing import IO, TypeAlias
 
 from memory.errors import Refused, Unavailable
 
@@ -120,13 +120,6 @@ def holder(folder: Path) -> Card | None:
         return None
 
 
-class Waiting(Protocol):
-    """Is told, once, for whom a command waits."""
-
-    def __call__(self, who: Card) -> None:
-        """``who`` holds the folder."""
-
-
 @dataclass(frozen=True, slots=True)
 class Link:
     """A connection to the owner of a folder."""
@@ -136,11 +129,11 @@ class Link:
     writer: asyncio.StreamWriter
 
 
-async def reach(folder: Path, card: Card, *, frame: int, on_wait: Waiting) -> Claim | Link:
+async def reach(folder: Path, card: Card, *, frame: int, on_wait: Callable[[Card], None]) -> Claim | Link:
     """The lock on the folder, or a connection to the process that has it; waits for a short command to end.
 
-    ``frame`` is the longest line that is read, in bytes. Raises Refused when ``card`` is a lasting one and so is the
-    holder.
+    ``frame`` is the longest line that is read, in bytes; ``on_wait`` is told, once, for whom it waits. Raises Refused
+    when ``card`` is a lasting one and so is the holder.
     """
     waited = 0.0
     told = False

@@ -7,7 +7,8 @@ little uniform exploration, are the distribution that the route is then drawn fr
     pi(a) = (1 - eps) P(a is best) + eps / |S|   for a in S, else 0
 
 Only the safe set S may be played: healthy routes that could, one standard deviation up, still come within 0.05 of the
-best, at most four. So no propensity of a route that can be played is below 0.0125.
+best, and the one that the rules chose, at most four. So no propensity of a route that can be played is below 0.0125,
+and the log can always tell how the rules alone would have done.
 """
 
 from __future__ import annotations
@@ -87,11 +88,10 @@ class ThompsonPolicy:
         )
 
     def _safe_set(self, value: Array, deviation: Array, offered: Rows, rule: int) -> Rows:
-        """Routes that may be played: the best first, then what the rules chose, then by optimism."""
+        """Routes that may be played: the best, what the rules chose, then by optimism."""
         best = _best(value, offered)
         hope = value + deviation
-        hope[best] = np.inf
-        good = offered[hope[offered] >= value[best] - self.margin]
+        good = [a for a in offered if a in (best, rule) or hope[a] >= value[best] - self.margin]
         order = sorted(good, key=lambda a: (a != best, a != rule, -hope[a]))
         return np.array(order[: self.safe], dtype=np.intp)
 

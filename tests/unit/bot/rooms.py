@@ -148,6 +148,8 @@ class Chat:
             provenance=provenance,
         )
         await self.dispatch.handle(message)
+        if not self.platform.broken:
+            await self.app.engine.settle()  # the worker's part, so that each route finds what was said
         return "\n".join(plain(reply.page) for reply in self.platform.sent[before:])
 
     async def handle(self, event: ChatEvent) -> str:

@@ -64,7 +64,8 @@ class TestAScreen:
         assert capsys.readouterr() == ("", "")
 
     def test_a_terminal_gets_bars_that_go_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sys, "stderr", Terminal())
+        seen = Terminal()
+        monkeypatch.setattr(sys, "stderr", seen)
         screen = Screen(as_json=False)
         screen.measure = lambda: (50, 100)
         screen.show(progress("reading", 1234, None))
@@ -72,17 +73,18 @@ class TestAScreen:
         screen.close()
         screen.close()
 
-        drawn = sys.stderr.getvalue()  # type: ignore[attr-defined]  # ours
+        drawn = seen.getvalue()
         assert "1,234" in drawn
         assert "3 of 4" in drawn
 
     def test_a_terminal_gets_colours(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sys, "stdout", Terminal())
+        seen = Terminal()
+        monkeypatch.setattr(sys, "stdout", seen)
         monkeypatch.setenv("TERM", "xterm")
         monkeypatch.delenv("NO_COLOR", raising=False)
         Screen(as_json=False).show(result({}, page(line((GOOD, "green")))))
 
-        assert "\x1b[32mgreen" in sys.stdout.getvalue()  # type: ignore[attr-defined]  # ours
+        assert "\x1b[32mgreen" in seen.getvalue()
 
 
 class TestStreams:
@@ -95,11 +97,12 @@ class TestStreams:
         assert json.loads(raw.getvalue()) == {"text": "é\ud800👍"}
 
     def test_a_murmur_is_gone_afterwards(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sys, "stderr", Terminal())
+        seen = Terminal()
+        monkeypatch.setattr(sys, "stderr", seen)
         with murmur("opening"):
             pass
 
-        assert sys.stderr.getvalue() == "opening\r\x1b[K"  # type: ignore[attr-defined]  # ours
+        assert seen.getvalue() == "opening\r\x1b[K"
 
     def test_in_a_pipe_nobody_murmurs(self, capsys: pytest.CaptureFixture[str]) -> None:
         with murmur("opening"):

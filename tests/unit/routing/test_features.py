@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routing.features import (
@@ -107,6 +107,7 @@ class TestWithoutText:
 
 
 class TestBounds:
+    @settings(deadline=None)
     @given(
         st.text(max_size=200),
         st.floats(allow_nan=True, allow_infinity=True),

@@ -59,7 +59,7 @@ class TestStart:
 
 
 class TestLearning:
-    @settings(max_examples=25)
+    @settings(max_examples=25, deadline=None)
     @given(evidence_lists)
     def test_equals_the_sums_of_the_textbook(self, evidence: list[Evidence]) -> None:
         posterior = Posterior.from_votes(evidence, 400)
@@ -100,7 +100,7 @@ class TestLearning:
 
 
 class TestUnlearning:
-    @settings(max_examples=30)
+    @settings(max_examples=30, deadline=None)
     @given(evidence_lists, evidence_lists, st.randoms(use_true_random=False))
     def test_any_order_ends_as_the_standing_votes_alone(
         self, kept: list[Evidence], gone: list[Evidence], shuffle: random.Random
@@ -124,7 +124,7 @@ class TestAgeing:
         aged = Posterior.from_votes([rated(i, y=0.0) for i in range(50)], 10**6)
         assert largest(aged.mean - Posterior.from_votes([], 0).mean) < 1e-8
 
-    @settings(max_examples=15)
+    @settings(max_examples=15, deadline=None)
     @given(evidence_lists)
     def test_going_on_equals_computing_anew(self, evidence: list[Evidence]) -> None:
         gone_on, anew = Posterior.from_votes(evidence, 400).at(900), Posterior.from_votes(evidence, 900)

@@ -46,7 +46,7 @@ class TestStart:
 
 
 class TestPropensities:
-    @settings(max_examples=30)
+    @settings(max_examples=30, deadline=None)
     @given(evidence_lists, st.integers(0, 2**32))
     def test_they_are_a_distribution_over_the_routes_offered(self, evidence: list[Evidence], seed: int) -> None:
         decision = decided(after(*evidence), seed)
@@ -54,7 +54,7 @@ class TestPropensities:
         assert set(decision.propensities) == set(ROUTES)
         assert decision.propensity == decision.propensities[decision.route] > 0
 
-    @settings(max_examples=30)
+    @settings(max_examples=30, deadline=None)
     @given(evidence_lists, st.integers(0, 2**32))
     def test_at_most_four_may_be_played_and_none_of_them_hardly_ever(self, evidence: list[Evidence], seed: int) -> None:
         playable = [p for p in decided(after(*evidence), seed).propensities.values() if p > 0]
@@ -78,6 +78,10 @@ class TestPropensities:
 
 
 class TestSafety:
+    def test_what_the_rules_chose_may_always_be_played_so_that_the_log_can_judge_them(self) -> None:
+        policy = after(*(rated(i, CHAT, y=0.0, w=1.0) for i in range(60)), n=60)
+        assert all(decided(policy, seed).propensities[CHAT] >= 0.0125 for seed in range(20))
+
     def test_a_route_that_can_not_come_close_is_never_played(self) -> None:
         policy = after(*(rated(i, KEYWORD, y=0.0, w=1.0) for i in range(60)), n=60)
         assert all(decided(policy, seed).propensities[KEYWORD] == 0 for seed in range(20))
@@ -124,13 +128,13 @@ class TestReplay:
 
 
 class TestExplanation:
-    @settings(max_examples=30)
+    @settings(max_examples=30, deadline=None)
     @given(evidence_lists, st.integers(0, 2**32))
     def test_the_terms_sum_to_the_lead_over_the_runner_up(self, evidence: list[Evidence], seed: int) -> None:
         decision = decided(after(*evidence), seed)
         assert sum(term.amount for term in decision.contributions) == pytest.approx(decision.gap, abs=1e-9)
 
-    @settings(max_examples=30)
+    @settings(max_examples=30, deadline=None)
     @given(evidence_lists, st.integers(0, 2**32))
     def test_the_lead_is_the_difference_of_what_is_expected_less_the_costs(
         self, evidence: list[Evidence], seed: int
@@ -155,7 +159,7 @@ class TestExplanation:
             value = DOUBTFUL.posterior.expect(x, DESIGN.index[CHAT])[0] - DESIGN.costs
             assert decision.gap - (value[a] - value[b]) == pytest.approx(term.amount, abs=1e-9)
 
-    @settings(max_examples=40)
+    @settings(max_examples=40, deadline=None)
     @given(st.integers(0, 2**32))
     def test_it_explored_exactly_when_what_was_drawn_is_not_what_looked_best(self, seed: int) -> None:
         decision = decided(DOUBTFUL, seed)
