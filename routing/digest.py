@@ -7,7 +7,7 @@ no trace in an old digest.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -96,7 +96,7 @@ class Digests:
             answers=len(scored),
             liked=sum(one.y > _LIKED for one in scored if one.w > 0),
             disliked=sum(one.y < _DISLIKED for one in scored if one.w > 0),
-            asked=tuple(lines[one.answer] for one in scored[::-1] if one.answer in lines)[:SHOWN],
+            asked=_once(lines[one.answer] for one in scored[::-1] if one.answer in lines),
             helped=_helped(scored, lines),
             starred=liked_messages,
             open_questions=await self._open_questions(room, since, end),
@@ -158,7 +158,15 @@ def _is_answered(view: RoomView, row: int) -> bool:
 
 def _helped(scored: Sequence[Scored], lines: dict[int, Line]) -> tuple[Line, ...]:
     liked = sorted((one for one in scored if one.w > 0 and one.y > _LIKED), key=lambda one: -one.y * one.w)
-    return tuple(lines[one.answer] for one in liked if one.answer in lines)[:SHOWN]
+    return _once(lines[one.answer] for one in liked if one.answer in lines)
+
+
+def _once(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """The first lines, a question that was asked again only once."""
+    first: dict[str, Line] = {}
+    for line in lines:
+        first.setdefault(line.text.casefold(), line)
+    return tuple(first.values())[:SHOWN]
 
 
 async def _answer_lines(conn: AsyncConnection, serials: Sequence[int]) -> dict[int, Line]:

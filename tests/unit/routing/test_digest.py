@@ -45,14 +45,15 @@ class TestComposing:
         ana = await memory.directory.find_person(memory.tenant, "ana")
         scope = memory.scope(room, asker=ana.id)
         good = await memory.shuttle.weave("Where does the queen cage live?", scope, seed=1)
-        await memory.shuttle.weave("What is the weather like?", scope, seed=1)
+        for _ in range(2):
+            await memory.shuttle.weave("What is the weather like?", scope, seed=1)
         await memory.shuttle.vote(memory.tenant, good.id, ana, "⭐")
         digest = await digests(memory).compose(room)
         assert [line.text for line in digest.asked] == ["What is the weather like?", "Where does the queen cage live?"]
         assert [line.text for line in digest.helped] == ["Where does the queen cage live?"]
         assert [line.id for line in digest.starred] == [good.citations[0].message_id]
-        assert (digest.answers, digest.liked, digest.disliked) == (2, 1, 0)
-        assert digest.routes[0].decisions == 2
+        assert (digest.answers, digest.liked, digest.disliked) == (3, 1, 0)
+        assert digest.routes[0].decisions == 3
 
     async def test_a_week_is_kept_once(self, memory: Memory, room: Room) -> None:
         await memory.say(room, *TALK, start=START - timedelta(days=1))
