@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -40,22 +40,33 @@ YOU: Final = "you"
 LOG: Final = "weavebot.log"
 
 
-def host_chat(flags: Flags, *, room: str | None, person: str | None, demo: bool) -> int:
-    """The console room until the person leaves; gives the exit status."""
-    name = room or (demo_room.ROOM if demo else LOBBY)
+Opening: TypeAlias = Callable[[Settings], Awaitable[App]]
 
-    async def main(chosen: Settings, screen: Screen, stack: contextlib.ExitStack) -> None:
-        await _chat(chosen, screen, stack, Guest(name, person or YOU, demo=demo))
+
+def host_chat(
+    flags: Flags, *, room: str | None = None, person: str | None = None, demo: bool = False, opening: Opening = open_app
+) -> int:
+    """The console room until the person leaves; gives the exit status."""
+    guest = Guest(room or (demo_room.ROOM if demo else LOBBY), person or YOU, demo=demo)
+
+    async def main(chosen: Settings, screen: Screen, ending: contextlib.ExitStack) -> None:
+        async with owning(chosen, f"chat --room {guest.room}", screen, opening) as app:
+            # Only now: a second chat that is refused must not write into the first one's log.
+            sink = logs.set_up(level=chosen.log_level or "info", file=app.settings.data / LOG)
+            ending.callback(sink.close)
+            ending.callback(structlog.reset_defaults)
+            await _chat(app, screen, guest)
 
     return _host(flags, main)
 
 
-def host_run(flags: Flags) -> int:
+def host_run(flags: Flags, *, opening: Opening = open_app) -> int:
     """Everything but a console, until it is told to stop; gives the exit status."""
 
-    async def main(chosen: Settings, screen: Screen, _stack: contextlib.ExitStack) -> None:
+    async def main(chosen: Settings, screen: Screen, _ending: contextlib.ExitStack) -> None:
         logs.set_up(level=chosen.log_level or "info", json=flags.json)
-        await _run(chosen, screen)
+        async with owning(chosen, "run", screen, opening) as app:
+            await _run(app, screen)
 
     return _host(flags, main)
 
@@ -94,7 +105,7 @@ def _host(flags: Flags, main: Main) -> int:
 
 
 @contextlib.asynccontextmanager
-async def owning(chosen: Settings, command: str, screen: Screen) -> AsyncIterator[App]:
+async def owning(chosen: Settings, command: str, screen: Screen, opening: Opening) -> AsyncIterator[App]:
     """The data folder with everything in it, served to the other commands; a stop signal cancels the caller."""
     folder = owner.prepare_folder(chosen.data)
     card = owner.Card(os.getpid(), command, SystemClock().now().isoformat(timespec="seconds"), lasting=True)
@@ -103,56 +114,51 @@ async def owning(chosen: Settings, command: str, screen: Screen) -> AsyncIterato
         screen.say(f"waiting for {who.words()} to finish")
 
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_stopped_by(signal.SIGTERM))
         claim = await owner.reach(folder, card, frame=exchange.FRAME, on_wait=waiting)
         if isinstance(claim, owner.Link):  # a lasting command is never given one
             raise Unavailable("The data folder is in use; try again.")
         stack.callback(claim.release)
-        app = await open_app(chosen.model_copy(update={"data": folder}))
+        app = await opening(chosen.model_copy(update={"data": folder}))
         stack.push_async_callback(app.close)
         await stack.enter_async_context(beside(app.indexer.run()))
         desk = exchange.Desk(lambda *asked: perform(app, *asked))
         stack.push_async_callback(desk.stop)
         await stack.enter_async_context(owner.serving(claim, desk.serve, frame=exchange.FRAME))
-        stack.enter_context(_stopped_by(signal.SIGTERM))
         log.info("owner.ready", pid=os.getpid(), command=command)
         yield app
     log.info("owner.left")
 
 
-async def _chat(chosen: Settings, screen: Screen, ending: contextlib.ExitStack, guest: Guest) -> None:
-    async with contextlib.AsyncExitStack() as stack:
-        app = await stack.enter_async_context(owning(chosen, f"chat --room {guest.room}", screen))
-        # Only now: a second chat that is refused must not write into the first one's log.
-        sink = logs.set_up(level=chosen.log_level or "info", file=app.settings.data / LOG)
-        ending.callback(sink.close)
-        ending.callback(structlog.reset_defaults)
-        if guest.demo:
-            await _load_demo(app, screen)
-        room = await _room(app, guest.room)
-        console = await open_console(app, room, guest.person)
-        schedule = Schedule(app, console.dispatch.post, {room.id})
-        stack.callback(schedule.stop)
-        await stack.enter_async_context(beside(_warm_up(app)))
-        if console.greets:
-            console.port.show(_welcome(app, room, guest))
-        await schedule.start()
-        async for event in console.port.events():
-            await console.dispatch.handle(event)
-        await app.engine.settle()
-
-
-async def _run(chosen: Settings, screen: Screen) -> None:
-    async with owning(chosen, "run", screen) as app:
-        schedule = Schedule(app, _nowhere, frozenset())
-        await schedule.start()
+async def _chat(app: App, screen: Screen, guest: Guest) -> None:
+    if guest.demo:
+        await _load_demo(app, screen)
+    room = await _room(app, guest.room)
+    console = await open_console(app, room, guest.person)
+    schedule = Schedule(app, console.dispatch.post, {room.id})
+    async with beside(_warm_up(app)):
         try:
-            screen.say(
-                f"running on {app.settings.data}; no chat adapter is configured yet, "
-                "so I only serve the other commands and run the jobs; Ctrl-C stops me"
-            )
-            await asyncio.Event().wait()
+            if console.greets:
+                console.port.show(_welcome(app, room, guest))
+            await schedule.start()
+            async for event in console.port.events():
+                await console.dispatch.handle(event)
         finally:
             schedule.stop()
+    await app.engine.settle()
+
+
+async def _run(app: App, screen: Screen) -> None:
+    schedule = Schedule(app, _nowhere, frozenset())
+    try:
+        await schedule.start()
+        screen.say(
+            f"running on {app.settings.data}; no chat adapter is configured yet, "
+            "so I only serve the other commands and run the jobs; Ctrl-C stops me"
+        )
+        await asyncio.Event().wait()
+    finally:
+        schedule.stop()
 
 
 async def _load_demo(app: App, screen: Screen) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 from memory.models import Context, Message
@@ -12,13 +12,27 @@ _SHORTEST_LINE = 4  # tokens: a name, a colon, a word
 _SHORTEST_CUT = 24  # tokens: less of a message than this is not worth its line
 
 
-def build(ranked: Sequence[Message], budget: int, count: Callable[[str], int]) -> Context:
+def build(
+    ranked: Sequence[Message], budget: int, count: Callable[[str], int], known: Mapping[int, int] | None = None
+) -> Context:
     """The best messages that fit into ``budget`` tokens, best first chosen, in time order told.
 
     A day is told once, as a line of its own, so that a message costs its text and its author's name. A message that
     alone is longer than what is left is cut at a word and marked; the last line says how many were left out. ``count``
-    counts the tokens of a text; counts of lines add up, as they do for word pieces.
+    counts the tokens of a text; counts of lines add up, as they do for word pieces. ``known`` holds the tokens of
+    messages' texts that need no counting, by serial.
     """
+    sizes = known or {}
+    names: dict[str, int] = {}
+
+    def cost_of(message: Message, line: str) -> int:
+        size = sizes.get(message.serial)
+        if size is None:
+            return count(line)
+        if message.author_name not in names:
+            names[message.author_name] = count(f"{message.author_name}:")
+        return names[message.author_name] + size
+
     left_out_line = "(… {} more left out)"
     left = budget - count(left_out_line.format(len(ranked)))
     chosen: list[tuple[Message, str]] = []
@@ -29,7 +43,7 @@ def build(ranked: Sequence[Message], budget: int, count: Callable[[str], int]) -
         day = message.sent_at.date()
         heading = 0 if day in days else count(_heading(day))
         line = _line(message)
-        cost = count(line) + heading
+        cost = cost_of(message, line) + heading
         if cost > left:
             line = _cut(line, left - heading, count)
             cost = count(line) + heading if line else 0

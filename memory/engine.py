@@ -129,7 +129,11 @@ class Engine:
 
     async def context(self, ranked: Sequence[Message], budget: int) -> Context:
         """The best messages within a budget of tokens."""
-        return await asyncio.to_thread(context.build, ranked, budget, self.count_tokens)
+        known: dict[int, int] = {}
+        for room in {message.room for message in ranked}:
+            view = await self._rooms.view(room)
+            known |= view.token_counts([message.serial for message in ranked if message.room == room])
+        return await asyncio.to_thread(context.build, ranked, budget, self.count_tokens, known)
 
     @property
     def count_tokens(self) -> Callable[[str], int]:

@@ -28,6 +28,9 @@ WINDOW: Final = 5
 DECAY: Final = 0.6
 """What a term is worth per message of distance: 0.6 for a neighbour, 0.36 for the next, …"""
 
+LONGEST_KNOWN: Final = 16_000
+"""Tokens; of a text that has more, only the beginning is embedded, and so counted."""
+
 _KINDS: Final[Mapping[str, type[np.generic]]] = {
     "serials": np.int64,
     "authors": np.int64,
@@ -220,6 +223,12 @@ class RoomView:
         start = int(self.columns["token_starts"].array[row])
         part = slice(start, start + int(self.columns["token_counts"].array[row]))
         return self.token_store.array[part], self.code_store.array[part]
+
+    def token_counts(self, serials: Sequence[int]) -> dict[int, int]:
+        """How many tokens of the model each message has, by serial; those not embedded yet are missing."""
+        rows = self.rows_of(serials)
+        counts = np.where(rows >= 0, self.columns["token_counts"].array[rows], 0) if len(self) else np.zeros(len(rows))
+        return {serial: int(count) for serial, count in zip(serials, counts, strict=True) if 0 < count < LONGEST_KNOWN}
 
     def updated(self, rows: Iterable[RoomRow], removed: Iterable[int] = ()) -> RoomView:
         """The next snapshot: known serials are replaced, unknown ones added at the end, some removed."""

@@ -18,8 +18,9 @@ class Route:
     """Where and how to look: the arm of the bandit.
 
     ``cost`` is subtracted from the expected quality (0 … 0.1; one unit of quality is a good answer instead of none).
-    ``prior`` is the quality expected before anybody has voted (0 … 1). ``version`` grows when a release changes what
-    the route does; votes on an older version count less.
+    ``prior`` is the reward expected before anybody has voted (0 … 1). ``version`` grows when a release changes what the
+    route does; votes on an older version count less. ``on_request`` marks a route for one kind of question, which is
+    taken only where the rules ask for it and never tried elsewhere.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Route:
     words: str
     prior: float = 0.6
     version: int = 1
+    on_request: bool = False
 
 
 @dataclass(frozen=True, slots=True)

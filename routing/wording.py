@@ -186,7 +186,7 @@ def _best_part(text: str, wanted: _Wanted, length: int) -> str:
 
 
 def _grown(pieces: Sequence[str], scored: Sequence[float], best: int, length: int) -> tuple[int, int]:
-    """The first and last of the sentences around the best one that say something too, or that it is too short without."""
+    """The first and last of the sentences beside the best that say something too, or that it is too short without."""
     first = last = best
     size = len(pieces[best])
     while True:

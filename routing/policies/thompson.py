@@ -6,9 +6,9 @@ little uniform exploration, are the distribution that the route is then drawn fr
 
     pi(a) = (1 - eps) P(a is best) + eps / |S|   for a in S, else 0
 
-Only the safe set S may be played: healthy routes that could, one standard deviation up, still come within 0.05 of the
-best, and the one that the rules chose, at most four. So no propensity of a route that can be played is below 0.0125,
-and the log can always tell how the rules alone would have done.
+Only the safe set S may be played: healthy routes that, one standard deviation (of their difference to the best) up,
+come within 0.05 of the best, and the one that the rules chose, at most four. So no propensity of a route that can be
+played is below 0.0125, and the log can always tell how the rules alone would have done.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class ThompsonPolicy:
         mean, covariance = self.posterior.expect(features.x, rule)
         value = mean - design.costs
         spread = covariance * self.spread**2
-        offered = _offered(self.posterior, healthy)
-        safe = self._safe_set(value, np.sqrt(np.diag(spread)), offered, rule)
+        offered = _offered(self.posterior, rule, healthy)
+        safe = self._safe_set(value, spread, offered, rule)
         rng = np.random.default_rng(seed)
         shares = _shares(rng, value[safe], spread[np.ix_(safe, safe)])
         chances = (1 - self.epsilon) * shares + self.epsilon / len(safe)
@@ -87,10 +87,11 @@ class ThompsonPolicy:
             posterior=self.posterior.digest,
         )
 
-    def _safe_set(self, value: Array, deviation: Array, offered: Rows, rule: int) -> Rows:
+    def _safe_set(self, value: Array, spread: Array, offered: Rows, rule: int) -> Rows:
         """Routes that may be played: the best, what the rules chose, then by optimism."""
         best = _best(value, offered)
-        hope = value + deviation
+        apart = np.diag(spread) + spread[best, best] - 2 * spread[best]
+        hope = value + np.sqrt(np.maximum(apart, 0.0))
         good = [a for a in offered if a in (best, rule) or hope[a] >= value[best] - self.margin]
         order = sorted(good, key=lambda a: (a != best, a != rule, -hope[a]))
         return np.array(order[: self.safe], dtype=np.intp)
@@ -117,9 +118,11 @@ def _check(features: Features, posterior: Posterior) -> None:
         )
 
 
-def _offered(posterior: Posterior, healthy: Collection[str] | None) -> Rows:
+def _offered(posterior: Posterior, rule: int, healthy: Collection[str] | None) -> Rows:
+    """Routes that are up; those on request only where the rules ask for them."""
     routes = posterior.design.routes
-    rows = [i for i, route in enumerate(routes) if healthy is None or route.name in healthy]
+    up = [i for i, route in enumerate(routes) if healthy is None or route.name in healthy]
+    rows = [i for i in up if i == rule or not routes[i].on_request]
     if not rows:
         raise Unavailable("No route can be taken now: every source is down; `weavebot doctor` says which and why.")
     return np.array(rows, dtype=np.intp)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from functools import cache
-from itertools import pairwise
 
-import numpy as np
 import pytest
 
 from memory.adapters.sentence_transformers import SentenceTransformerEmbedder
@@ -91,14 +88,12 @@ class TestSentenceTransformerEmbedder(EmbedderContract):
 
     async def test_the_event_loop_keeps_turning(self, embedder: SentenceTransformerEmbedder) -> None:
         work = asyncio.create_task(embedder.embed([f"{i} {TEXTS[2]}" for i in range(200)]))
-        seen = [time.perf_counter()]
+        turns = 0
         while not work.done():
             await asyncio.sleep(0.001)
-            seen.append(time.perf_counter())
+            turns += 1
         await work
-        gaps = np.diff([0.0, *np.array(seen[1:]) - seen[0]])
-        assert np.median(gaps) < 0.01
-        assert len(list(pairwise(seen))) > 10
+        assert turns > 10
 
     async def test_a_cancelled_call_stops_computing(self, embedder: SentenceTransformerEmbedder) -> None:
         work = asyncio.create_task(embedder.embed([f"{i} {TEXTS[2]}" for i in range(2_000)]))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bot import exchange, operations, owner
 from bot.cli import cli, perform
 from bot.exits import DONE, FAILED, WRONG_USE
 from tests.unit.bot.rooms import history, open_bot, told
@@ -148,40 +149,46 @@ class TestWorking:
         assert capsys.readouterr().err.splitlines()[-1].startswith("weavebot: Something went wrong inside Weavebot (")
 
 
-class TestTheProgram:
-    def weavebot(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        program = [sys.executable, "-c", "from bot.cli import main; main()", *arguments]
-        return subprocess.run(program, input=stdin, capture_output=True, check=False, cwd=ROOT)
+class TestBesideAnOwner:
+    async def test_every_command_goes_through_it(
+        self, seeded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "more.jsonl").write_bytes(b"\n".join([*history(("Cleo", "bye")), b"garbage"]))
+        claim = owner.take(seeded, owner.Card(os.getpid(), "chat", "now", lasting=True))
+        assert claim is not None
+        async with open_bot(seeded) as app:
+            desk = exchange.Desk(lambda *asked: operations.perform(app, *asked))
+            async with owner.serving(claim, desk.serve, frame=exchange.FRAME):
 
-    @pytest.mark.model
-    def test_import_ask_react_stats_and_forget(self, tmp_path: Path) -> None:
-        data = str(tmp_path / "data")
-        lines = b"\n".join([*history(("Ana", "the queen is red"), ("Ben", "the smoker is in the shed")), b"garbage"])
+                async def weavebot(*arguments: str) -> tuple[int, str, str]:
+                    status = await asyncio.to_thread(perform, ["--data", str(seeded), *arguments])
+                    return status, *capsys.readouterr()
 
-        imported = self.weavebot("import", "-", "--data", data, "--json", stdin=lines)
-        asked = self.weavebot("ask", "where is the smoker?", "--data", data, "--json", "--limit", "1")
-        answer = json.loads(asked.stdout)
-        voted = self.weavebot("react", answer["answer_id"], "👍", "--as", "Ana", "--data", data)
-        counted = self.weavebot("stats", "--data", data, "--json")
-        forgotten = self.weavebot("forget", "--person", "Ana", "--data", data)
+                assert json.loads((await weavebot("stats", "--json"))[1])["messages"] == 2
+                answer = json.loads((await weavebot("ask", "queen?", "--json"))[1])
+                assert answer["citations"][0]["author"] == "Ana"
+                assert (await weavebot("import", "more.jsonl", "--room", "other"))[1:] == (
+                    "1 imported, 0 already known, 1 rejected\n",
+                    "weavebot: line 2: not JSON (Expecting value, column 1)\n",
+                )
+                assert await weavebot("ask", "x", "--room", "nope") == (
+                    FAILED,
+                    "",
+                    "weavebot: There is no room 'nope': the rooms are hives, other.\n",
+                )
+                assert (await weavebot("chat"))[0] == FAILED
+        claim.release()
 
-        assert imported.returncode == DONE
-        assert imported.stderr.decode() == "weavebot: line 3: not JSON (Expecting value, column 1)\n"
-        assert json.loads(imported.stdout)["imported"] == 2
-        assert answer["citations"][0]["message_id"] == "h2"
-        assert b"noted:" in voted.stdout
-        assert json.loads(counted.stdout)["votes"] == 1
-        assert forgotten.stdout == b"Ana is forgotten: 1 message erased\n"
-        assert {path.name for path in Path(data).iterdir()} == {"owner.lock", "weavebot.sqlite3"}
-        assert all(path.stat().st_mode & 0o077 == 0 for path in Path(data).iterdir())
 
-    def test_a_reader_who_leaves_is_no_error(self, seeded: Path) -> None:
-        weavebot = f"{sys.executable} -c 'from bot.cli import main; main()' --data {seeded}"
-        command = f"{weavebot} export --person Ana | head -n 1"
-        gone = subprocess.run(command, shell=True, capture_output=True, check=False, cwd=ROOT)  # noqa: S602 - our own words
-
-        assert b"words@1" in gone.stderr
-        assert b"Traceback" not in gone.stderr
+class TestAReaderWhoLeaves:
+    def test_it_is_no_error(self, tmp_path: Path) -> None:
+        weavebot = [sys.executable, "-c", "from bot.cli import main; main()", "--data", str(tmp_path / "d"), "job"]
+        with subprocess.Popen(weavebot, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            assert process.stderr.read() == b""
+            assert process.wait() == FAILED
 
 
 def test_stdin_is_not_read_by_commands_that_need_none(monkeypatch: pytest.MonkeyPatch) -> None:

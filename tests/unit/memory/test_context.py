@@ -43,3 +43,15 @@ class TestBuilding:
 
     def test_nothing_found_is_an_empty_context(self) -> None:
         assert context.build([], 100, count).text == ""
+
+    def test_known_sizes_save_counting_and_change_nothing(self) -> None:
+        ranked = [message(i, f"message number {i} of many") for i in range(1, 30)]
+        counted: list[str] = []
+
+        def counting(text: str) -> int:
+            counted.append(text)
+            return count(text)
+
+        known = {one.serial: count(one.text) for one in ranked}
+        assert context.build(ranked, 60, counting, known) == context.build(ranked, 60, count)
+        assert not any("number" in text for text in counted[:-1]), "only the whole is counted in the end"

@@ -26,13 +26,19 @@ X = numbers(QUESTIONS[0]).x
 
 def textbook(evidence: list[Evidence], n: int, design: Design = DESIGN) -> NDArray[np.float64]:
     """The posterior mean by the sums as they are written down, one whole feature vector a vote."""
-    precision = design.precision.copy()
-    target = precision @ design.start
+    size = len(design.routes) * design.block
+    precision = np.zeros((size + 1, size + 1))
+    precision[:size, :size] = design.precision.transpose(0, 2, 1, 3).reshape(size, size)
+    precision[size, size] = design.prior.base
+    start = np.zeros(size + 1)
+    start[: size : design.block] = [route.prior for route in design.routes]
+    start[size] = design.prior.bonus
+    target = precision @ start
     for one in evidence:
-        f = np.zeros(len(target))
+        f = np.zeros(size + 1)
         first = design.index[one.route] * design.block
         f[first : first + design.block] = np.append(1.0, one.x)
-        f[-1] = one.followed_rules
+        f[size] = one.followed_rules
         weight = one.w / design.prior.vote * 0.5 ** ((n - one.answer) / design.prior.half_life)
         precision += weight * np.outer(f, f)
         target += weight * one.y * f
@@ -49,7 +55,9 @@ class TestStart:
     def test_the_deviation_is_that_of_the_documented_precisions(self) -> None:
         _, covariance = Posterior.from_votes([], 0).expect(X, RULE)
         a = DESIGN.index[KEYWORD]
-        assert covariance[a, a] == pytest.approx(2 / 50 + X @ X / 5)
+        prior = DESIGN.prior
+        base, context = 1 / prior.shared + 1 / prior.base, 1 / prior.shared + 1 / prior.context
+        assert covariance[a, a] == pytest.approx(base + X @ X * context)
 
     def test_kinship_is_a_covariance_with_ones_on_its_diagonal(self) -> None:
         kin = kinship(MENU)

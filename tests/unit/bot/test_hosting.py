@@ -1,0 +1,124 @@
+"""The commands that stay: they own the folder, serve it, and leave it whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from bot.app import App
+from bot.exits import DONE, FAILED
+from bot.flags import Flags
+from bot.hosting import LOG, host_chat, host_run
+from bot.owner import Card, holder, take
+from bot.settings import Settings
+from bot.wiring import open_app
+from tests.doubles import HandClock, WordEmbedder
+
+
+async def opening(chosen: Settings) -> App:
+    return await open_app(chosen, clock=HandClock(), embedder=WordEmbedder())
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A file whose lines are typed into the console."""
+    lines = tmp_path / "typed"
+    lines.write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WEAVEBOT_DATA", raising=False)
+    return lines
+
+
+def chat(typed: Path, lines: str, monkeypatch: pytest.MonkeyPatch, **given: str | bool) -> int:
+    typed.write_text(lines)
+    with typed.open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        return host_chat(Flags(data=typed.parent / "data"), opening=opening, **given)  # type: ignore[arg-type]  # as the command line gives them
+
+
+class TestChat:
+    def test_a_pipe_is_a_room_and_its_end_settles_everything(
+        self, typed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert chat(typed, "the queen is red\n!weave queen?\n+👍\n", monkeypatch, room="hives", person="Ana") == DONE
+        first = capsys.readouterr()
+        assert chat(typed, "!weave stats\n", monkeypatch, room="hives") == DONE
+        second = capsys.readouterr()
+
+        assert "[1] Ana" in first.out
+        assert "noted" in first.out
+        assert "1 message of 1 person" in second.out
+        assert "\x1b" not in first.out + second.out
+        assert first.err == ""
+
+    def test_it_leaves_nothing_but_the_database_and_its_log(self, typed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        chat(typed, "the secret plan\n!weave plan?\n", monkeypatch)
+
+        data = typed.parent / "data"
+        assert {path.name for path in data.iterdir()} == {"owner.lock", LOG, "weavebot.sqlite3"}
+        assert holder(data) is None
+        assert "secret" not in (data / LOG).read_text()
+
+    def test_the_demo_is_loaded_once(
+        self, typed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for _ in range(2):
+            assert chat(typed, "!weave stats\n", monkeypatch, demo=True) == DONE
+
+        first, second = (line for line in capsys.readouterr().out.splitlines() if " messages of " in line)
+        assert first == second
+        assert first.startswith("4")
+
+    def test_a_second_one_is_refused_naming_the_first(
+        self, typed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (typed.parent / "data").mkdir()
+        claim = take(typed.parent / "data", Card(4711, "run", "2026-03-02T09:00:00", lasting=True))
+        assert claim is not None
+
+        assert chat(typed, "hello\n", monkeypatch) == FAILED
+
+        assert "'weavebot run' (process 4711, since 2026-03-02T09:00:00) already uses" in capsys.readouterr().err
+        assert not (typed.parent / "data" / LOG).exists()
+        claim.release()
+
+    def test_an_ambiguous_person_is_one_sentence(
+        self, typed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        chat(typed, "/as Ana Bell\na\n/as Ana Cole\nb\n", monkeypatch)
+
+        assert chat(typed, "", monkeypatch, person="ana") == FAILED
+        assert "use one of the ids" in capsys.readouterr().err
+
+
+class TestRun:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_it_serves_until_it_is_told_to_stop(
+        self, number: signal.Signals, typed: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        data = typed.parent / "data"
+        seen: list[Card | None] = []
+
+        def stop() -> None:
+            until = time.monotonic() + 20
+            while not (data / "owner.sock").exists() and time.monotonic() < until:
+                os.sched_yield()
+            seen.append(holder(data))
+            os.kill(os.getpid(), number)
+
+        stopping = threading.Thread(target=stop)
+        stopping.start()
+        assert host_run(Flags(data=data, json=True), opening=opening) == DONE
+        stopping.join()
+
+        [card] = seen
+        assert card is not None
+        assert (card.command, card.lasting) == ("run", True)
+        assert holder(data) is None
+        assert not (data / "owner.sock").exists()
+        assert '"event": "owner.ready"' in capsys.readouterr().err
