@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.asking import CHAT, ROUTES, Case, Library, Outcome, Place, Route, together
 from benchmarks.harness import Row, show, write
 from benchmarks.rooms import Room, rooms
-from routing.confidence import assess, shipped
+from routing.confidence import assess
 
 BINS: Final = 10
 DRAWS: Final = 200
@@ -85,7 +85,7 @@ def _foreign(name: str, place: Place, places: Sequence[Place]) -> list[Place]:
 
 
 def _drawn(room: Room, places: Sequence[Place]) -> list[Place]:
-    return random.Random(room.name).sample(list(places), 3)  # noqa: S311 - a sample, no secret
+    return random.Random(room.name).sample(list(places), min(3, len(places)))  # noqa: S311 - a sample, no secret
 
 
 def _asked(group: str, room: Room, place: Place, others: Sequence[Place], route: Route = CHAT) -> Iterator[Case]:
@@ -105,7 +105,7 @@ def _more_locomo(some: Sequence[tuple[Room, Place]]) -> Iterator[Case]:
         for name, route in ROUTES.items():
             yield from _asked(f"locomo by {name}", half, place, rest[:1], route)
         if everywhere is not None:
-            yield from _asked("locomo, rooms in one", half, everywhere, [together(f"all but {room.name}", rest)])
+            yield from _asked("locomo as one", half, everywhere, [together(f"all but {room.name}", rest)])
         for question in room.questions[:: 2 * HALF]:
             gone = frozenset(f"{room.name}/{key}" for key in question.evidence)
             yield Case(f"locomo: {SILENT}", place.without(gone), question)
@@ -113,23 +113,31 @@ def _more_locomo(some: Sequence[tuple[Room, Place]]) -> Iterator[Case]:
 
 def judge(outcome: Outcome) -> Judged:
     """The confidence of an answer, beside the truth."""
-    confidence = assess(outcome.query, outcome.candidates, outcome.fused)
-    group, kind = outcome.case.kind.split(": ")
-    room, category = outcome.case.question.id, outcome.case.question.category
-    name = outcome.case.place.name if kind == OWN else room
-    return Judged(group, kind, name, category, confidence.value, confidence.abstains, outcome.hit)
+    case, confidence = outcome.case, assess(outcome.query, outcome.candidates, outcome.fused)
+    group, kind = case.kind.split(": ")
+    return Judged(
+        group=group,
+        kind=kind,
+        room=case.place.name,
+        category=case.question.category,
+        value=confidence.value,
+        abstained=confidence.abstains,
+        right=outcome.hit,
+    )
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------
 
-Table = tuple[str, list[Row]]
+Table: TypeAlias = tuple[str, list[Row]]
+
+TITLE: Final = "confidence (* was fitted on; abstains in % of questions: own room, wrong room, never answered there)"
 
 
 def overall(judged: Sequence[Judged]) -> Table:
     """One row a set: how often it abstains on what it could and could not answer, and how true its value is."""
     groups = dict.fromkeys(one.group for one in judged)
     rows = [Row(group, _figures([one for one in judged if one.group == group])) for group in groups]
-    return f"confidence, abstaining below {shipped().line:.2f} (* fitted on)", rows
+    return TITLE, rows
 
 
 def _figures(some: Sequence[Judged]) -> Mapping[str, float | str]:
@@ -137,16 +145,16 @@ def _figures(some: Sequence[Judged]) -> Mapping[str, float | str]:
     wrong = [one for one in some if one.kind == WRONG]
     error, floor = calibration_error(own)
     return {
-        "questions": len(own),
-        "right %": 100 * share(own, lambda one: one.right),
-        "value %": 100 * share(own, lambda one: one.value),
-        "abstains, own %": 100 * share(own, lambda one: one.abstained),
-        "wrong %": 100 * share(wrong, lambda one: one.abstained),
-        "never answered %": 100 * share([one for one in some if one.kind == SILENT], lambda one: one.abstained),
-        "ECE": error,
-        "floor": floor,
-        "ECE 1 in 10 wrong": calibration_error([*own, *_drawn_from(wrong, len(own) // 9)])[0],
-        "1 in 2": calibration_error([*own, *_drawn_from(wrong, len(own))])[0],
+        "asked": str(len(own)),
+        "right": percent(own, lambda one: one.right),
+        "value": percent(own, lambda one: one.value),
+        "own": percent(own, lambda one: one.abstained),
+        "wrong": percent(wrong, lambda one: one.abstained),
+        "silent": percent([one for one in some if one.kind == SILENT], lambda one: one.abstained),
+        "ECE": round(error, 3),
+        "floor": round(floor, 3),
+        "ECE 10:1": round(calibration_error([*own, *_drawn_from(wrong, len(own) // 10)])[0], 3),
+        "ECE 1:1": round(calibration_error([*own, *_drawn_from(wrong, len(own))])[0], 3),
     }
 
 
@@ -171,12 +179,12 @@ def by_category(judged: Sequence[Judged]) -> Table:
 def _short(some: Sequence[Judged]) -> Mapping[str, float | str]:
     error, floor = calibration_error(some)
     return {
-        "questions": len(some),
-        "right %": 100 * share(some, lambda one: one.right),
-        "value %": 100 * share(some, lambda one: one.value),
-        "abstains %": 100 * share(some, lambda one: one.abstained),
-        "ECE": error,
-        "floor": floor,
+        "asked": str(len(some)),
+        "right": percent(some, lambda one: one.right),
+        "value": percent(some, lambda one: one.value),
+        "abstains": percent(some, lambda one: one.abstained),
+        "ECE": round(error, 3),
+        "floor": round(floor, 3),
     }
 
 
@@ -185,7 +193,7 @@ def reliability(judged: Sequence[Judged]) -> Table:
     own = [one for one in judged if (one.group, one.kind) == ("locomo", OWN)]
     values, right = _columns(own)
     rows = [
-        Row(f"bin {i}", {"questions": len(b), "value %": 100 * values[b].mean(), "right %": 100 * right[b].mean()})
+        Row(f"bin {i}", {"value": round(100 * values[b].mean(), 1), "right": round(100 * right[b].mean(), 1)})
         for i, b in enumerate(_bins(values), 1)
         if len(b)
     ]
@@ -195,9 +203,9 @@ def reliability(judged: Sequence[Judged]) -> Table:
 # -- measures ---------------------------------------------------------------------------------------------------------
 
 
-def share(some: Sequence[Judged], of: Callable[[Judged], float]) -> float:
-    """The mean over the questions; NaN over none."""
-    return float(np.mean([of(one) for one in some])) if some else float("nan")
+def percent(some: Sequence[Judged], of: Callable[[Judged], float]) -> float | str:
+    """The mean over the questions in percent; a dash over none."""
+    return round(100 * float(np.mean([of(one) for one in some])), 1) if some else "-"
 
 
 def calibration_error(some: Sequence[Judged]) -> tuple[float, float]:

@@ -64,7 +64,10 @@ class Ours:
         """The best mean of quality minus cost."""
         posterior = self._policy.posterior
         value = posterior.mean[:, 0] - self._design.costs + self._outcomes.x @ posterior.mean[:, 1:].T
-        value[np.arange(len(value)), self._outcomes.advised] += posterior.bonus
+        advised = np.arange(len(value)), self._outcomes.advised
+        asked_for = value[advised] + posterior.bonus
+        value[:, [route.on_request for route in self._design.routes]] = -np.inf
+        value[advised] = asked_for
         return _columns(value.argmax(axis=1))
 
     def _evidence(self, answer: int, y: float, w: float) -> Evidence:

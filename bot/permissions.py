@@ -12,8 +12,3 @@ def require(actor: Actor, role: Role, deed: str) -> None:
     """Raises Refused, saying who may, when the actor's role in the room is too low for the deed."""
     if actor.role < role:
         raise Refused(f"Only the room's {WORDS[role]} may {deed}; ask one of them.")
-
-
-def may(actor: Actor, role: Role) -> bool:
-    """Whether the actor has at least that role."""
-    return actor.role >= role

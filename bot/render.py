@@ -16,6 +16,7 @@ from routing.models import Answer, Citation
 from routing.shuttle import VoteResult
 
 QUOTE: Final = 160  # characters of a quote
+REMINDER: Final = 48  # characters of a quote that stands in the answer's text already
 SHOWN: Final = 3  # sources shown when the text refers to fewer
 _MARKS: Final = re.compile(r"(\[\d{1,3}\])")
 SURE: Final = ((0.85, "very sure", GOOD), (0.6, "fairly sure", GOOD), (0.0, "not very sure", FAINT))
@@ -36,7 +37,7 @@ def answer_page(answer: Answer, view: View) -> Page:
     shown = _shown(answer)
     lines: list[Line] = [_marked(one) for one in answer.text.split("\n")]
     if shown:
-        lines += [line(), *(source_line(number, one, view) for number, one in enumerate(shown, 1))]
+        lines += [line(), *(source_line(number, one, view, told=answer.text) for number, one in enumerate(shown, 1))]
     lines += [line(), small_line(answer)]
     if answer.decision.solicited:
         lines.append(line("Did this answer it? One reaction helps."))
@@ -57,10 +58,11 @@ def vote_page(told: VoteResult, *, removed: bool = False) -> Page:
     return (hint_line(f"{done}: {told.route} route {told.before:.2f} → {told.after:.2f}"),)
 
 
-def source_line(number: int, citation: Citation, view: View) -> Line:
-    """``[1] Ana, Tue 12 May 16:04 - "let's ship Thursday instead"``."""
+def source_line(number: int, citation: Citation, view: View, *, told: str = "") -> Line:
+    """``[1] Ana, Tue 12 May 16:04 - "let's ship Thursday instead"``; a quote that was ``told`` already is shortened."""
     when = dates.short(citation.sent_at, now=view.now, zone=view.zone)
-    quote = one_line(citation.quote or citation.text, QUOTE)
+    quote = citation.quote or citation.text
+    quote = one_line(quote, REMINDER if quote in told else QUOTE)
     return line((MARK, f"[{number}] "), (STRONG, citation.author), (FAINT, f", {when} — "), f"\u201c{quote}\u201d")
 
 

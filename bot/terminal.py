@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TextIO, TypeAlias
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     Progress,
@@ -28,6 +29,8 @@ from bot.exits import DONE
 Lines: TypeAlias = Iterable[Sequence[Sequence[str]]]
 Measure: TypeAlias = Callable[[], tuple[int, int] | None]
 """How far reading has come, in bytes of bytes, when the size is known."""
+
+HANG: Final = 4  # columns of "[1] "
 
 STYLES: Final = {
     pages.STRONG: "bold",
@@ -50,6 +53,16 @@ def make_console(stream: TextIO, *, width: int | None = None, color: bool | None
         width=width,
         force_terminal=color,
     )
+
+
+def lay_out(console: Console, shown: Lines, *, indent: int = 0) -> Group:
+    """A page for a terminal's width; what is wrapped of a source stands below its words, not below its number."""
+    rows: list[Padding] = []
+    for spans in shown:
+        hang = HANG if spans and spans[0][0] == pages.MARK else 0
+        for number, part in enumerate(to_text([spans]).wrap(console, max(1, console.width - indent - hang))):
+            rows.append(Padding(part, (0, 0, 0, indent + (hang if number else 0))))
+    return Group(*rows)
 
 
 def to_text(shown: Lines) -> Text:
@@ -102,7 +115,7 @@ class Screen:
         if self._json or not page:
             sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
         elif self._out.is_terminal:
-            self._out.print(to_text(page))
+            self._out.print(lay_out(self._out, page))
         else:
             sys.stdout.write(pages.plain(page) + "\n")
         sys.stdout.flush()

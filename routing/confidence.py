@@ -44,6 +44,9 @@ FITTED: Final = Path(__file__).with_name("calibration.json")
 SHOWN: Final = 3
 """How many of the first messages every answer shows; the value speaks of these."""
 
+DOUBTFUL: Final = 0.6
+"""Below this value the reasons say what speaks against the answer."""
+
 CLIP: Final = 3.0
 _FEW: Final = 30
 
@@ -145,7 +148,9 @@ def assess(query: Query, candidates: Candidates, fused: Floats, calibration: Cal
     answerable = fitted.can_answer(found)
     value = answerable * fitted.right.probability(found)
     abstains = answerable < fitted.line
-    return Confidence(value, _reasons(asked, candidates, fused, found, fitted, abstains=abstains), abstains)
+    doubtful = abstains or value < DOUBTFUL
+    reasons = _against(asked, found, fitted) if doubtful else _for(candidates, fused, found, fitted)
+    return Confidence(value, reasons, abstains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +237,6 @@ def _best(values: Floats) -> float:
 # -- reasons ----------------------------------------------------------------------------------------------------------
 
 _MOST: Final = 2
-_WORTH_SAYING: Final = 0.1
-"""Nats. What moves the odds by less explains nothing."""
 
 _FIELD: Final = 5
 """Among so many of the first messages those that agree are counted."""
@@ -242,38 +245,40 @@ _FOR: Final[Mapping[str, str]] = {
     "lead": "the best match stands out",
     "words": "the question's words are met",
     "meaning": "it is close in meaning",
+    "known": "the room knows these words",
     "length": "the question is precise",
-    "few": "there are few messages",
 }
 _AGAINST: Final[Mapping[str, str]] = {
-    "words": "nothing here is much like it",
-    "meaning": "nothing here is much like it",
+    "words": "nothing comes close",
+    "meaning": "nothing comes close",
     "lead": "several messages fit about equally well",
     "length": "the question is short",
 }
 
 
-def _reasons(
-    asked: Asked,
-    candidates: Candidates,
-    fused: Floats,
-    found: Mapping[str, float],
-    fitted: Calibration,
-    *,
-    abstains: bool,
-) -> tuple[str, ...]:
-    """What moved the probabilities most: against the answer where it is doubtful, else for it."""
-    doubt, trust = fitted.answerable.terms(found), fitted.right.terms(found)
-    moved = doubt if abstains else {name: doubt.get(name, 0.0) + trust.get(name, 0.0) for name in SIGNALS}
-    against = abstains or sum(trust.values()) < 0
-    strongest = sorted(moved, key=lambda name: moved[name] if against else -moved[name])
-    worth = [name for name in strongest if (-moved[name] if against else moved[name]) > _WORTH_SAYING]
-    if against:
-        phrases = [_strange(asked, name) or _AGAINST.get(name, "") for name in worth]
-    else:
-        phrases = [_agreeing(candidates, fused, fitted), *(_FOR.get(name, "") for name in worth)]
-    said = tuple(dict.fromkeys(phrase for phrase in phrases if phrase))[:_MOST]
-    return said or ((_AGAINST["meaning"],) if abstains else ())
+def _against(asked: Asked, found: Mapping[str, float], fitted: Calibration) -> tuple[str, ...]:
+    """What lowered the odds most; what the room has never heard of comes first, as the plainest reason."""
+    moved = _moved(found, fitted)
+    worst = sorted((name for name in moved if moved[name] < 0), key=lambda name: moved[name])
+    return _first(*(_strange(asked, name) for name in worst), *(_AGAINST.get(name, "") for name in worst))
+
+
+def _for(candidates: Candidates, fused: Floats, found: Mapping[str, float], fitted: Calibration) -> tuple[str, ...]:
+    """What raised the odds most."""
+    moved = _moved(found, fitted)
+    best = sorted((name for name in _FOR if moved[name] > 0), key=lambda name: -moved[name])
+    return _first(_agreeing(candidates, fused, fitted), *(_FOR[name] for name in best)) or ("it is the closest match",)
+
+
+def _moved(found: Mapping[str, float], fitted: Calibration) -> dict[str, float]:
+    """What each signal adds to the two sums, in nats."""
+    answerable, right = fitted.answerable.terms(found), fitted.right.terms(found)
+    return {name: answerable.get(name, 0.0) + right.get(name, 0.0) for name in SIGNALS}
+
+
+def _first(*phrases: str) -> tuple[str, ...]:
+    """The first few that say something, each once."""
+    return tuple(dict.fromkeys(phrase for phrase in phrases if phrase))[:_MOST]
 
 
 def _strange(asked: Asked, name: str) -> str:
@@ -284,9 +289,8 @@ def _strange(asked: Asked, name: str) -> str:
         return f"the names {listed} are not known here" if several else f"the name {listed} is not known here"
     if name == "known" and asked.idle_date:
         return "nobody wrote anything then"
-    if name == "known" and asked.strange:
-        return f"nobody here uses the word \u201c{asked.strange[0]}\u201d"
-    return ""
+    others = [word for word in asked.strange if not any(word in words(one) for one in asked.strange_names)]
+    return f"nobody here uses the word \u201c{others[0]}\u201d" if name == "known" and others else ""
 
 
 def _agreeing(candidates: Candidates, fused: Floats, fitted: Calibration) -> str:

@@ -81,7 +81,7 @@ def compose(
         return _nothing(query, searched, zone)
     kind = kind_of(query.text)
     wanted = _Wanted.of(query, cited, kind)
-    count = min(SHOWN, len(cited)) if confidence.abstains else _worth_quoting(scores, kind)
+    count = min(SHOWN, len(cited)) if confidence.abstains else _worth_quoting(cited, scores, kind)
     heads = [_head(message, query.asked_at if wanted.time else None, zone) for message in cited[:count]]
     lead = f"{_UNSURE}\n" if confidence.abstains else ""
     spare = LONGEST - len(lead) - sum(len(head) + len("\u201c\u201d [9]\n") for head in heads)
@@ -101,11 +101,12 @@ def quote(text: str, asked: Collection[str], length: int = QUOTE) -> str:
 # -- which messages ---------------------------------------------------------------------------------------------------
 
 
-def _worth_quoting(scores: Sequence[float], kind: Kind) -> int:
-    """How many of the first messages are about as good as the best one; at least one."""
+def _worth_quoting(cited: Sequence[Message], scores: Sequence[float], kind: Kind) -> int:
+    """How many of the first messages are about as good as the best one; one more where that one only asks."""
     best = np.asarray(scores, dtype=np.float64)
     bound = (_CLOSE_IN_LISTS if kind is Kind.LIST else _CLOSE) * float(best[0] - best[-1])
-    return max(1, int(np.count_nonzero(best[0] - best[:SHOWN] <= bound))) if len(best) > 1 else 1
+    close = int(np.count_nonzero(best[0] - best[:SHOWN] <= bound)) + ends_with_question(cited[0].text)
+    return min(close, SHOWN, len(cited))
 
 
 def _head(message: Message, asked_at: datetime | None, zone: tzinfo) -> str:

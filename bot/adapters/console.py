@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from rich.console import Console
-from rich.padding import Padding
 
 from bot import pages
 from bot.adapters.console_input import Order, React, Say, Undo, read
@@ -32,7 +31,7 @@ from bot.models import (
 )
 from bot.pages import BAD, FAINT, HEAD, Page, line, page
 from bot.render import hint_line, typed
-from bot.terminal import to_text
+from bot.terminal import lay_out
 from memory.errors import WeavebotError
 from memory.models import Person
 from memory.ports import Clock
@@ -137,7 +136,8 @@ class ConsolePort:
     def show(self, said: Page) -> None:
         """A page, set off from what people type; plain in a pipe."""
         if self._screen.is_terminal:
-            self._screen.print(Padding(to_text(said), (0, 0, 1, 2)))
+            self._screen.print(lay_out(self._screen, said, indent=2))
+            self._screen.print()
         else:
             self._screen.file.write(pages.plain(said) + "\n")
             self._screen.file.flush()

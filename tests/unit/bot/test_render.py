@@ -73,6 +73,15 @@ class TestAnAnswer:
             "react with +👍",
         ]
 
+    def test_a_quote_that_the_text_has_told_is_shortened(self) -> None:
+        told = "The load test failed at two thousand users, so we wait until Thursday."
+        answer = replace(ANSWER, text=f"Ben: {told} [1]", citations=(citation(1, told), citation(2)))
+
+        page = plain(answer_page(answer, VIEW))
+
+        assert "— “The load test failed at two thousand users, so…”" in page
+        assert "— “let's ship Thursday instead”" in page
+
     def test_every_source_that_the_text_names_is_shown(self) -> None:
         page = plain(answer_page(replace(ANSWER, text="So. [5]"), VIEW))
 

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from bot.events import note, progress, result, status
-from bot.pages import GOOD, line, page
+from bot.pages import GOOD, MARK, line, page
 from bot.streams import murmur, prepare_streams
-from bot.terminal import Screen, make_console, to_text
+from bot.terminal import Screen, lay_out, make_console, to_text
 
 
 class Terminal(io.StringIO):
@@ -117,3 +117,15 @@ class TestText:
         make_console(sink, width=80).print(to_text(page("[red]not red[/red] :smile: http://example")))
 
         assert sink.getvalue() == "[red]not red[/red] :smile: http://example\n"
+
+    def test_what_is_wrapped_of_a_source_stands_below_its_words(self) -> None:
+        sink = io.StringIO()
+        console = make_console(sink, width=20)
+        console.print(lay_out(console, page(line((MARK, "[1] "), "one two three four five"), "plain words"), indent=2))
+
+        assert [one.rstrip() for one in sink.getvalue().splitlines()] == [
+            "  [1] one two",
+            "      three four",
+            "      five",
+            "  plain words",
+        ]
