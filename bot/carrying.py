@@ -73,12 +73,21 @@ async def _here(
     claim: owner.Claim, chosen: Settings, name: str, arguments: Mapping[str, Any], lines: Lines | None
 ) -> AsyncIterator[Event]:
     """The operation in this process, which owns the folder while it lasts; a long one serves others meanwhile."""
-    from bot.operations import TABLE, perform  # noqa: PLC0415 - see the module's docstring
+    from bot.doctor import examine_closed  # noqa: PLC0415 - see the module's docstring
+    from bot.operations import TABLE, perform  # noqa: PLC0415 - likewise
     from bot.wiring import open_app  # noqa: PLC0415 - likewise
 
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(claim.release)
-        app = await open_app(chosen.model_copy(update={"data": claim.folder}))
+        new_model = name == "reindex" and bool(arguments.get("model"))
+        try:
+            app = await open_app(chosen.model_copy(update={"data": claim.folder}), new_model=new_model)
+        except Exception as exc:
+            if name != "doctor":
+                raise
+            for event in examine_closed(claim.folder, exc):
+                yield event
+            return
         stack.push_async_callback(app.close)
         if TABLE[name].long:
             await stack.enter_async_context(beside(app.indexer.run()))

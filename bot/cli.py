@@ -239,12 +239,18 @@ def export(
 
 
 @command()
-def reindex(flags: Flags) -> None:
+def reindex(
+    flags: Flags,
+    *,
+    model: Annotated[
+        bool, typer.Option("--model", help="Accept another embedding model and embed everything anew.")
+    ] = False,
+) -> None:
     """Build everything that is derived from the messages again; vectors of the same model are kept.
 
     Example: weavebot reindex
     """
-    _leave(_carry_out(flags, "reindex", {}, command="reindex"))
+    _leave(_carry_out(flags, "reindex", {"model": model}, command="reindex"))
 
 
 @command()

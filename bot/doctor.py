@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from bot import owner, schema
 from bot.app import App
+from bot.errors import confess
 from bot.events import Event, result, status
 from bot.exits import FAILED
 from bot.pages import BAD, FAINT, GOOD, line
@@ -51,6 +52,14 @@ async def examine(app: App) -> AsyncIterator[Event]:
         yield finding.event()
     if failed:
         yield status(FAILED)
+
+
+def examine_closed(folder: Path, reason: Exception) -> Iterator[Event]:
+    """What can be said of a data folder that does not open, and why it does not."""
+    problem = confess(reason)
+    for finding in (*_settings(), *_folder(folder), Finding("opening", "it does not open", problem.words)):
+        yield finding.event()
+    yield status(FAILED)
 
 
 async def _findings(app: App) -> AsyncIterator[Finding]:

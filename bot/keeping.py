@@ -60,8 +60,13 @@ async def export(app: App, *, person: str) -> AsyncIterator[Event]:
             yield result(item)
 
 
-async def reindex(app: App) -> AsyncIterator[Event]:
-    """Everything that can be derived is derived again: projections from SQL, and what still waits is indexed."""
+async def reindex(app: App, *, model: bool = False) -> AsyncIterator[Event]:
+    """Everything that can be derived is derived again: projections from SQL, and what still waits is indexed.
+
+    ``model`` was looked at when the folder was opened: by then every message waits to be embedded by the new one.
+    """
+    del model
+    await app.indexer.retry()
     async with closing(settling(app)) as events:
         async for event in events:
             yield event

@@ -34,7 +34,7 @@ from memory.engine import Engine
 from memory.erasure import Erasure
 from memory.indexing import Indexer
 from memory.journal import Journal
-from memory.modelbook import current_model
+from memory.modelbook import change_model, current_model
 from memory.models import Person, Room
 from memory.ports import Clock, Embedder
 from memory.privacy import Privacy
@@ -51,9 +51,12 @@ PLATFORM: Final = "local"
 """The team that the command line and the console speak for."""
 
 
-async def open_app(settings: Settings, *, clock: Clock | None = None, embedder: Embedder | None = None) -> App:
+async def open_app(
+    settings: Settings, *, clock: Clock | None = None, embedder: Embedder | None = None, new_model: bool = False
+) -> App:
     """A running Weavebot on the data folder, which must be locked by the caller, migrated and ready.
 
+    ``new_model`` accepts another embedding model than the one that made the stored vectors, and drops those.
     Raises Refused for data of a newer version, ModelMismatch when the vectors are another model's, Unavailable when the
     database does not answer.
     """
@@ -69,7 +72,7 @@ async def open_app(settings: Settings, *, clock: Clock | None = None, embedder: 
             embedder = real = SentenceTransformerEmbedder()
             stack.push_async_callback(real.close)
         shared = BatchingEmbedder(embedder)
-        model = await current_model(database, shared, time)
+        model = await (change_model if new_model else current_model)(database, shared, time)
 
         directory = Directory(database, time)
         tenant = await directory.tenant(PLATFORM, PLATFORM, PLATFORM)

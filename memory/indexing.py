@@ -80,6 +80,12 @@ class Indexer:
         """There is something to do."""
         self._wake.set()
 
+    async def retry(self) -> None:
+        """What had failed too often waits again."""
+        async with self._database.write() as conn:
+            await conn.execute(update(index_outbox).values(attempts=0))
+        self.nudge()
+
     async def run(self) -> None:
         """Works until cancelled; waits when there is nothing to do."""
         while True:

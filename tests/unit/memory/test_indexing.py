@@ -108,11 +108,10 @@ class TestRunning:
             await worker
         assert await rows(memory, embeddings) == 1
 
-    async def test_attempts_start_anew_after_a_reset(self, memory: Memory, room: Room) -> None:
+    async def test_what_failed_too_often_waits_again_after_a_retry(self, memory: Memory, room: Room) -> None:
         await memory.journal.admit(room, [draft("e1", "Ana", "hello")])
         async with memory.database.write() as conn:
             await conn.execute(update(index_outbox).values(attempts=9))
         assert await memory.indexer.drain() == 0
-        async with memory.database.write() as conn:
-            await conn.execute(update(index_outbox).values(attempts=0))
+        await memory.indexer.retry()
         assert await memory.indexer.drain() == 1

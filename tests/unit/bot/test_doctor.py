@@ -1,0 +1,80 @@
+"""The doctor finds what is wrong and says the exact fix."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bot.app import App
+from bot.cli import perform
+from bot.exits import FAILED
+from tests.doubles import WordEmbedder
+from tests.unit.bot.rooms import batch, history, open_bot, results, run, shown
+
+
+async def found(app: App) -> dict[str, tuple[bool, str]]:
+    return {one["check"]: (one["ok"], one["fix"]) for one in await results(app, "doctor")}
+
+
+class TestWhatIsWrong:
+    async def test_a_misspelt_variable(self, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("WEAVEBOT_TIMEZON", "UTC")
+
+        assert (await found(app))["settings"] == (False, "correct the names, or unset them")
+
+    async def test_a_folder_that_others_can_read(self, app: App) -> None:
+        app.settings.data.chmod(0o755)
+
+        assert (await found(app))["data folder"] == (False, f"chmod 700 {app.settings.data}")
+
+    async def test_a_model_that_does_not_run(self, tmp_path: Path) -> None:
+        words = WordEmbedder()
+        words.broken = True
+        async with open_bot(tmp_path, embedder=words) as app:
+            ok, fix = (await found(app))["model"]
+
+        assert not ok
+        assert "cannot run now" in fix
+
+    async def test_a_model_of_another_size(self, tmp_path: Path) -> None:
+        words = WordEmbedder()
+        async with open_bot(tmp_path, embedder=words) as app:
+            words.dim = 65
+            assert (await found(app))["model"][0] is False
+
+    async def test_a_database_that_does_not_answer(self, tmp_path: Path) -> None:
+        async with open_bot(tmp_path) as app:
+            await run(app, "import", batch(*history(*[("Ana", f"a longer message, number {i}") for i in range(300)])))
+        with sqlite3.connect(tmp_path / "weavebot.sqlite3") as conn:
+            conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        conn.close()
+        async with open_bot(tmp_path) as app:
+            raw = bytearray((tmp_path / "weavebot.sqlite3").read_bytes())
+            raw[-40 * 4096 :] = b"\xff" * (40 * 4096)
+            (tmp_path / "weavebot.sqlite3").write_bytes(raw)
+            ok, fix = (await found(app))["database"]
+
+        assert not ok
+        assert "restore a copy" in fix
+
+    async def test_it_fails_and_shows_the_fix(self, app: App) -> None:
+        app.settings.data.chmod(0o755)
+
+        events = await run(app, "doctor")
+
+        assert events[-1] == {"status": 1}
+        assert f"wrong data folder: {app.settings.data} (0755) → chmod 700" in shown(events)
+
+
+class TestAFolderThatDoesNotOpen:
+    def test_it_is_examined_from_outside(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "weavebot.sqlite3").write_text("no database, " * 100)
+
+        assert perform(["--data", str(tmp_path), "doctor"]) == FAILED
+
+        out, err = capsys.readouterr()
+        assert "wrong opening: it does not open" in out
+        assert "restore a copy" in out
+        assert "Traceback" not in err
