@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,6 +177,20 @@ class Library:
         hit = any(case.place.messages[int(serial) - 1].id in case.evidence for serial in first)
         found = signals(Asked.of(query, candidates), candidates, fused) if len(candidates.serials) else {}
         return Outcome(case, query, candidates, fused, found, hit)
+
+
+BINS: Final = 10
+
+
+def bins(values: NDArray[np.float64]) -> list[NDArray[np.int64]]:
+    """The places of the values in ten bins of equal size, lowest first."""
+    return np.array_split(np.argsort(values, kind="stable"), BINS)
+
+
+def calibration_error(values: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """ECE: the distance between a bin's mean value and the share of it that was right, averaged by the bins' sizes."""
+    gaps = [len(b) * abs(float(values[b].mean()) - float(right[b].mean())) for b in bins(values) if len(b)]
+    return sum(gaps) / len(values) if len(values) else float("nan")
 
 
 def _cut(case: Case) -> str:

@@ -11,6 +11,7 @@ mean over draws of outcomes from the values themselves.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -18,12 +19,11 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.asking import CHAT, ROUTES, Case, Library, Outcome, Place, Route, together
+from benchmarks.asking import CHAT, ROUTES, Case, Library, Outcome, Place, Route, bins, calibration_error, together
 from benchmarks.harness import Row, show, write
 from benchmarks.rooms import Room, rooms
 from routing.confidence import assess
 
-BINS: Final = 10
 DRAWS: Final = 200
 HALF: Final = 2  # every second question, where a case is asked in many ways
 
@@ -44,6 +44,7 @@ class Judged:
     value: float
     abstained: bool
     right: bool
+    ms: float
 
 
 def main() -> None:
@@ -52,7 +53,7 @@ def main() -> None:
     library = Library()
     library.read(cases)
     judged = [judge(outcome) for outcome in library.ask(cases)]
-    tables = [overall(judged), by_room(judged), by_category(judged), reliability(judged)]
+    tables = [overall(judged), by_room(judged), by_category(judged), reliability(judged), cost(judged)]
     for title, rows in tables:
         show(title, rows)
     write("confidence", {title: [{"name": row.name, **row.figures} for row in rows] for title, rows in tables})
@@ -113,7 +114,10 @@ def _more_locomo(some: Sequence[tuple[Room, Place]]) -> Iterator[Case]:
 
 def judge(outcome: Outcome) -> Judged:
     """The confidence of an answer, beside the truth."""
-    case, confidence = outcome.case, assess(outcome.query, outcome.candidates, outcome.fused)
+    case = outcome.case
+    began = time.perf_counter()
+    confidence = assess(outcome.query, outcome.candidates, outcome.fused)
+    ms = (time.perf_counter() - began) * 1000
     group, kind = case.kind.split(": ")
     return Judged(
         group=group,
@@ -123,6 +127,7 @@ def judge(outcome: Outcome) -> Judged:
         value=confidence.value,
         abstained=confidence.abstains,
         right=outcome.hit,
+        ms=ms,
     )
 
 
@@ -143,7 +148,7 @@ def overall(judged: Sequence[Judged]) -> Table:
 def _figures(some: Sequence[Judged]) -> Mapping[str, float | str]:
     own = [one for one in some if one.kind == OWN]
     wrong = [one for one in some if one.kind == WRONG]
-    error, floor = calibration_error(own)
+    error, floor = error_and_floor(own)
     return {
         "asked": str(len(own)),
         "right": percent(own, lambda one: one.right),
@@ -153,13 +158,15 @@ def _figures(some: Sequence[Judged]) -> Mapping[str, float | str]:
         "silent": percent([one for one in some if one.kind == SILENT], lambda one: one.abstained),
         "ECE": round(error, 3),
         "floor": round(floor, 3),
-        "ECE 10:1": round(calibration_error([*own, *_drawn_from(wrong, len(own) // 10)])[0], 3),
-        "ECE 1:1": round(calibration_error([*own, *_drawn_from(wrong, len(own))])[0], 3),
+        "ECE 10:1": _mixed(own, wrong, len(own) // 10),
+        "ECE 1:1": _mixed(own, wrong, len(own)),
     }
 
 
-def _drawn_from(some: Sequence[Judged], count: int) -> list[Judged]:
-    return random.Random(0).sample(list(some), min(count, len(some)))  # noqa: S311 - a sample, no secret
+def _mixed(own: Sequence[Judged], wrong: Sequence[Judged], count: int) -> float:
+    """The ECE when so many questions in wrong rooms are among the others."""
+    drawn = random.Random(0).sample(list(wrong), min(count, len(wrong)))  # noqa: S311 - a sample, no secret
+    return round(calibration_error(*_columns([*own, *drawn])), 3)
 
 
 def by_room(judged: Sequence[Judged]) -> Table:
@@ -177,7 +184,7 @@ def by_category(judged: Sequence[Judged]) -> Table:
 
 
 def _short(some: Sequence[Judged]) -> Mapping[str, float | str]:
-    error, floor = calibration_error(some)
+    error, floor = error_and_floor(some)
     return {
         "asked": str(len(some)),
         "right": percent(some, lambda one: one.right),
@@ -194,10 +201,17 @@ def reliability(judged: Sequence[Judged]) -> Table:
     values, right = _columns(own)
     rows = [
         Row(f"bin {i}", {"value": round(100 * values[b].mean(), 1), "right": round(100 * right[b].mean(), 1)})
-        for i, b in enumerate(_bins(values), 1)
+        for i, b in enumerate(bins(values), 1)
         if len(b)
     ]
     return "LoCoMo, value against truth", rows
+
+
+def cost(judged: Sequence[Judged]) -> Table:
+    """What judging one answer takes, beyond the ranking."""
+    ms = [one.ms for one in judged]
+    figures = {name: round(float(np.percentile(ms, share)), 3) for name, share in (("p50 ms", 50), ("p95 ms", 95))}
+    return "cost of a confidence", [Row("all rooms", figures)]
 
 
 # -- measures ---------------------------------------------------------------------------------------------------------
@@ -208,27 +222,16 @@ def percent(some: Sequence[Judged], of: Callable[[Judged], float]) -> float | st
     return round(100 * float(np.mean([of(one) for one in some])), 1) if some else "-"
 
 
-def calibration_error(some: Sequence[Judged]) -> tuple[float, float]:
+def error_and_floor(some: Sequence[Judged]) -> tuple[float, float]:
     """The ECE, and the one that values without any fault would get on so many questions."""
-    if not some:
-        return float("nan"), float("nan")
     values, right = _columns(some)
     chance = np.random.default_rng(0)
-    floor = np.mean([_ece(values, chance.random(len(values)) < values) for _ in range(DRAWS)])
-    return _ece(values, right), float(floor)
+    draws = [calibration_error(values, chance.random(len(values)) < values) for _ in range(DRAWS if some else 1)]
+    return calibration_error(values, right), float(np.mean(draws))
 
 
 def _columns(some: Sequence[Judged]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return np.array([one.value for one in some]), np.array([one.right for one in some])
-
-
-def _bins(values: NDArray[np.float64]) -> list[NDArray[np.int64]]:
-    return np.array_split(np.argsort(values, kind="stable"), BINS)
-
-
-def _ece(values: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    gaps = [len(b) * abs(float(values[b].mean()) - float(right[b].mean())) for b in _bins(values) if len(b)]
-    return sum(gaps) / len(values)
 
 
 if __name__ == "__main__":

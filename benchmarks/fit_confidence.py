@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.asking import ROUTES, Case, Library, Outcome, Place, together
+from benchmarks.asking import ROUTES, Case, Library, Outcome, Place, calibration_error, together
 from benchmarks.rooms import Question, rooms
 from routing.confidence import CLIP, FITTED, Calibration
 
@@ -258,7 +258,7 @@ def _print_check(kind: str, here: Sequence[Sample], calibration: Calibration) ->
     refused = {side: _refused([s for s in here if s.owned == side], calibration) for side in (True, False)}
     print(
         f"  {kind:12s} right: {hit.mean():.2f} said {p.mean():.2f}, log loss {loss:.3f}"
-        f" | abstains: own {refused[True]:.1%}, wrong {refused[False]:.1%}"
+        f", ECE {calibration_error(p, hit):.3f} | abstains: own {refused[True]:.1%}, wrong {refused[False]:.1%}"
     )
 
 

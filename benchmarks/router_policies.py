@@ -133,7 +133,7 @@ class Uniform:
 
     def greedy(self) -> Ints:
         """Another throw for each question."""
-        return _columns(self._rng.integers(self._shape[1], size=self._shape[0]))
+        return self._rng.integers(self._shape[1], size=self._shape[:1])
 
 
 class BetaThompson:

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bot import shapes
 from bot.app import App
 from bot.errors import explain
-from bot.events import Event, note, result, status
+from bot.events import Event, closing, note, result, status
 from bot.exits import FAILED
 from bot.importing import first_reason, parse_object
 from bot.lines import Lines
 from bot.render import View, answer_page, vote_page
+from bot.settling import catching_up
 from memory.errors import BadInput, NotFound, WeavebotError
 from memory.models import Person, Room, Scope
 from routing.models import Answer
@@ -116,6 +117,9 @@ async def ask(
     """One question, one answer."""
     where = await room_named(app, room)
     asker = await somebody(app, person) if person is not None else None
+    async with closing(catching_up(app)) as events:
+        async for event in events:
+            yield event
     answer = await weave(app, where, question, asker=asker, limit=limit, tokens=tokens, route=route, seed=seed)
     zone = (await app.preferences.of(where)).zone
     view = View(app.clock.now(), zone, app.settings.prefix, HINT.format(id=answer.id))
@@ -136,6 +140,9 @@ async def ask_batch(
     """One answer for each line, in their order; a line that cannot be answered gives its id and the error."""
     failed = False
     asker = await somebody(app, person) if person is not None else None
+    async with closing(catching_up(app)) as events:
+        async for event in events:
+            yield event
     rooms: dict[str | None, Room] = {}
     async for number, one in _objects(lines, AskLine):
         if isinstance(one, str):

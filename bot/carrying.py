@@ -19,6 +19,7 @@ from bot.beside import beside
 from bot.clock import SystemClock
 from bot.errors import confess
 from bot.events import Event, closing
+from bot.exits import INTERRUPTED
 from bot.flags import Flags
 from bot.lines import Lines, Meter, read_lines
 from bot.settings import Settings
@@ -40,7 +41,11 @@ def carry_out(flags: Flags, name: str, arguments: Mapping[str, Any], *, command:
             logs.set_up(level=chosen.log_level or "warning", json=flags.json)
             lines = read_lines(source, meter) if source is not None else None
             asyncio.run(_stream(screen, chosen, name, _given(arguments), command, lines))
-        except (KeyboardInterrupt, BrokenPipeError):
+        except KeyboardInterrupt:
+            screen.close()
+            screen.say("stopped; what was done so far is kept")
+            return INTERRUPTED
+        except BrokenPipeError:
             raise
         except Exception as exc:  # noqa: BLE001 - the top of a command: one sentence, never a traceback
             problem = confess(exc)

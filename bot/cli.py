@@ -258,14 +258,16 @@ def settings(
     flags: Flags,
     *,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="digest, digest_at or timezone.")] = None,
-    value: Annotated[str | None, typer.Argument(metavar="VALUE", help="The new value; default takes it back.")] = None,
+    value: Annotated[
+        list[str] | None, typer.Argument(metavar="VALUE", help="The new value; default takes it back.")
+    ] = None,
     room: RoomFlag = None,
 ) -> None:
     """Show or change the settings of a room.
 
-    Example: weavebot settings timezone Europe/Berlin --room hives
+    Example: weavebot settings digest_at friday 16:00 --room hives
     """
-    given = {"room": room, "name": name, "value": value}
+    given = {"room": room, "name": name, "value": " ".join(value) if value else None}
     _leave(_carry_out(flags, "settings", given, command="settings"))
 
 

@@ -26,7 +26,7 @@ TUESDAY: Final = 1  # date.weekday()
 QUESTIONS: Final = (
     "Who inspected the hives last Tuesday?",
     "Why did the colony in hive 4 die?",
-    "Which jar maker are we using now?",
+    "When is the spring market?",
 )
 """To start with; shown as a welcome."""
 

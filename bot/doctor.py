@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import text
@@ -65,9 +66,11 @@ def examine_closed(folder: Path, reason: Exception) -> Iterator[Event]:
 async def _findings(app: App) -> AsyncIterator[Finding]:
     for finding in (*_settings(), *_folder(app.settings.data)):
         yield finding
-    yield await _database(app)
-    yield await _outbox(app)
-    yield await _model(app)
+    for name, check in CHECKS.items():
+        try:
+            yield await check(app)
+        except WeavebotError as exc:
+            yield Finding(name, "does not work", confess(exc).words)
 
 
 def _settings() -> Iterator[Finding]:
@@ -93,14 +96,11 @@ def _folder(folder: Path) -> Iterator[Finding]:
 
 
 async def _database(app: App) -> Finding:
-    try:
-        revision = await schema.revision_of(app.database)
-        async with app.database.read() as conn:
-            said = "ok"
-            if conn.dialect.name == "sqlite":
-                said = str((await conn.execute(text("PRAGMA quick_check(1)"))).scalar())
-    except WeavebotError as exc:
-        return Finding("database", "does not answer", str(exc))
+    revision = await schema.revision_of(app.database)
+    async with app.database.read() as conn:
+        said = "ok"
+        if conn.dialect.name == "sqlite":
+            said = str((await conn.execute(text("PRAGMA quick_check(1)"))).scalar())
     if said != "ok":
         return Finding("database", f"damaged ({said})", "restore a copy of the data folder")
     return Finding("database", f"schema {revision}, sound")
@@ -113,11 +113,13 @@ async def _outbox(app: App) -> Finding:
 
 
 async def _model(app: App) -> Finding:
-    try:
-        [made] = await app.embedder.embed([PROBE])
-    except WeavebotError as exc:
-        return Finding("model", "does not run", str(exc))
+    [made] = await app.embedder.embed([PROBE])
     if made.vectors.shape[1] != app.embedder.dim:
         found = f"gives {made.vectors.shape[1]} numbers instead of {app.embedder.dim}"
         return Finding("model", found, "make setup installs the right one")
     return Finding("model", app.embedder.model)
+
+
+CHECKS: Final[Mapping[str, Callable[[App], Awaitable[Finding]]]] = MappingProxyType(
+    {"database": _database, "index": _outbox, "model": _model}
+)

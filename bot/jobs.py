@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -151,6 +151,13 @@ class JobBook:
             return (await conn.execute(query.order_by(job_runs.c.ended_at.desc()).limit(1))).scalar()
 
 
+def _since(room: Room | None, preferences: Preferences | None) -> datetime:
+    """The moment from which something can be due."""
+    moments = [room.first_seen_at] if room else []
+    moments += [preferences.changed_at] if preferences and preferences.changed_at else []
+    return max(moments, default=datetime.min.replace(tzinfo=UTC))
+
+
 def _key(job: str, room: int, due: datetime) -> tuple[ColumnElement[bool], ...]:
     return job_runs.c.job == job, job_runs.c.room_id == room, job_runs.c.due_at == due
 
@@ -217,7 +224,10 @@ class Schedule:
         return [await self._run(due) for due in free if await self._book.claim(*due.key)]
 
     async def due(self) -> AsyncIterator[Due]:
-        """For each job (and room) the newest time at which it was due. Nothing is due in a room before it was seen."""
+        """For each job (and room) the newest time at which it was due.
+
+        Nothing was due in a room before it was seen, nor, by a time that was set later, before that was set.
+        """
         now = self._app.clock.now()
         zone = ZoneInfo(self._app.settings.timezone)
         rooms = [room for room in await self._app.directory.rooms(self._app.tenant) if room.id in self._rooms]
@@ -226,7 +236,7 @@ class Schedule:
                 preferences = await self._app.preferences.of(room) if room else None
                 trigger = job.trigger(preferences, zone)
                 at = last_due(trigger, job.rhythm, now) if trigger else None
-                if at is not None and (room is None or at > room.first_seen_at):
+                if at is not None and at > _since(room, preferences):
                     yield Due(job, room, at)
 
     async def _run(self, due: Due) -> str:

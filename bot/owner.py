@@ -27,7 +27,7 @@ SOCKET = "owner.sock"
 LONGEST_SOCKET_PATH = 100  # sun_path holds 108 bytes on Linux and 104 on macOS, with its closing NUL
 GREETING = b"weavebot 1\n"  # the first line from an owner, with the version of what is spoken
 PAUSE = 0.05  # seconds between two tries for a lock that is held
-PATIENCE = 0.5  # seconds before a waiting command says for whom it waits
+PATIENCE = 1.0  # seconds before a waiting command says for whom it waits
 
 
 @dataclass(frozen=True, slots=True)

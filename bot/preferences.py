@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -36,6 +37,7 @@ class Preferences:
     digest: bool
     digest_at: str
     timezone: str
+    changed_at: datetime | None = None  # when one of its own was last changed
 
     @property
     def zone(self) -> ZoneInfo:
@@ -58,12 +60,13 @@ class PreferenceBook:
     async def of(self, room: Room) -> Preferences:
         """What is in force in a room."""
         async with self._database.read() as conn:
-            rows = await conn.execute(select(table.c.name, table.c.value).where(table.c.room_id == room.id))
-            own = {row.name: row.value for row in rows}
+            rows = (await conn.execute(select(table).where(table.c.room_id == room.id))).all()
+        own = {row.name: row.value for row in rows if row.value}
         return Preferences(
             digest=own.get("digest", "on") == "on",
             digest_at=own.get("digest_at", self._settings.digest_at),
             timezone=own.get("timezone", self._settings.timezone),
+            changed_at=max((row.changed_at for row in rows), default=None),
         )
 
     async def change(self, room: Room, name: str, value: str | None, by: Person | None) -> Preferences:
@@ -76,7 +79,6 @@ class PreferenceBook:
             raise BadInput(f"{name}: {exc}.") from exc
         async with self._database.write() as conn:
             await conn.execute(delete(table).where(table.c.room_id == room.id, table.c.name == name))
-            if kept is not None:
-                values = {"room_id": room.id, "name": name, "value": kept, "changed_at": self._clock.now()}
-                await conn.execute(insert(table).values(**values, changed_by=by.id if by else None))
+            values = {"room_id": room.id, "name": name, "value": kept or "", "changed_at": self._clock.now()}
+            await conn.execute(insert(table).values(**values, changed_by=by.id if by else None))
         return await self.of(room)

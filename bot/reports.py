@@ -14,7 +14,7 @@ from routing.digest import Digest
 from routing.digest import Line as Item
 from routing.statistics import RouteStats, Stats
 
-WIDE: Final = 90  # characters of a line of the digest
+WIDE: Final = 64  # characters of a line of the digest
 CHANGED: Final = 0.02  # of a mean reward: less is not worth a word
 
 

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from bot.app import App
-from bot.events import Event, progress
+from bot.events import Event, closing, note, progress
 from memory import records
 
+SOON = 2000  # messages; a minute of embedding on two busy cores
 EVERY = 0.3  # seconds between two looks
 
 
@@ -31,6 +32,17 @@ async def settling(app: App, stage: str = "indexing") -> AsyncIterator[Event]:
     finally:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
+
+
+async def catching_up(app: App) -> AsyncIterator[Event]:
+    """Before a question: indexes what an interrupted import left, when it is soon done; else says what would do it."""
+    left = await _waiting(app)
+    if left > SOON:
+        yield note(f"{left:,} messages wait to be indexed and are found by their words alone; weavebot reindex does it")
+    elif left:
+        async with closing(settling(app)) as events:
+            async for event in events:
+                yield event
 
 
 async def _waiting(app: App) -> int:

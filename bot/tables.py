@@ -11,7 +11,7 @@ settings = Table(
     metadata,
     Column("room_id", ForeignKey("rooms.id"), primary_key=True),
     Column("name", String(64), primary_key=True),
-    Column("value", String(255), nullable=False),
+    Column("value", String(255), nullable=False),  # empty: taken back; when that was still counts
     Column("changed_at", Instant, nullable=False),
     Column("changed_by", ForeignKey("people.id")),
 )

@@ -11,10 +11,12 @@ from routing.policies.thompson import BASE, COST, RULES
 from routing.routes import BY_NAME
 
 SHOWN: Final = 3
-_BEGINNING: Final = {
-    BASE: "the route's own record",
-    RULES: "it is what the rules would do",
-    COST: "its effort",
+SMALLEST: Final = 0.0005
+"""Terms below it would read as zero."""
+_NO_FEATURE: Final = {
+    BASE: ("it does better in general", "it does worse in general"),
+    RULES: ("the rules chose it", "the rules chose the other"),
+    COST: ("it takes less effort", "it takes more effort"),
 }
 
 
@@ -33,16 +35,17 @@ def why(decision: Decision, standing: Sequence[Reward]) -> list[str]:
 
 
 def top_terms(decision: Decision, count: int = SHOWN) -> list[Contribution]:
-    """The largest terms of the lead over the runner-up, by size."""
-    return sorted(decision.contributions, key=lambda term: -abs(term.amount))[:count]
+    """The largest terms of the lead over the runner-up, by size; those that would read as zero left out."""
+    large = (term for term in decision.contributions if abs(term.amount) >= SMALLEST)
+    return sorted(large, key=lambda term: -abs(term.amount))[:count]
 
 
 def term_in_words(decision: Decision, term: Contribution) -> str:
-    """One term with its sign: "+0.150 because …"."""
-    words = _BEGINNING.get(term.feature)
-    if words is None:
-        words = in_words(term.feature, decision.features.as_mapping()[term.feature])
-    return f"{term.amount:+.3f} {words}"
+    """One term with its sign: "+0.150 the rules chose it"."""
+    if term.feature in _NO_FEATURE:
+        for_it, against = _NO_FEATURE[term.feature]
+        return f"{term.amount:+.3f} {for_it if term.amount > 0 else against}"
+    return f"{term.amount:+.3f} {in_words(term.feature, decision.features.as_mapping()[term.feature])}"
 
 
 def evidence_in_words(route: str, standing: Sequence[Reward]) -> str:
@@ -73,11 +76,12 @@ def _chance(decision: Decision) -> str:
 
 def _lead(decision: Decision) -> str:
     side = "ahead of" if decision.gap >= 0 else "behind"
-    terms = "; ".join(term_in_words(decision, term) for term in top_terms(decision))
-    rest = decision.gap - sum(term.amount for term in top_terms(decision))
-    if len(decision.contributions) > SHOWN:
-        terms = f"{terms}; {rest:+.3f} all else"
-    return f"I expected it to be {abs(decision.gap):.3f} {side} {decision.runner_up}: {terms}."
+    shown = top_terms(decision)
+    terms = [term_in_words(decision, term) for term in shown]
+    rest = decision.gap - sum(term.amount for term in shown)
+    if abs(rest) >= SMALLEST:
+        terms.append(f"{rest:+.3f} all else")
+    return f"I expected it to be {abs(decision.gap):.3f} {side} {decision.runner_up}: {'; '.join(terms) or 'a tie'}."
 
 
 def _exploring(decision: Decision) -> str:

@@ -133,14 +133,14 @@ def _voted(asking: Asking, *, liked: bool) -> float:
 
 
 _KIND_WORDS: Final = {
-    Kind.WHO: "it asks who",
-    Kind.WHEN: "it asks when",
-    Kind.WHERE: "it asks where",
-    Kind.WHY: "it asks why",
-    Kind.HOW: "it asks how",
-    Kind.WHAT: "it asks what",
-    Kind.LIST: "it asks for several things",
-    Kind.YES_NO: "it asks yes or no",
+    Kind.WHO: "the question asks who",
+    Kind.WHEN: "the question asks when",
+    Kind.WHERE: "the question asks where",
+    Kind.WHY: "the question asks why",
+    Kind.HOW: "the question asks how",
+    Kind.WHAT: "the question asks what",
+    Kind.LIST: "the question asks for several things",
+    Kind.YES_NO: "the question asks yes or no",
 }
 
 
@@ -151,22 +151,31 @@ def _log(value: float) -> float:
 _QUESTION: Final = (
     *(Column(f"kind_{kind.value}", _kind(kind), words, reads_text=True) for kind, words in _KIND_WORDS.items()),
     Column("hops", lambda a: float(min(a.reading.hops, 3)), "one fact leads to another", spread=1.5, reads_text=True),
-    Column("temporal", lambda a: float(a.reading.temporal), "it names a time", reads_text=True),
-    Column("comparison", lambda a: float(a.reading.comparison), "it compares", reads_text=True),
-    Column("newest", lambda a: float(a.reading.newest), "it asks for the newest", reads_text=True),
-    Column("code", lambda a: float(a.reading.code), "it names code or a ticket", reads_text=True),
-    Column("quoted", lambda a: float(a.reading.quoted), "it quotes", reads_text=True),
-    Column("follow_up", lambda a: float(a.reading.follow_up), "it follows up", reads_text=True),
-    Column("named", lambda a: float(min(len(a.reading.named), 2)), "it names somebody here", reads_text=True),
-    Column("proper", lambda a: float(min(a.reading.proper, 4)), "it names names", spread=2.0, reads_text=True),
-    Column("words", lambda a: _log(a.reading.words), "it is long", "it is short", centre=2.3, spread=0.4),
+    Column("temporal", lambda a: float(a.reading.temporal), "the question names a time", reads_text=True),
+    Column("comparison", lambda a: float(a.reading.comparison), "the question compares", reads_text=True),
+    Column("newest", lambda a: float(a.reading.newest), "the question asks for the newest", reads_text=True),
+    Column("code", lambda a: float(a.reading.code), "the question names code or a ticket", reads_text=True),
+    Column("quoted", lambda a: float(a.reading.quoted), "the question quotes", reads_text=True),
+    Column("follow_up", lambda a: float(a.reading.follow_up), "the question follows up", reads_text=True),
+    Column("named", lambda a: float(min(len(a.reading.named), 2)), "the question names somebody here", reads_text=True),
+    Column(
+        "proper", lambda a: float(min(a.reading.proper, 4)), "the question names names", spread=2.0, reads_text=True
+    ),
+    Column(
+        "words",
+        lambda a: _log(a.reading.words),
+        "the question is long",
+        "the question is short",
+        centre=2.3,
+        spread=0.4,
+    ),
 )
 
 _PROBE: Final = (
-    Column("top", lambda a: a.probe.top, "a message lies close to it", "no message lies close", 0.5, 0.15),
+    Column("top", lambda a: a.probe.top, "a message lies close", "no message lies close", 0.5, 0.15),
     Column("gap", lambda a: a.probe.gap, "one message stands out", "many messages fit alike", 0.1, 0.07),
-    Column("linked", lambda a: float(min(a.probe.linked, 4)), "the room's graph knows its names", spread=1.5),
-    Column("degree", lambda a: _log(a.probe.degree), "its names come up often", spread=3.0),
+    Column("linked", lambda a: float(min(a.probe.linked, 4)), "the graph knows the question's names", spread=1.5),
+    Column("degree", lambda a: _log(a.probe.degree), "the question's names come up often", spread=3.0),
     Column("messages", lambda a: _log(a.probe.messages), "the room is large", "the room is small", 6.5, 1.5),
     Column("authors", lambda a: _log(a.probe.authors), "many people write here", "few people write here", 1.8, 0.7),
     Column(
@@ -181,7 +190,11 @@ _PROBE: Final = (
 
 _SITUATION: Final = (
     Column(
-        "hour_sin", lambda a: math.sin(_turn(a, hours=24)), "the first half of the day", "the second half", spread=3
+        "hour_sin",
+        lambda a: math.sin(_turn(a, hours=24)),
+        "the first half of the day",
+        "the second half of the day",
+        spread=3,
     ),
     Column("hour_cos", lambda a: math.cos(_turn(a, hours=24)), "the night", "the middle of the day", spread=3),
     Column("week_sin", lambda a: math.sin(_turn(a, hours=168)), "early in the week", "late in the week", spread=3),

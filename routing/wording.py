@@ -133,6 +133,7 @@ _NUMBER: Final = re.compile(
 _TIME: Final = re.compile(
     r"\b\d{1,2}[:.]\d\d\b|\b\d{1,2} ?(?:am|pm)\b|o'clock|\b(?:noon|midnight|half past)\b", re.IGNORECASE
 )
+_RIGHT_SORT: Final = 1.5
 _ANY_DAY: Final = datetime(2000, 1, 3, tzinfo=UTC)  # it only matters whether there is a date, not which
 
 
@@ -152,14 +153,14 @@ class _Wanted:
         return cls(weights, kind is Kind.WHEN, _COUNT.search(query.text) is not None)
 
     def score(self, sentence: str) -> float:
-        """The weight of the terms that the sentence holds, as much as one more for a time or number that is asked for.
+        """The weight of the terms that the sentence holds; a time or number that is asked for counts as one and a half.
 
         A sentence that asks counts half.
         """
         held = set(terms(sentence))
         found = sum(weight for term, weight in self.weights.items() if term in held)
         if self._answers(sentence):
-            found += max(self.weights.values(), default=1.0)
+            found += _RIGHT_SORT * max(self.weights.values(), default=1.0)
         return found / 2 if ends_with_question(sentence) else found
 
     def _answers(self, sentence: str) -> bool:

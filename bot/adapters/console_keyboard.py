@@ -16,6 +16,7 @@ from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
+from bot import pages
 from bot.adapters.console import Seat
 
 LOOK: Final = Style.from_dict(
@@ -81,8 +82,8 @@ class PromptKeyboard:
 
     def toolbar(self) -> FormattedText:
         """The line below the prompt: room, person, messages remembered, what helps."""
-        count = f"{self._seat.remembered:,} messages remembered"
-        told = f" · as {self._seat.actor().name} · {count} · {self._prefix} help · Ctrl-D leaves "
+        count = pages.count(self._seat.remembered, "message")
+        told = f" · as {self._seat.actor().name} · {count} remembered · {self._prefix} help · Ctrl-D leaves "
         return FormattedText([("class:bottom-toolbar.room", f" {self._seat.place.name}"), ("", told)])
 
 

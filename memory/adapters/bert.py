@@ -69,11 +69,11 @@ class Shape:
 class Linear:
     """``x @ w.T + b``, optionally followed by GELU, with weights packed for oneDNN where that is possible."""
 
-    def __init__(self, weight: Tensor, bias: Tensor, *, gelu: bool = False) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, *, gelu: bool = False, pack: bool = True) -> None:
         self._weight = weight.contiguous()
         self._bias = bias.contiguous()
         self._gelu = gelu
-        self._packed = _can_pack(weight)
+        self._packed = pack and _can_pack(weight)
         if self._packed:
             self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, _PACKING_HINT)  # noqa: SLF001 - the operator's name
 
@@ -102,10 +102,16 @@ class Layer:
 
 
 class BertEncoder:
-    """Token ids to last hidden states and mean-pooled unit vectors. Thread-safe: a forward pass changes nothing."""
+    """Token ids to last hidden states and mean-pooled unit vectors. Thread-safe: a forward pass changes nothing.
 
-    def __init__(self, weights: Weights, shape: Shape, *, dtype: torch.dtype, device: str = "cpu") -> None:
+    Packing takes longer than a few batches do: an encoder that is needed once goes without.
+    """
+
+    def __init__(
+        self, weights: Weights, shape: Shape, *, dtype: torch.dtype, device: str = "cpu", pack: bool = True
+    ) -> None:
         self._shape = shape
+        self._pack = pack
         self._dtype = dtype
         self._device = torch.device(device)
         kept = {name.removeprefix("bert."): tensor for name, tensor in weights.items()}
@@ -134,19 +140,23 @@ class BertEncoder:
         Raises ModelMismatch when the folder holds something else.
         """
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        _compute_in_one_thread(device)
+        probed = dtype is None and probe is not None and has_bfloat16(device)
         try:
             shape = Shape.read(folder / "config.json")
             weights = load_file(folder / "model.safetensors")
-            exact = cls(weights, shape, dtype=dtype or torch.float32, device=device)
+            exact = cls(weights, shape, dtype=dtype or torch.float32, device=device, pack=not probed)
         except (KeyError, ValueError, SafetensorError) as error:
             raise ModelMismatch(
                 f"The model in {folder} is no BERT encoder with GELU: configure one that is."
             ) from error
-        if dtype is not None or probe is None or not has_bfloat16(device):
+        if not probed or probe is None:
             return exact
         quick = cls(weights, shape, dtype=torch.bfloat16, device=device)
         cosine = (exact.encode(probe)[1] * quick.encode(probe)[1]).sum(-1)
-        return quick if float(cosine.min()) >= least_cosine else exact
+        if float(cosine.min()) >= least_cosine:
+            return quick
+        return cls(weights, shape, dtype=torch.float32, device=device)
 
     @property
     def device(self) -> str:
@@ -160,8 +170,7 @@ class BertEncoder:
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Hidden states (length · texts, hidden), position-major; unit vectors (texts, hidden), float32, on the CPU."""
-        if self.device == "cpu" and torch.get_num_threads() != 1:
-            torch.set_num_threads(1)  # of the calling thread: the callers are as many as the cores
+        _compute_in_one_thread(self.device)
         with torch.inference_mode():
             real = torch.from_numpy(batch.real).to(self._device)
             mask = real.to(self._dtype)
@@ -209,7 +218,7 @@ class BertEncoder:
 
     def _put_linear(self, weights: Weights, name: str, *, gelu: bool = False, scale: float = 1.0) -> Linear:
         weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
-        return Linear(self._put(weight * scale), self._put(bias * scale), gelu=gelu)
+        return Linear(self._put(weight * scale), self._put(bias * scale), gelu=gelu, pack=self._pack)
 
     def _put_layer(self, weights: Weights, place: str) -> Layer:
         attention = place + "attention."
@@ -246,6 +255,12 @@ def has_bfloat16(device: str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     features = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return any(features.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def _compute_in_one_thread(device: str) -> None:
+    """For the calling thread: the callers are as many as the cores."""
+    if device == "cpu" and torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
 
 
 def _can_pack(weight: Tensor) -> bool:

@@ -68,6 +68,7 @@ class ThompsonPolicy:
         pi = np.zeros(len(value))
         pi[safe] = chances
         runner_up = _best(value, offered[offered != played])
+        explored = played != _best(value, offered)
         names = [route.name for route in design.routes]
         return Decision(
             route=names[played],
@@ -75,11 +76,11 @@ class ThompsonPolicy:
             propensity=float(pi[played]),
             propensities={names[a]: float(pi[a]) for a in offered},
             rule_route=advice.route,
-            reasons=advice.reasons,
+            reasons=_reasons(advice, names[played], explored=explored),
             features=features,
             epsilon=self.epsilon,
             seed=seed,
-            explored=played != _best(value, offered),
+            explored=explored,
             runner_up=None if runner_up is None else names[runner_up],
             gap=0.0 if runner_up is None else float(value[played] - value[runner_up]),
             contributions=() if runner_up is None else self._terms(features, played, runner_up, rule),
@@ -107,6 +108,15 @@ class ThompsonPolicy:
             (COST, costs[b] - costs[a]),
         ]
         return tuple(Contribution(name, float(amount)) for name, amount in terms if amount != 0.0)
+
+
+def _reasons(advice: Advice, played: str, *, explored: bool) -> tuple[str, ...]:
+    """The rules' reasons for their own route; for another, that it is a try or that votes led there."""
+    if played == advice.route:
+        return advice.reasons
+    if explored:
+        return (f"I am trying this route to learn how it does; {advice.route} looked better.",)
+    return (f"Votes on earlier answers speak for this route rather than for {advice.route}.",)
 
 
 def _check(features: Features, posterior: Posterior) -> None:

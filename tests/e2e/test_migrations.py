@@ -41,7 +41,7 @@ def alembic(connection: Connection) -> Config:
 
 def same_type(_context: object, _column: object, _known: object, found: Any, wanted: Any) -> bool | None:
     """Our own types are compared by what they are stored as."""
-    plain = wanted.impl if isinstance(wanted, (Instant, CompressedText)) else wanted
+    plain: Any = wanted.impl if isinstance(wanted, (Instant, CompressedText)) else wanted
     return False if type(found)._type_affinity is type(plain)._type_affinity else None
 
 

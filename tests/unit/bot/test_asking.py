@@ -7,7 +7,10 @@ import json
 import pytest
 
 from bot.app import App
+from bot.settling import SOON
 from memory.errors import Ambiguous, BadInput, NotFound
+from memory.models import Draft
+from tests.doubles import START
 from tests.unit.bot.rooms import batch, result, results, run, shown, told
 
 QUEEN = ("Ana", "the queen of hive 3 is red")
@@ -63,6 +66,26 @@ class TestAsking:
         answer = await result(app, "ask", question="queen?", room="hives", route="keyword")
 
         assert answer["route"]["name"] == "keyword"
+
+    async def test_what_an_interrupted_import_left_is_indexed_first(self, app: App) -> None:
+        room = await app.directory.room(app.tenant, "hives", "hives")
+        await app.journal.admit(room, [Draft("e1", "ana", "Ana", QUEEN[1], START)])
+
+        events = await run(app, "ask", question="queen?", route="vector")
+
+        assert events[0]["progress"]["stage"] == "indexing"
+        assert events[-1]["result"]["citations"][0]["message_id"] == "e1"
+
+    async def test_when_that_would_take_long_it_says_what_does_it(self, app: App) -> None:
+        room = await app.directory.room(app.tenant, "hives", "hives")
+        drafts = [Draft(f"e{i}", "ana", "Ana", f"the queen number {i}", START) for i in range(SOON + 1)]
+        await app.journal.admit(room, drafts)
+
+        events = await run(app, "ask", question="queen?")
+
+        assert "2,001 messages wait to be indexed" in events[0]["note"]
+        assert "weavebot reindex" in events[0]["note"]
+        assert events[-1]["result"]["citations"]
 
     async def test_the_only_room_need_not_be_named(self, app: App) -> None:
         await told(app, QUEEN)

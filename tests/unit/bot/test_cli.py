@@ -176,6 +176,7 @@ class TestBesideAnOwner:
                     "",
                     "weavebot: There is no room 'nope': the rooms are hives, other.\n",
                 )
+                assert "friday 16:00" in (await weavebot("settings", "digest_at", "fri", "16:00", "--room", "hives"))[1]
                 assert (await weavebot("chat"))[0] == FAILED
         claim.release()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,18 @@ import pytest
 from bot.app import App
 from bot.cli import perform
 from bot.exits import FAILED
+from memory.models import Embedding
 from tests.doubles import WordEmbedder
 from tests.unit.bot.rooms import batch, history, open_bot, results, run, shown
+
+
+class Narrow(WordEmbedder):
+    """Gives vectors that are shorter than it says."""
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        other = WordEmbedder()
+        other.dim = 8
+        return await other.embed(texts)
 
 
 async def found(app: App) -> dict[str, tuple[bool, str]]:
@@ -39,10 +50,8 @@ class TestWhatIsWrong:
         assert "cannot run now" in fix
 
     async def test_a_model_of_another_size(self, tmp_path: Path) -> None:
-        words = WordEmbedder()
-        async with open_bot(tmp_path, embedder=words) as app:
-            words.dim = 65
-            assert (await found(app))["model"][0] is False
+        async with open_bot(tmp_path, embedder=Narrow()) as app:
+            assert (await found(app))["model"] == (False, "make setup installs the right one")
 
     async def test_a_database_that_does_not_answer(self, tmp_path: Path) -> None:
         async with open_bot(tmp_path) as app:

@@ -18,6 +18,7 @@ from bot.owner import Card, holder, take
 from bot.settings import Settings
 from bot.wiring import open_app
 from tests.doubles import HandClock, WordEmbedder
+from tests.unit.bot.sitting import sitting
 
 
 async def opening(chosen: Settings) -> App:
@@ -122,3 +123,42 @@ class TestRun:
         assert holder(data) is None
         assert not (data / "owner.sock").exists()
         assert '"event": "owner.ready"' in capsys.readouterr().err
+
+
+class TestOnATerminal:
+    def test_one_is_welcomed_talks_and_leaves_with_control_d(self, tmp_path: Path) -> None:
+        with sitting(tmp_path / "data") as terminal:
+            assert "You are in lobby" in terminal.until("Ctrl-D leaves")
+            terminal.type("the queen is red\r")
+            terminal.until("1 message remembered")
+            terminal.type("!weave queen?\r")
+            terminal.until("teach the routing")
+            terminal.type("+👍\r")
+            terminal.until("noted: ")
+            terminal.type("\x04")
+            terminal.until("never shown")
+            assert terminal.process.wait() == DONE
+
+        assert "\x1b[" in terminal.screen
+        assert "Traceback" not in terminal.screen
+
+    def test_control_c_leaves_too_and_everything_is_kept(self, tmp_path: Path) -> None:
+        with sitting(tmp_path / "data") as terminal:
+            terminal.until("Ctrl-D leaves")
+            terminal.type("the queen is red\r")
+            terminal.until("1 message remembered")
+            terminal.type("\x03")
+            terminal.until("never shown")
+            assert terminal.process.wait() == DONE
+        with sitting(tmp_path / "data") as terminal:
+            terminal.until("1 message remembered")
+
+        assert "Traceback" not in terminal.screen
+
+    def test_the_demo_shows_how_far_it_is_and_what_to_ask(self, tmp_path: Path) -> None:
+        with sitting(tmp_path / "data", demo=True) as terminal:
+            shown = terminal.until("Ctrl-D leaves")
+
+        assert "reading" in shown
+        assert "indexing" in shown
+        assert "!weave Who inspected the hives last Tuesday?" in shown

@@ -116,6 +116,22 @@ class TestTheDigest:
 
         assert len(hives.posted) == 1
 
+    async def test_a_time_that_is_set_later_was_not_missed(self, hives: Room1) -> None:
+        clock = clock_of(hives.app)
+        clock.time = datetime(2026, 3, 11, 12, tzinfo=UTC)
+        await hives.schedule.look()
+        assert len(hives.posted) == 1
+
+        await hives.app.preferences.change(hives.room, "digest_at", "wednesday 11:00", None)
+        await hives.schedule.look()
+        await hives.app.preferences.change(hives.room, "digest_at", None, None)
+        await hives.schedule.look()
+        assert len(hives.posted) == 1
+
+        clock.advance(WEEK)
+        await hives.schedule.look()
+        assert len(hives.posted) == 2
+
     async def test_a_room_that_does_not_want_it_is_left_alone(self, hives: Room1) -> None:
         await hives.app.preferences.change(hives.room, "digest", "off", None)
         clock_of(hives.app).advance(WEEK)

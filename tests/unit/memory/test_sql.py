@@ -118,9 +118,9 @@ class TestScrubbing:
                 await conn.execute(insert(tenants).values(external_id=f"{i}", **ROW))
         shutil.copytree(source, copy)  # what a kill leaves: the file and its log
         await database.close()
-        with sqlite3.connect(copy / "weavebot.sqlite3") as conn:
-            assert conn.execute("SELECT count(*) FROM tenants").fetchone() == (10,)
-        conn.close()
+        whole = sqlite3.connect(copy / "weavebot.sqlite3")
+        assert whole.execute("SELECT count(*) FROM tenants").fetchone() == (10,)
+        whole.close()
 
 
 class TestColumns:

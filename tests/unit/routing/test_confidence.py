@@ -126,8 +126,8 @@ class TestAbstaining:
 
 
 class TestTheQuestionsWords:
-    def share(self, text: str, found: Mapping[str, int], **columns: float) -> Asked:
-        return Asked.of(question(text), results(found=found, **columns))
+    def share(self, text: str, found: Mapping[str, int], *, date: float = 0.0) -> Asked:
+        return Asked.of(question(text), results(found=found, date=date))
 
     def test_the_share_of_known_words_is_weighed_by_how_rare_they_are(self) -> None:
         rare_known = self.share("change padlock", {"chang": 0, "padlock": 1}).known
@@ -188,7 +188,8 @@ class TestReasons:
         assert confidence(three).reasons[0] == "3 messages speak of it"
 
     def test_a_sure_answer_says_what_speaks_for_it_and_a_doubtful_one_what_does_not(self) -> None:
-        assert "the best match stands out" in confidence(met()).reasons
+        ahead = results(mw=[0.3, 0.1], d=[0.45, 0.2], bk=[9.0, 1.0])
+        assert "the best match stands out" in confidence(ahead).reasons
         alike = results(mw=0.22, d=0.42, bk=1.0)
         assert "several messages fit about equally well" in confidence(alike).reasons
 

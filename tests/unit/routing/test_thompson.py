@@ -15,7 +15,7 @@ from memory.errors import BadInput, Unavailable
 from routing.models import Advice, Decision, Evidence
 from routing.policies.linear import DESIGN, Posterior
 from routing.policies.thompson import BASE, COST, RULES, ThompsonPolicy
-from routing.routes import CHAT, DOCUMENTS, KEYWORD, VECTOR
+from routing.routes import CHAT, DOCUMENTS, KEYWORD, RECENT, VECTOR
 from tests.unit.routing.asking import numbers
 from tests.unit.routing.voting import QUESTIONS, ROUTES, evidence_lists, rated
 
@@ -51,7 +51,7 @@ class TestPropensities:
     def test_they_are_a_distribution_over_the_routes_offered(self, evidence: list[Evidence], seed: int) -> None:
         decision = decided(after(*evidence), seed)
         assert sum(decision.propensities.values()) == pytest.approx(1.0)
-        assert set(decision.propensities) == set(ROUTES)
+        assert set(decision.propensities) == set(ROUTES) - {RECENT}
         assert decision.propensity == decision.propensities[decision.route] > 0
 
     @settings(max_examples=30, deadline=None)
@@ -65,7 +65,7 @@ class TestPropensities:
         decisions = [decided(DOUBTFUL, seed) for seed in range(3000)]
         played = Counter(decision.route for decision in decisions)
         for route in ROUTES:
-            claimed = float(np.mean([decision.propensities[route] for decision in decisions]))
+            claimed = float(np.mean([decision.propensities.get(route, 0.0) for decision in decisions]))
             error = 4 * np.sqrt(claimed * (1 - claimed) / len(decisions)) + 1e-9
             assert played[route] / len(decisions) == pytest.approx(claimed, abs=error)
         assert len(played) > 1
@@ -89,6 +89,10 @@ class TestSafety:
     def test_what_looks_best_may_always_be_played(self) -> None:
         best = decided(replace(DOUBTFUL, spread=0.0)).route
         assert all(decided(DOUBTFUL, seed).propensities[best] > 0 for seed in range(50))
+
+    def test_a_route_on_request_is_only_taken_when_the_rules_ask_for_it(self) -> None:
+        assert RECENT not in decided(DOUBTFUL).propensities
+        assert DOUBTFUL.decide(WHO, Advice(RECENT, ()), seed=1).propensities[RECENT] > 0.5
 
     def test_a_route_that_is_down_is_not_offered(self) -> None:
         up = frozenset(ROUTES) - {CHAT}
@@ -123,8 +127,19 @@ class TestReplay:
     def test_the_log_names_the_state_the_rules_and_the_evidence(self) -> None:
         decision = decided(DOUBTFUL)
         assert decision.posterior == DOUBTFUL.posterior.digest
-        assert (decision.rule_route, decision.reasons, decision.epsilon) == (CHAT, ("This is a chat.",), 0.05)
+        assert (decision.rule_route, decision.epsilon) == (CHAT, 0.05)
         assert decision.evidence == DOUBTFUL.posterior.evidence(DESIGN.index[decision.route])
+
+
+class TestReasons:
+    def test_on_the_rules_route_they_are_the_rules_reasons(self) -> None:
+        assert decided(after()).reasons == ADVICE.reasons
+
+    def test_on_another_it_says_whether_votes_or_curiosity_led_there(self) -> None:
+        others = [d for seed in range(100) if (d := decided(DOUBTFUL, seed)).route != CHAT]
+        assert {d.explored for d in others} == {True, False}
+        assert all(("trying" in d.reasons[0]) == d.explored for d in others)
+        assert all("rather than for chat" in d.reasons[0] for d in others if not d.explored)
 
 
 class TestExplanation:
@@ -145,7 +160,7 @@ class TestExplanation:
         assert decision.runner_up is not None
         a, b = DESIGN.index[decision.route], DESIGN.index[decision.runner_up]
         assert decision.gap == pytest.approx(value[a] - value[b], abs=1e-9)
-        assert value[b] == max(value[i] for i in range(len(value)) if i != a)
+        assert value[b] == max(value[DESIGN.index[name]] for name in decision.propensities if name != decision.route)
 
     def test_zeroing_a_feature_changes_the_gap_by_exactly_its_term(self) -> None:
         decision = decided(DOUBTFUL)
