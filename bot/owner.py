@@ -62,15 +62,14 @@ class Claim:
     def release(self) -> None:
         """Gives the folder back. The file stays: removing it would let two processes lock two files."""
         with contextlib.suppress(OSError):  # a full disk must not keep us from letting go
-            self._handle.truncate(0)
+            os.truncate(self._handle.fileno(), 0)
         self._handle.close()
 
     def _write(self, card: Card) -> None:
+        told = json.dumps(asdict(card)).encode()
         with contextlib.suppress(OSError):  # the card informs; the lock is what counts
-            self._handle.seek(0)
-            self._handle.truncate(0)
-            self._handle.write(json.dumps(asdict(card)).encode())
-            self._handle.flush()
+            os.pwrite(self._handle.fileno(), told, 0)  # at once, so that nobody reads half of it
+            os.truncate(self._handle.fileno(), len(told))
 
 
 def prepare_folder(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Embeddings from all-MiniLM-L6-v2, read from this machine alone.
+"""Embeddings from all-MiniLM-L6-v2, read from this machine alone (``model_files`` says where it is looked for).
 
 One forward pass gives the vector of a text and the states of its tokens. Each processor core has a worker thread of its
 own that computes whole batches: two workers of one thread are faster than one of two threads, and do not stall when the

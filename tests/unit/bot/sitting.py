@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,9 +44,12 @@ class Terminal:
         while words not in read and time.monotonic() < end:
             if select.select([self._descriptor], [], [], 0.1)[0]:
                 try:
-                    read += os.read(self._descriptor, 1 << 16).decode("utf-8", "replace")
+                    got = os.read(self._descriptor, 1 << 16).decode("utf-8", "replace")
                 except OSError:  # the program has ended
                     break
+                read += got
+                if "\x1b[6n" in got:  # the program asks where the cursor is
+                    self.type("\x1b[1;1R")
         self.screen += read
         return read
 
@@ -52,7 +58,8 @@ class Terminal:
 def sitting(data: Path, *, demo: bool = False) -> Iterator[Terminal]:
     """The console on a terminal of 100 columns; killed at the end when it is still there."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color"}
     command = [sys.executable, "-c", PROGRAM, str(data), "demo" if demo else "plain"]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, env=environment) as process:
         os.close(theirs)

@@ -107,9 +107,11 @@ class TestRun:
 
         def stop() -> None:
             until = time.monotonic() + 20
-            while not (data / "owner.sock").exists() and time.monotonic() < until:
+            card = None
+            while (card is None or card.socket is None) and time.monotonic() < until:
                 os.sched_yield()
-            seen.append(holder(data))
+                card = holder(data)
+            seen.append(card)
             os.kill(os.getpid(), number)
 
         stopping = threading.Thread(target=stop)
