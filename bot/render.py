@@ -12,6 +12,7 @@ from rich.cells import cell_len
 
 from bot import dates
 from bot.pages import BAD, CODE, FAINT, GOOD, HEAD, MARK, STRONG, Line, Page, line, one_line, page
+from routing import wording
 from routing.models import Answer, Citation
 from routing.shuttle import VoteResult
 
@@ -19,7 +20,6 @@ QUOTE: Final = 160  # characters of a quote
 REMINDER: Final = 48  # characters of a quote that stands in the answer's text already
 SHOWN: Final = 3  # sources shown when the text refers to fewer
 _MARKS: Final = re.compile(r"(\[\d{1,3}\])")
-SURE: Final = ((0.85, "very sure", GOOD), (0.6, "fairly sure", GOOD), (0.0, "not very sure", FAINT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,9 @@ def small_line(answer: Answer) -> Line:
 def sure(answer: Answer) -> tuple[str, str]:
     """How sure the answer is, in words, and the style that shows it."""
     if answer.abstained:
-        return "not sure", BAD
-    return next((words, style) for least, words, style in SURE if answer.confidence >= least)
+        return wording.NOT_SURE, BAD
+    said = wording.words(answer.confidence)
+    return said, FAINT if said == wording.NOT_SURE else GOOD
 
 
 def table(rows: Sequence[Sequence[str]], *, head: Sequence[str]) -> Page:

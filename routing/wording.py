@@ -33,6 +33,7 @@ QUOTE: Final = 160
 
 SURE: Final = 0.85
 FAIRLY_SURE: Final = 0.6
+NOT_SURE: Final = "not sure"
 
 _QUOTED: Final = 300  # of one message in the answer
 _LEAST: Final = 60  # a shorter sentence takes the next one along
@@ -51,7 +52,7 @@ def words(value: float) -> str:
     """A confidence in words: "sure" from 0.85 on, "fairly sure" from 0.6 on, else "not sure"."""
     if value >= SURE:
         return "sure"
-    return "fairly sure" if value >= FAIRLY_SURE else "not sure"
+    return "fairly sure" if value >= FAIRLY_SURE else NOT_SURE
 
 
 def terms_of(query: Query) -> list[str]:

@@ -137,6 +137,7 @@ class TestOnATerminal:
             terminal.until("teach the routing")
             terminal.type("+👍\r")
             terminal.until("noted: ")
+            terminal.until("Ctrl-D leaves")  # the next prompt
             terminal.type("\x04")
             terminal.until("never shown")
             assert terminal.process.wait() == DONE
@@ -149,6 +150,7 @@ class TestOnATerminal:
             terminal.until("Ctrl-D leaves")
             terminal.type("the queen is red\r")
             terminal.until("1 message remembered")
+            terminal.until("Ctrl-D leaves")
             terminal.type("\x03")
             terminal.until("never shown")
             assert terminal.process.wait() == DONE

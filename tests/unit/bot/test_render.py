@@ -105,9 +105,7 @@ class TestAnAnswer:
 
         assert "Did this answer it?" in plain(answer_page(answer, VIEW))
 
-    @pytest.mark.parametrize(
-        ("confidence", "words"), [(0.9, "very sure"), (0.7, "fairly sure"), (0.3, "not very sure")]
-    )
+    @pytest.mark.parametrize(("confidence", "words"), [(0.9, "sure"), (0.7, "fairly sure"), (0.3, "not sure")])
     def test_how_sure_is_said_in_words(self, confidence: float, words: str) -> None:
         assert sure(replace(ANSWER, confidence=confidence))[0] == words
 
