@@ -94,7 +94,7 @@ class Shuttle:
         decision = await self._decide(query, chosen, seed, thread)
         taken = route_named(decision.route)
         evidence = await self._evidence(query, taken, tokens)
-        shown = evidence.hits[:limit]
+        shown = evidence.hits
         ms = (time.perf_counter() - began) * 1000
         draft = Draft(
             scope=scope,
@@ -241,7 +241,7 @@ class Shuttle:
             query, cited, [hit.score for hit in shown], confidence, await self._engine.span(query.scope.rooms)
         )
         return _Evidence(
-            hits=(*shown, *hits[query.limit :]),
+            hits=tuple(shown),
             messages={hit.serial: texts[hit.serial] for hit in shown},
             confidence=confidence,
             context=context,

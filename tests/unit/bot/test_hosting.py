@@ -149,8 +149,7 @@ class TestOnATerminal:
         with sitting(tmp_path / "data") as terminal:
             terminal.until("Ctrl-D leaves")
             terminal.type("the queen is red\r")
-            terminal.until("1 message remembered")
-            terminal.until("Ctrl-D leaves")
+            terminal.until("1 message remembered · !weave help · Ctrl-D leaves")
             terminal.type("\x03")
             terminal.until("never shown")
             assert terminal.process.wait() == DONE
