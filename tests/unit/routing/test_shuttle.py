@@ -67,8 +67,8 @@ class TestWeaving:
     async def test_the_same_seed_decides_alike(self, memory: Memory, room: Room) -> None:
         await memory.say(room, *TALK)
         decisions = [
-            (await memory.shuttle.weave("What about honey?", memory.scope(room), seed=7, asked_at=START)).decision
-            for _ in range(2)
+            (await memory.shuttle.weave("What about honey?", memory.scope(room), seed=7, thread=thread)).decision
+            for thread in ("a", "b")
         ]
         assert decisions[0].propensities == decisions[1].propensities
 
