@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ RANKED = 200
 """Hits that are kept of one question: the citations and what may go into the context."""
 _WORTH_SAYING = 0.25  # of a standardised score: less of a term does not explain a hit
 _REASONS = 3
+_WORDS = {**FEATURES, "ppr": "it shares names with the best matches"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,14 @@ def _hit(candidates: Candidates, index: int, score: float) -> Hit:
     return Hit(int(candidates.serials[index]), candidates.room, score, features)
 
 
-def why(found: Found, hit: Hit, fusion_name: str) -> tuple[str, ...]:
-    """What spoke most for a hit, in words, strongest first."""
-    candidates, _ = found.pools[hit.room]
-    [index] = np.flatnonzero(candidates.serials == hit.serial)
-    terms = fusion.terms(candidates, int(index), fusion_name)
-    words = {**FEATURES, "ppr": "it shares names with the best matches"}
-    strongest = sorted((name for name in terms if terms[name] > _WORTH_SAYING), key=lambda name: -terms[name])
-    return tuple(words[name] for name in strongest[:_REASONS] if name in words)
+def explained(found: Found, hits: Sequence[Hit], fusion_name: str) -> list[Hit]:
+    """The hits with what spoke most for each, in words, strongest first."""
+    columns = {room: fusion.term_columns(pool, fusion_name) for room, (pool, _) in found.pools.items()}
+    return [replace(hit, why=_why(found.pools[hit.room][0], columns[hit.room], hit)) for hit in hits]
+
+
+def _why(pool: Candidates, columns: Mapping[str, NDArray[np.float64]], hit: Hit) -> tuple[str, ...]:
+    index = int(np.flatnonzero(pool.serials == hit.serial)[0])
+    terms = {name: float(column[index]) for name, column in columns.items() if column[index] > _WORTH_SAYING}
+    strongest = sorted(terms, key=lambda name: -terms[name])[:_REASONS]
+    return tuple(_WORDS[name] for name in strongest if name in _WORDS)

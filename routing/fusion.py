@@ -75,8 +75,13 @@ FUSIONS: Final[Mapping[str, Fusion]] = {"formula": formula, "graph": graph, "wei
 
 def terms(candidates: Candidates, index: int, fusion: str = "formula") -> dict[str, float]:
     """What each feature adds to the score of one candidate under ``formula`` or ``graph``; sums to it exactly."""
+    return {name: float(column[index]) for name, column in term_columns(candidates, fusion).items()}
+
+
+def term_columns(candidates: Candidates, fusion: str = "formula") -> Mapping[str, Scores]:
+    """What each feature adds to the scores of all candidates; under other fusions, what it would under the formula."""
     columns = _graph_columns(candidates) if fusion == "graph" else _weighted_columns(candidates)
-    return {name: float(column[index]) for name, column in _spaced(candidates, columns).items()}
+    return _spaced(candidates, columns)
 
 
 def order(scores: Scores) -> NDArray[np.int64]:

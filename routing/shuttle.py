@@ -232,7 +232,7 @@ class Shuttle:
         found = await finding.find(self._engine, query, route)
         texts = await self._engine.read([hit.serial for hit in found.hits])
         hits = tuple(hit for hit in found.hits if hit.serial in texts)
-        shown = [replace(hit, why=finding.why(found, hit, route.fusion)) for hit in hits[: query.limit]]
+        shown = finding.explained(found, hits[: query.limit], route.fusion)
         context = await self._engine.context([texts[hit.serial] for hit in hits], tokens)
         room = hits[0].room if hits else query.scope.rooms[0]
         confidence = await asyncio.to_thread(assess, query, *found.pools[room])
