@@ -1,7 +1,8 @@
 """Fit the centre and the axes of the token states and write ``memory/adapters/token_states.npz``.
 
 The last hidden states of the content tokens of 4,000 QMSum turns (MIT licence) are centred, and their first 96
-principal axes kept. Nothing else is used; the seed and the signs are fixed, so that a second run gives the same file::
+principal axes kept. Nothing else is used; the seed and the signs are fixed, so that a second run gives the same
+file on the same processor::
 
     python -m benchmarks.fit_token_states ../shared/data/qmsum/qmsum-val.messages.jsonl
 
