@@ -426,7 +426,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_relations_room_id"), ["room_id"], unique=False)
 
 
-
 def downgrade() -> None:
     """Back."""
     with op.batch_alter_table("relations", schema=None) as batch_op:
