@@ -18,11 +18,13 @@ from pathlib import Path
 from benchmarks.harness import Row, console, fresh_app, show, write
 from benchmarks.peers import mem0_rate
 from benchmarks.rooms import Room, rooms
+from bot.beside import beside
 from bot.lines import read_lines
 from bot.operations import perform
 from memory.adapters.sentence_transformers import SentenceTransformerEmbedder
 
 ROUNDS = 3
+ROOMS = 20
 PEER_MESSAGES = 300
 
 
@@ -31,9 +33,11 @@ async def end_to_end(file: Path) -> float:
     async with fresh_app() as app:
         await app.embedder.embed(["warm up"])
         began = time.perf_counter()
-        with file.open("rb") as source:
-            async for _ in perform(app, "import", {}, read_lines(source)):
-                pass
+        # as the command does: the worker runs beside the import
+        async with beside(app.indexer.run()):
+            with file.open("rb") as source:
+                async for _ in perform(app, "import", {}, read_lines(source)):
+                    pass
         spent = time.perf_counter() - began
         count, _, _ = await app.engine.span([room.id for room in await app.directory.rooms(app.tenant)])
         return count / spent
@@ -53,20 +57,22 @@ async def bare(texts: list[str]) -> float:
 
 async def main(*, peer: bool = True) -> None:
     """The table."""
-    given = rooms("locomo")
-    if given is None:
+    given = [room for name in ("locomo", "qmsum") for room in (rooms(name) or [])][:ROOMS]
+    if not given:
         return
-    texts = [message.text for room in given for message in room.messages]
+    texts = [message.text for room in given for message in room.messages if message.text.strip()]
+    different = list(dict.fromkeys(texts))
     file = _written(given)
     ours, alone = [], []
     for _ in range(ROUNDS):
-        alone.append(await bare(list(dict.fromkeys(texts))))
+        alone.append(await bare(different))
         ours.append(await end_to_end(file))
-    ratio = statistics.median(a / b for a, b in zip(ours, alone, strict=True))
+    share = len(different) / len(texts)  # a text that came before is not embedded again: that must not flatter us
+    ratio = statistics.median(a * share / b for a, b in zip(ours, alone, strict=True))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     other = await asyncio.to_thread(mem0_rate, file, PEER_MESSAGES) if peer else None
     rows = [
-        Row("weavebot, end to end", {"messages/s": statistics.median(ours), "of the bare embedder": ratio}),
+        Row("weavebot, end to end", {"messages/s": statistics.median(ours), "texts/s to the bare embedder's": ratio}),
         Row("the bare embedder", {"messages/s": statistics.median(alone)}),
     ]
     if other is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -72,11 +73,22 @@ class CompressedText(TypeDecorator[str]):
         return None if value is None else unpack_text(value)
 
 
+class _Zstd(threading.local):
+    """One compressor and one decompressor a thread: neither may be shared, and making one costs more than a message."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=3, write_content_size=True)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_ZSTD_OF_THREAD = _Zstd()
+
+
 def pack_text(text: str) -> bytes:
     """The stored form of a text."""
     raw = text.encode("utf-8", "surrogatepass")
     if len(raw) >= _WORTH_IT:
-        packed = zstandard.ZstdCompressor(level=3, write_content_size=True).compress(raw)
+        packed = _ZSTD_OF_THREAD.compressor.compress(raw)
         if len(packed) < len(raw):
             return _ZSTD + packed
     return _RAW + raw
@@ -84,5 +96,5 @@ def pack_text(text: str) -> bytes:
 
 def unpack_text(stored: bytes) -> str:
     """The text of a stored form."""
-    raw = stored[1:] if stored[:1] == _RAW else zstandard.ZstdDecompressor().decompress(stored[1:])
+    raw = stored[1:] if stored[:1] == _RAW else _ZSTD_OF_THREAD.decompressor.decompress(stored[1:])
     return raw.decode("utf-8", "surrogatepass")

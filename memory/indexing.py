@@ -38,7 +38,7 @@ from memory.tables import (
 
 log = structlog.get_logger()
 
-BATCH = 256
+BATCH = 1024
 _TRIES = 5
 _SLICE = 400
 

@@ -173,9 +173,19 @@ async def _insert(conn: AsyncConnection, room: int, drafts: Sequence[Draft], aut
         }
         for draft, session in zip(drafts, placed, strict=True)
     ]
-    made = await conn.execute(insert(messages).returning(messages.c.serial, sort_by_parameter_order=True), rows)
-    serials = list(made.scalars())
+    await conn.execute(insert(messages), rows)  # RETURNING would send SQLite one statement a row
+    serials = await _serials(conn, room, [draft.event_id for draft in drafts])
     await conn.execute(
         insert(index_outbox), [{"message_serial": serial, "revision": 1, "attempts": 0} for serial in serials]
     )
     return serials
+
+
+async def _serials(conn: AsyncConnection, room: int, event_ids: Sequence[str]) -> list[int]:
+    """The serials of messages that are there, in the order of their event ids."""
+    found: dict[str, int] = {}
+    for start in range(0, len(event_ids), _SLICE):
+        some = messages.c.external_id.in_(event_ids[start : start + _SLICE])
+        query = select(messages.c.external_id, messages.c.serial).where(messages.c.room_id == room, some)
+        found |= {row.external_id: row.serial for row in await conn.execute(query)}
+    return [found[event_id] for event_id in event_ids]

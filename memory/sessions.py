@@ -98,6 +98,8 @@ async def _start(conn: AsyncConnection, room: int, at: datetime) -> _Open:
 
 
 async def _save(conn: AsyncConnection, session: _Open) -> None:
+    if not session.added:
+        return
     await conn.execute(
         update(sessions)
         .where(sessions.c.id == session.id)
