@@ -24,6 +24,7 @@ from bot.models import (
     Edit,
     Gap,
     IncomingMessage,
+    Label,
     Membership,
     Place,
     ReactionAdded,
@@ -39,6 +40,7 @@ from bot.room_commands import TABLE, answer
 from bot.room_messages import Reaction, message_named, reaction_by, reaction_named
 from memory.errors import BadInput
 from memory.models import Draft, Person, Provenance, Room
+from routing.models import Answer
 from routing.shuttle import VoteResult
 
 LONGEST_EMOJI: Final = 64
@@ -116,8 +118,10 @@ class Dispatch:
             event.place,
             said.page,
             in_reply_to=event.event_id,
-            answer=said.shows.serial if said.shows else None,
+            thread=event.thread,
+            label=_label(said.shows) if said.shows else None,
             private=said.private,
+            to=event.actor.external_id,
             attachment=said.attachment,
         )
         await self._send(room, reply, transaction, said)
@@ -243,3 +247,7 @@ class Dispatch:
         if outgoing.event_id is None:
             event_id = await self._port.send(reply, transaction=transaction)
             await self._app.outbox.sent(room, transaction, event_id)
+
+
+def _label(shown: Answer) -> Label:
+    return Label(shown.id, shown.serial, shown.decision.route, shown.decision.posterior)

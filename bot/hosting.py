@@ -141,8 +141,9 @@ async def _chat(app: App, screen: Screen, guest: Guest) -> None:
             if console.greets:
                 console.port.show(_welcome(app, room, guest))
             await schedule.start()
-            async for event in console.port.events():
-                await console.dispatch.handle(event)
+            async for batch in console.port.events():
+                for event in batch:
+                    await console.dispatch.handle(event)
         finally:
             schedule.stop()
     await app.engine.settle()

@@ -82,7 +82,10 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class ReactionAdded:
-    """Somebody put an emoji on a message."""
+    """Somebody put an emoji on a message.
+
+    The same emoji in two spellings (👍 and 👍🏽) are two reactions; what they mean for a vote is decided later.
+    """
 
     place: Place
     event_id: str
@@ -109,8 +112,21 @@ class ReactionRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class ReactionsStanding:
+    """All reactions that stand on a message now, read from the platform: what was missed while away is put right.
+
+    A reaction that we know and that is not among them was taken back.
+    """
+
+    place: Place
+    target: str
+    standing: tuple[ReactionAdded, ...]
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
-    """Events between two times did not reach us; the adapter will send what it can recover as history."""
+    """Events between two times did not reach us and cannot be had any more."""
 
     place: Place
     since: datetime
@@ -128,7 +144,20 @@ class Membership:
     at: datetime
 
 
-ChatEvent: TypeAlias = IncomingMessage | Edit | Deletion | ReactionAdded | ReactionRemoved | Gap | Membership
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """We came to a room, by whose invitation, or left it (kicked, or the team removed us)."""
+
+    place: Place
+    event_id: str
+    at: datetime
+    joined: bool = True
+    by: Actor | None = None
+
+
+ChatEvent: TypeAlias = (
+    IncomingMessage | Edit | Deletion | ReactionAdded | ReactionRemoved | ReactionsStanding | Gap | Membership | Arrival
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +168,7 @@ class Capabilities:
     threads: bool = False
     markdown: bool = True
     files: bool = False
+    edits: bool = False  # a message of ours can be replaced (``Reply.replaces``)
     longest: int | None = None  # characters of one message
     tells_votes: bool = False  # a line after each vote would disturb a room of many
     hint: str = ""  # how to react there, if not by clicking; ``{prefix}`` is the command prefix
@@ -154,12 +184,35 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """What a message of ours says about itself beside its words, so that a reaction to it can always be resolved."""
+
+    answer: str  # id of the answer that it shows
+    number: int  # the number of it that people see
+    route: str
+    router: str  # version of what chose the route
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """What the bot says. ``answer`` is the number of the answer it shows; ``private`` is for the asker alone."""
+    """What the bot says.
+
+    ``in_reply_to`` is the event that caused it, ``thread`` the conversation that belongs to. ``replaces`` names a
+    message of ours that this one takes the place of. With ``private`` it is for ``to`` alone (an external id), wherever
+    the platform can say that; an attachment of a private reply too.
+    """
 
     place: Place
     page: Page
     in_reply_to: str | None = None
-    answer: int | None = None
+    thread: str | None = None
+    label: Label | None = None
+    replaces: str | None = None
     private: bool = False
+    to: str | None = None
     attachment: Attachment | None = None
+
+    @property
+    def answer(self) -> int | None:
+        """The number of the answer that it shows."""
+        return self.label.number if self.label else None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from bot.models import Capabilities, ChatEvent, Reply
+from bot.models import Capabilities, ChatEvent, Place, Reply
+from bot.pages import Page
 
 
 class ChatPort(Protocol):
-    """A chat platform."""
+    """A chat platform, as one account of ours sees it."""
 
     @property
     def platform(self) -> str:
@@ -19,14 +20,57 @@ class ChatPort(Protocol):
     def capabilities(self) -> Capabilities:
         """What can be shown there."""
 
-    def events(self) -> AsyncIterator[ChatEvent]:
-        """What happens in the rooms, in order within a room; ends when the platform is left for good."""
+    def events(self) -> AsyncIterator[Sequence[ChatEvent]]:
+        """What happens in the rooms, in batches, in order within a room; ends when the platform is left for good.
+
+        Whoever iterates asks for the next batch only when everything in the one before is committed. So an adapter
+        stores how far it has read (its sync token) after the ``yield``, and a crash loses nothing: what comes again is
+        known. A batch that holds nothing is not given. Messages from before we came have the provenance *history*, what
+        was said while we were away *recovered*.
+
+        Raises Unavailable, with what to do about it, when the platform refuses us for good (a revoked token).
+        """
 
     async def send(self, reply: Reply, *, transaction: str) -> str:
         """Posts a reply and gives its event id; the same ``transaction`` twice posts once, where the platform can.
 
-        Raises Unavailable when the platform does not take it now.
+        With an empty transaction it is said in passing. Raises Unavailable when the platform does not take it now, and
+        Rejected when it never will (we were removed from the room).
         """
+
+    async def busy(self, place: Place, *, on: bool) -> None:
+        """Shows or hides that an answer is on its way (typing). Never raises: it is a courtesy."""
+
+    async def may_read(self, room: str, person: str) -> bool:
+        """Whether that person can read that room now; False when it is not known."""
+
+    async def shown_in(self, place: Place, event_id: str) -> str | None:
+        """The id of the answer that a message of ours says it shows (its label), read from the platform.
+
+        None for everybody else's messages, for those without a label, and when it cannot be read now.
+        """
+
+    async def health(self, room: str | None = None) -> Page:
+        """How the account is: what works, what does not and the exact fix; of one room when it is named."""
 
     async def close(self) -> None:
         """Leaves the platform."""
+
+
+class Notebook(Protocol):
+    """What an adapter may keep and look up between two starts: one for each account."""
+
+    async def read(self, name: str) -> str | None:
+        """What was noted last under a name (a sync token, the newest message read of a channel)."""
+
+    async def note(self, name: str, value: str) -> None:
+        """Notes it, durably, in place of what was noted before."""
+
+    async def rooms(self) -> list[str]:
+        """The rooms of this account that we know, by their external ids."""
+
+    async def answers(self, room: str, limit: int) -> list[str]:
+        """The event ids of the newest messages of ours in a room that show an answer, newest first."""
+
+    async def knows(self, room: str, event_ids: Sequence[str]) -> set[str]:
+        """Those of the events of a room that are journalled: kept, answered, or deleted for good."""

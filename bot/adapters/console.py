@@ -8,7 +8,7 @@ memory: no history file holds message texts.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -103,8 +103,8 @@ class ConsolePort:
         self._clock = clock
         self._reacted: list[React] = []
 
-    async def events(self) -> AsyncIterator[ChatEvent]:
-        """What the person at the keyboard does, until they leave or the input ends."""
+    async def events(self) -> AsyncIterator[Sequence[ChatEvent]]:
+        """What the person at the keyboard does, one thing a batch, until they leave or the input ends."""
         while True:
             self._seat.remembered = await self._desk.count()
             typed_line = await self._keyboard.read()
@@ -119,7 +119,7 @@ class ConsolePort:
                 self.show(page(line((BAD, pages.sentence(str(exc))))))
                 continue
             if event is not None:
-                yield event
+                yield (event,)
 
     async def send(self, reply: Reply, *, transaction: str) -> str:
         """Prints a reply."""
@@ -129,6 +129,24 @@ class ConsolePort:
             return f"said-{secrets.token_hex(6)}"
         self._seat.last_answer = reply.answer
         return answer_event(reply.answer)
+
+    async def busy(self, place: Place, *, on: bool) -> None:
+        """Whoever waits at a terminal sees that it works."""
+
+    async def may_read(self, room: str, person: str) -> bool:
+        """At one's own console one may read every room."""
+        del room, person
+        return True
+
+    async def shown_in(self, place: Place, event_id: str) -> str | None:
+        """The outbox knows every answer that was shown here."""
+        del place, event_id
+        return None
+
+    async def health(self, room: str | None = None) -> Page:
+        """A terminal has no account."""
+        del room
+        return page("The console needs no account and is not encrypted.")
 
     async def close(self) -> None:
         """There is nothing to leave."""

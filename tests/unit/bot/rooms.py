@@ -15,7 +15,7 @@ from bot.events import Event
 from bot.lines import Lines
 from bot.models import Actor, Capabilities, ChatEvent, IncomingMessage, Place, Reply, Role
 from bot.operations import perform
-from bot.pages import plain
+from bot.pages import Page, page, plain
 from bot.settings import Settings
 from bot.wiring import open_app
 from memory.models import Provenance
@@ -95,9 +95,24 @@ class Platform:
         self.capabilities = capabilities or Capabilities(tells_votes=True)
         self.sent: list[Reply] = []
         self.broken: Exception | None = None
+        self.members: dict[str, set[str]] = {}
+        self.labels: dict[str, str] = {}
 
-    def events(self) -> AsyncIterator[ChatEvent]:
+    def events(self) -> AsyncIterator[Sequence[ChatEvent]]:
         raise NotImplementedError
+
+    async def busy(self, place: Place, *, on: bool) -> None:
+        """Nobody sees it."""
+
+    async def may_read(self, room: str, person: str) -> bool:
+        return person in self.members.get(room, set())
+
+    async def shown_in(self, place: Place, event_id: str) -> str | None:
+        del place
+        return self.labels.get(event_id)
+
+    async def health(self, room: str | None = None) -> Page:
+        return page(f"all is well in {room}")
 
     async def send(self, reply: Reply, *, transaction: str) -> str:
         del transaction

@@ -58,8 +58,9 @@ async def type_in(app: App, *lines: str, who: str = "Ana", color: bool = False) 
     console = make_console(screen, width=80, color=color or None)
     port = ConsolePort(seat, Desk(named, newest, count), Script(lines), console, app.clock)
     dispatch = Dispatch(app, port)
-    async for event in port.events():
-        await dispatch.handle(event)
+    async for batch in port.events():
+        for event in batch:
+            await dispatch.handle(event)
         await app.engine.settle()  # the worker's part, so that each route finds what was said
     await port.close()
     return screen.getvalue()
