@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.audit import Audit
+from bot.inbox import Inbox
 from bot.outbox import Outbox
+from bot.ports import ChatPort
 from bot.preferences import PreferenceBook
 from bot.settings import Settings
 from memory.directory import Directory
@@ -45,5 +47,7 @@ class App:
     preferences: PreferenceBook
     audit: Audit
     outbox: Outbox
+    inbox: Inbox
     tenant: int
     close: Callable[[], Awaitable[None]]
+    ports: list[ChatPort] = field(default_factory=list)  # the chat accounts that this process is connected with

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bot import shapes
+from bot import shapes, teams
 from bot.app import App
 from bot.errors import explain
 from bot.events import Event, closing, note, result, status
@@ -60,15 +60,20 @@ async def weave(
     seed: int | None = None,
     thread: str | None = None,
     event_id: str | None = None,
+    places: Sequence[Room] = (),
 ) -> Answer:
-    """The answer to a question in a room. Raises BadInput for a question that is empty or a page long."""
+    """The answer to a question asked in a room, from its memory, or from that of other ``places``.
+
+    Raises BadInput for a question that is empty or a page long.
+    """
     if not question.strip():
         raise BadInput("The question is empty; write what you want to know.")
     if len(question) > LONGEST_QUESTION:
         raise BadInput(f"The question is longer than {LONGEST_QUESTION:,} characters; ask in fewer words.")
     return await app.shuttle.weave(
         question,
-        Scope(app.tenant, (room.id,), asker.id if asker else None),
+        Scope(room.tenant, tuple(one.id for one in places or (room,)), asker.id if asker else None),
+        asked_in=room.id,
         asked_at=app.clock.now(),
         limit=limit or app.settings.limit,
         tokens=tokens or app.settings.tokens,
@@ -82,8 +87,8 @@ async def weave(
 async def room_named(app: App, name: str | None) -> Room:
     """The room of that name; without a name, the only one that there is. Raises NotFound, or BadInput naming them."""
     if name is not None:
-        return await app.directory.find_room(app.tenant, name)
-    rooms = await app.directory.rooms(app.tenant)
+        return await teams.find_room(app, name)
+    rooms = await teams.rooms(app)
     if len(rooms) == 1:
         return rooms[0]
     if not rooms:
@@ -91,16 +96,20 @@ async def room_named(app: App, name: str | None) -> Room:
     raise BadInput(f"Say which room with --room: {', '.join(room.name for room in rooms)}.")
 
 
-async def somebody(app: App, name: str) -> Person:
-    """The person of that name or id, also one who only reads and votes. Raises Ambiguous, or BadInput for a blank."""
+async def somebody(app: App, name: str, tenant: int | None = None) -> Person:
+    """The person of that name or id in a team (the local one unless told), also one who only reads and votes.
+
+    Raises Ambiguous, or BadInput for a blank.
+    """
+    team = app.tenant if tenant is None else tenant
     if not name.strip():
         raise BadInput("The name after --as is empty; write who you are.")
     try:
-        return await app.directory.find_person(app.tenant, name)
+        return await app.directory.find_person(team, name)
     except NotFound as exc:
         if type(exc) is not NotFound:  # Ambiguous: asking again with an id helps, a new person would not
             raise
-        return await app.directory.person(app.tenant, name, name)
+        return await app.directory.person(team, name, name)
 
 
 async def ask(
@@ -116,13 +125,14 @@ async def ask(
 ) -> AsyncIterator[Event]:
     """One question, one answer."""
     where = await room_named(app, room)
-    asker = await somebody(app, person) if person is not None else None
+    asker = await somebody(app, person, where.tenant) if person is not None else None
     async with closing(catching_up(app)) as events:
         async for event in events:
             yield event
     answer = await weave(app, where, question, asker=asker, limit=limit, tokens=tokens, route=route, seed=seed)
-    zone = (await app.preferences.of(where)).zone
-    view = View(app.clock.now(), zone, app.settings.prefix, HINT.format(id=answer.id))
+    wanted = await app.preferences.of(where)
+    hint = HINT.format(id=answer.id)
+    view = View(app.clock.now(), wanted.zone, app.settings.prefix, hint, wanted.language)
     yield result(shapes.answer_object(answer), answer_page(answer, view))
 
 
@@ -139,7 +149,6 @@ async def ask_batch(
 ) -> AsyncIterator[Event]:
     """One answer for each line, in their order; a line that cannot be answered gives its id and the error."""
     failed = False
-    asker = await somebody(app, person) if person is not None else None
     async with closing(catching_up(app)) as events:
         async for event in events:
             yield event
@@ -152,6 +161,7 @@ async def ask_batch(
         try:
             where = rooms[one.room] if one.room in rooms else await room_named(app, one.room or room)
             rooms[one.room] = where
+            asker = await somebody(app, person, where.tenant) if person is not None else None
             answer = await weave(
                 app, where, one.question, asker=asker, limit=limit, tokens=tokens, route=route, seed=seed
             )
@@ -187,10 +197,9 @@ async def react_batch(app: App, *, lines: Lines) -> AsyncIterator[Event]:
 
 
 async def _vote(app: App, vote: ReactLine) -> Event:
-    person = await somebody(app, vote.person)
-    told = await app.shuttle.vote(
-        app.tenant, vote.answer_id, person, vote.emoji, remove=vote.remove, at=app.clock.now()
-    )
+    tenant = await app.shuttle.tenant_of(vote.answer_id)
+    person = await somebody(app, vote.person, tenant)
+    told = await app.shuttle.vote(tenant, vote.answer_id, person, vote.emoji, remove=vote.remove, at=app.clock.now())
     return result(shapes.vote_object(told, person, removed=vote.remove), vote_page(told, removed=vote.remove))
 
 

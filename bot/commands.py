@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +18,7 @@ from bot.addressing import addressed
 from bot.app import App
 from bot.models import Actor, Attachment, Capabilities, IncomingMessage, Role
 from bot.pages import Page
+from bot.ports import ChatPort
 from memory.models import Person, Room
 from routing.models import Answer
 
@@ -45,12 +46,21 @@ class Call:
     """A command as it was given: by whom, where, with what."""
 
     app: App
+    port: ChatPort
     room: Room
     person: Person
     actor: Actor
     message: IncomingMessage
-    capabilities: Capabilities
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the platform can show."""
+        return self.port.capabilities
+
+    def given(self, arguments: Mapping[str, Any]) -> Call:
+        """The same call with its arguments."""
+        return replace(self, arguments=arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,11 @@ Function: TypeAlias = Callable[[Call], Awaitable[Said]]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command."""
+    """A command.
+
+    One that ``acts`` changes something: correcting a word of it does not do it again. One that must be done ``once`` is
+    not repeated when the process died in the middle of it.
+    """
 
     name: str
     arguments: tuple[Argument, ...]
@@ -76,6 +90,8 @@ class Command:
     example: str
     function: Function
     role: Role = Role.MEMBER
+    acts: bool = False
+    once: bool = False
 
     def usage(self, prefix: str) -> str:
         """``!weave digest [on|off]``."""
@@ -146,6 +162,11 @@ class CommandTable:
         if arguments is not None:
             return Given(command, arguments)
         return Question(body) if rest else Given(command, {}, complete=False)
+
+    def acts(self, text: str, prefix: str) -> bool:
+        """Whether a message is a command that changes something."""
+        meant = self.read(text, prefix)
+        return isinstance(meant, Given) and meant.command.acts
 
     def _unknown(self, word: str, rest: str) -> Slip | None:
         if rest:

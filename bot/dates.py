@@ -1,31 +1,36 @@
-"""Dates in the words of people: in a room's own timezone, as short as the distance allows."""
+"""Dates in the words of people: in a room's own timezone and language, as short as the distance allows."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
 
+from babel.dates import format_datetime
+
 WEEK = timedelta(days=7)
 
 
-def short(at: datetime, *, now: datetime, zone: tzinfo) -> str:
+def short(at: datetime, *, now: datetime, zone: tzinfo, language: str = "en") -> str:
     """``Tue 12 May 16:04``; with the year when it is not this one."""
     there, today = at.astimezone(zone), now.astimezone(zone)
-    day = f"{there:%a} {there.day} {there:%b}"
-    return f"{day} {there:%H:%M}" if there.year == today.year else f"{day} {there.year}"
+    return _said(there, "EEE d MMM HH:mm" if there.year == today.year else "EEE d MMM y", language)
 
 
-def day(at: datetime, *, zone: tzinfo) -> str:
+def day(at: datetime, *, zone: tzinfo, language: str = "en") -> str:
     """``12 May 2026``."""
-    there = at.astimezone(zone)
-    return f"{there.day} {there:%b %Y}"
+    return _said(at.astimezone(zone), "d MMM y", language)
 
 
-def span(since: datetime, until: datetime, *, zone: tzinfo) -> str:
-    """``5-11 May``, ``28 Apr - 4 May``; ``until`` is the first moment that does not count."""
+def hour(at: datetime, *, zone: tzinfo, language: str = "en") -> str:
+    """``Tue 16:04``: a moment of this week."""
+    return _said(at.astimezone(zone), "EEE HH:mm", language)
+
+
+def span(since: datetime, until: datetime, *, zone: tzinfo, language: str = "en") -> str:
+    """``5-11 May 2026``, ``28 Apr - 4 May 2026``; ``until`` is the first moment that does not count."""
     first, last = since.astimezone(zone), (until - timedelta(microseconds=1)).astimezone(zone)
     if (first.year, first.month) == (last.year, last.month):
-        return f"{first.day}-{last.day} {last:%b %Y}"
-    return f"{first.day} {first:%b} - {last.day} {last:%b %Y}"
+        return f"{first.day}-{_said(last, 'd MMM y', language)}"
+    return f"{_said(first, 'd MMM', language)} - {_said(last, 'd MMM y', language)}"
 
 
 def ago(at: datetime, *, now: datetime) -> str:
@@ -36,3 +41,7 @@ def ago(at: datetime, *, now: datetime) -> str:
         if count:
             return f"{count} {word}{'s' if count != 1 else ''} ago"
     return "just now"
+
+
+def _said(at: datetime, pattern: str, language: str) -> str:
+    return format_datetime(at, pattern, locale=language.replace("-", "_"))

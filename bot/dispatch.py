@@ -1,13 +1,16 @@
-"""The one path of an event from a chat platform.
+"""The one path of an event from a chat platform: it is committed first, and answered afterwards.
 
-Events reach the journal first; live and recovered messages may then be commands and questions. What is addressed to the
-bot is not remembered, and neither is what the bot says. Message texts are never logged.
+``take`` journals a batch: messages, edits, deletions and reactions are kept, questions and commands wait in the inbox
+(``bot.replying`` carries them out). Only when it returns may the platform be told that we have read so far. What is
+addressed to the bot is not remembered, and neither is what the bot says. Message texts are never logged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -15,32 +18,35 @@ import structlog
 
 from bot.addressing import addressed
 from bot.app import App
-from bot.commands import Call, Command, Given, Question, Said, Slip
 from bot.errors import confess
+from bot.inbox import Kind
 from bot.models import (
+    LOCAL,
     Actor,
+    Arrival,
     ChatEvent,
     Deletion,
     Edit,
     Gap,
     IncomingMessage,
-    Label,
     Membership,
     Place,
     ReactionAdded,
     ReactionRemoved,
+    ReactionsStanding,
     Reply,
+    Role,
 )
 from bot.outbox import transaction_of
 from bot.pages import Page, line, page
-from bot.permissions import require
 from bot.ports import ChatPort
-from bot.render import hint_line, vote_page
-from bot.room_commands import TABLE, answer
-from bot.room_messages import Reaction, message_named, reaction_by, reaction_named
-from memory.errors import BadInput
+from bot.render import vote_page
+from bot.replying import Replies
+from bot.room_messages import Reaction, message_named, reaction_by, reaction_named, reactions_on
+from bot.turns import Turns
+from memory.errors import BadInput, NotFound, Unavailable
+from memory.journal import check
 from memory.models import Draft, Person, Provenance, Room
-from routing.models import Answer
 from routing.shuttle import VoteResult
 
 LONGEST_EMOJI: Final = 64
@@ -55,6 +61,9 @@ class Dispatch:
     def __init__(self, app: App, port: ChatPort) -> None:
         self._app = app
         self._port = port
+        self._teams: dict[tuple[str, str], int] = {}
+        self._turns = Turns(app.clock)
+        self.replies = Replies(app, port)
         self._takers: Mapping[type[Any], Callable[[Any], Awaitable[None]]] = MappingProxyType(
             {
                 IncomingMessage: self._message,
@@ -62,108 +71,135 @@ class Dispatch:
                 Deletion: self._deletion,
                 ReactionAdded: self._reaction,
                 ReactionRemoved: self._reaction_removed,
+                ReactionsStanding: self._reactions_standing,
                 Gap: self._gap,
                 Membership: self._membership,
+                Arrival: self._arrival,
             }
         )
 
+    async def take(self, batch: Sequence[ChatEvent]) -> None:
+        """Commits a batch. An event that cannot be taken is logged and passed over, so that it stops nothing.
+
+        Raises Unavailable when the database does not take it now: the same batch must come again.
+        """
+        for events in self._runs(batch):
+            place = events[0].place
+            with structlog.contextvars.bound_contextvars(platform=place.platform, room=place.room):
+                try:
+                    await self._take(events)
+                except Unavailable:
+                    raise
+                except Exception as exc:  # noqa: BLE001 - the top of dispatch: one bad event must not stop the rest
+                    problem = confess(exc)
+                    log.warning("event.failed", kind=type(events[0]).__name__, error=type(exc).__name__)
+                    await self._quietly(place, page(line(problem.words)))
+        self.replies.nudge()
+
     async def handle(self, event: ChatEvent) -> None:
-        """Takes one event to its end. What goes wrong is told in the room in one sentence, and logged."""
-        place = event.place
-        with structlog.contextvars.bound_contextvars(platform=place.platform, room=place.room):
-            try:
-                await self._takers[type(event)](event)
-            except Exception as exc:  # noqa: BLE001 - the top of dispatch: one bad event must not stop the rest
-                problem = confess(exc)
-                log.warning("event.failed", kind=type(event).__name__, error=type(exc).__name__)
-                await self._say(place, page(line(problem.words)))
+        """Takes one event and answers it at once, for a room of one person; what goes wrong is said there."""
+        try:
+            await self.take((event,))
+            await self.replies.settle()
+        except Unavailable as exc:
+            log.warning("event.failed", kind=type(event).__name__, error=type(exc).__name__)
+            await self._say(event.place, page(line(confess(exc).words)))
 
     async def post(self, room: Room, said: Page, occasion: str) -> None:
         """Says something of our own accord (a digest), once for each occasion."""
-        place = Place(self._port.platform, room.external_id, room.name)
-        await self._send(room, Reply(place, said), transaction_of(occasion, "post"), None)
+        await self.replies.post(room, said, occasion)
+
+    def _runs(self, batch: Sequence[ChatEvent]) -> Iterator[Sequence[ChatEvent]]:
+        """The events in order; messages to remember that follow each other in one room come together."""
+
+        def alike(event: ChatEvent) -> tuple[str, str] | int:
+            if isinstance(event, IncomingMessage) and self._to_us(event.text) is None:
+                return event.place.team, event.place.room
+            return id(event)
+
+        for _, events in groupby(batch, key=alike):
+            yield list(events)
+
+    async def _take(self, events: Sequence[ChatEvent]) -> None:
+        if len(events) > 1:
+            await self._remember([event for event in events if isinstance(event, IncomingMessage)])
+        else:
+            await self._takers[type(events[0])](events[0])
 
     async def _message(self, event: IncomingMessage) -> None:
-        if event.actor.is_bot:
+        """A message to remember, or one to us."""
+        if self._to_us(event.text) is None:
+            await self._remember([event])
+        elif not event.actor.is_bot and event.provenance is not Provenance.HISTORY:
+            await self._ask(await self._room(event.place), event)
+
+    async def _remember(self, events: Sequence[IncomingMessage]) -> None:
+        """Messages of one room, in one transaction."""
+        room = await self._room(events[0].place)
+        if not (await self._app.preferences.of(room)).listen:
             return
-        room = await self._room(event.place)
-        if addressed(event.text, self._app.settings.prefix) is None:
-            await self._remember(room, event)
-        elif event.provenance is not Provenance.HISTORY:
-            await self._command(room, event)
+        drafts = []
+        for event in events:
+            if event.actor.is_bot or not event.text.strip():
+                continue  # another bot; a picture without words, a poll: nothing to remember
+            try:
+                drafts.append(_draft(event))
+            except BadInput as exc:
+                log.warning("message.rejected", reason=str(exc))
+                await self._quietly(event.place, page(line(confess(exc).words)))
+        if drafts:
+            admitted = await self._app.journal.admit(room, drafts)
+            log.info("message.admitted", new=len(admitted.serials), known=admitted.known, refused=admitted.refused)
 
-    async def _remember(self, room: Room, event: IncomingMessage) -> None:
-        if not event.text.strip():
-            return  # a picture without words, a poll: nothing to remember
-        draft = Draft(
-            event_id=event.event_id,
-            author=event.actor.external_id,
-            author_name=event.actor.name,
-            text=event.text,
-            sent_at=event.sent_at,
-            reply_to=event.reply_to,
-            provenance=event.provenance,
-        )
-        admitted = await self._app.journal.admit(room, [draft])
-        log.info("message.admitted", new=len(admitted.serials), known=admitted.known, refused=admitted.refused)
-
-    async def _command(self, room: Room, event: IncomingMessage) -> None:
-        transaction = transaction_of(event.event_id)
-        before = await self._app.outbox.find(room, transaction)
-        if before is not None and before.event_id is not None:
+    async def _ask(self, room: Room, event: IncomingMessage) -> None:
+        sent = await self._app.outbox.find(room, transaction_of(event.event_id))
+        if sent is not None and sent.event_id is not None:
             return  # this event had its reply; the platform delivered it again
-        call = await self._call(room, event)
-        said = await self._carry_out(call)
-        reply = Reply(
-            event.place,
-            said.page,
-            in_reply_to=event.event_id,
-            thread=event.thread,
-            label=_label(said.shows) if said.shows else None,
-            private=said.private,
-            to=event.actor.external_id,
-            attachment=said.attachment,
-        )
-        await self._send(room, reply, transaction, said)
-
-    async def _carry_out(self, call: Call) -> Said:
-        prefix = self._app.settings.prefix
-        try:
-            match TABLE.read(call.message.text, prefix):
-                case Given(command=command, arguments=arguments, complete=complete):
-                    return await self._run(call, command, arguments, complete=complete)
-                case Question(text=text):
-                    log.info("question.asked")
-                    return await answer(call, text)
-                case Slip(word=word, meant=meant):
-                    words = f"There is no command {word}; did you mean `{prefix} {meant}`? `{prefix} ask {word}` asks."
-                    return Said((hint_line(words),))
-        except Exception as exc:  # noqa: BLE001 - a command that fails is answered too, in one sentence
-            return Said(page(confess(exc).words))
-        raise BadInput("That is not addressed to me.")
-
-    async def _run(self, call: Call, command: Command, arguments: Mapping[str, Any], *, complete: bool) -> Said:
-        require(call.actor, command.role, f"use {command.name}")
-        log.info("command.given", command=command.name)
-        if not complete and any(not one.optional for one in command.arguments) and not call.message.reply_to:
-            prefix = self._app.settings.prefix
-            return Said((hint_line(f"`{command.usage(prefix)}` {command.words}; e.g. `{prefix} {command.example}`"),))
-        given = Call(call.app, call.room, call.person, call.actor, call.message, call.capabilities, arguments)
-        return await command.function(given)
+        if await self._app.journal.buried(room, event.event_id):
+            return  # it was taken back before it came
+        if not self._turns.take(room.id, event.thread, event.actor.external_id):
+            log.warning("turns.exceeded", thread=event.thread)
+            return
+        person = await self._person(room, event.actor)
+        asked = replace(event, text=_encodable(event.text), actor=self._known(event.actor))
+        await self._app.inbox.put(room, Kind.ASKED, event.event_id, asked, person)
 
     async def _edit(self, event: Edit) -> None:
         room = await self._room(event.place)
-        if addressed(event.text, self._app.settings.prefix) is not None or not event.text.strip():
+        if self._to_us(event.text) is None:
+            await self._reword(room, event)
+        elif not event.actor.is_bot and event.provenance is not Provenance.HISTORY:
+            await self._ask_again(room, event)
+
+    async def _reword(self, room: Room, event: Edit) -> None:
+        if not event.text.strip():
             await self._withdraw(room, event)
             return
         changed = await self._app.journal.edit(room, event.target, event.actor.external_id, event.text, event.edited_at)
         log.info("message.edited", changed=changed)
 
-    async def _withdraw(self, room: Room, event: Edit) -> None:
+    async def _ask_again(self, room: Room, event: Edit) -> None:
+        """A question that was corrected, or a message that became one."""
+        person = await self._person(room, event.actor)
+        if await self._app.inbox.reword(room, event.target, person, _encodable(event.text)):
+            return
+        sent = await self._app.outbox.find(room, transaction_of(event.target))
+        if sent is not None:
+            if sent.person == person.id:
+                changed = replace(event, text=_encodable(event.text), actor=self._known(event.actor))
+                await self._app.inbox.put(room, Kind.CHANGED, event.event_id, changed, person)
+        elif await self._withdraw(room, event):
+            asked = IncomingMessage(
+                event.place, event.event_id, event.actor, event.text, event.edited_at, None, event.thread
+            )
+            await self._ask(room, asked)
+
+    async def _withdraw(self, room: Room, event: Edit) -> bool:
         """An edit that leaves nothing to remember erases what was remembered, when it is the author's own."""
         before = await message_named(self._app, room, event.target)
-        if before is not None and before.author == (await self._person(event.actor)).id:
-            await self._app.journal.delete(room, event.target, event.edited_at)
+        if before is None or before.author != (await self._person(room, event.actor)).id:
+            return False
+        return await self._app.journal.delete(room, event.target, event.edited_at)
 
     async def _deletion(self, event: Deletion) -> None:
         room = await self._room(event.place)
@@ -177,8 +213,8 @@ class Dispatch:
         room = await self._room(event.place)
         if await reaction_named(self._app, room, event.event_id) is not None:
             return
-        person = await self._person(event.actor)
-        told = await self._vote(room, event.target, person, event.emoji, event.added_at, remove=False)
+        person = await self._person(room, event.actor)
+        told = await self._vote(event.place, room, event.target, person, event.emoji, event.added_at, remove=False)
         emoji = event.emoji[:LONGEST_EMOJI]
         await self._app.journal.react(room, event.event_id, event.target, person, emoji, event.added_at)
         await self._quietly(event.place, vote_page(told) if told else page(NO_ANSWER))
@@ -189,13 +225,28 @@ class Dispatch:
         if found is None:
             await self._quietly(event.place, page("That reaction is not there."))
             return
-        people = await self._app.directory.people(self._app.tenant)
+        told = await self._take_back(event.place, room, found, event.removed_at)
+        await self._quietly(event.place, vote_page(told, removed=True) if told else page(NO_ANSWER))
+
+    async def _take_back(self, place: Place, room: Room, found: Reaction, at: datetime) -> VoteResult | None:
+        people = await self._app.directory.people(room.tenant)
         person = next((one for one in people if one.id == found.person), None)
         told = None
         if person is not None:
-            told = await self._vote(room, found.target, person, found.emoji, event.removed_at, remove=True)
-        await self._app.journal.unreact(room, found.event_id, event.removed_at)
-        await self._quietly(event.place, vote_page(told, removed=True) if told else page(NO_ANSWER))
+            told = await self._vote(place, room, found.target, person, found.emoji, at, remove=True)
+        await self._app.journal.unreact(room, found.event_id, at)
+        return told
+
+    async def _reactions_standing(self, event: ReactionsStanding) -> None:
+        """What was put and taken back while we were away."""
+        room = await self._room(event.place)
+        there = {one.event_id for one in event.standing}
+        known = await reactions_on(self._app, room, event.target)
+        for one in known:
+            if one.standing and one.event_id not in there:
+                await self._take_back(event.place, room, one, event.read_at)
+        for added in event.standing:
+            await self._reaction(added)
 
     async def _standing(self, room: Room, event: ReactionRemoved) -> Reaction | None:
         if event.reaction is not None:
@@ -203,17 +254,22 @@ class Dispatch:
             return found if found is not None and found.standing else None
         if event.target is None or event.actor is None or event.emoji is None:
             return None
-        person = await self._person(event.actor)
+        person = await self._person(room, event.actor)
         return await reaction_by(self._app, room, event.target, person, event.emoji[:LONGEST_EMOJI])
 
     async def _vote(
-        self, room: Room, target: str, person: Person, emoji: str, at: datetime, *, remove: bool
+        self, place: Place, room: Room, target: str, person: Person, emoji: str, at: datetime, *, remove: bool
     ) -> VoteResult | None:
         """What the reaction does to the answer that the message shows; None when it shows none."""
         behind = await self._app.outbox.answer_behind(room, target)
+        if behind is None and await message_named(self._app, room, target) is None:
+            behind = await self._port.shown_in(place, target)  # our map was lost; the message itself knows
         if behind is None:
             return None
-        return await self._app.shuttle.vote(self._app.tenant, behind, person, emoji, remove=remove, at=at)
+        try:
+            return await self._app.shuttle.vote(room.tenant, behind, person, emoji, remove=remove, at=at)
+        except NotFound:
+            return None  # an answer of another life of this data folder
 
     async def _gap(self, event: Gap) -> None:
         log.warning("room.gap", since=event.since.isoformat(), until=event.until.isoformat())
@@ -221,33 +277,59 @@ class Dispatch:
     async def _membership(self, event: Membership) -> None:
         log.info("room.membership", joined=event.joined)
 
+    async def _arrival(self, event: Arrival) -> None:
+        room = await self._room(event.place)
+        log.info("room.arrival", joined=event.joined)
+        if event.joined and self._app.settings.welcome:
+            await self._app.inbox.put(room, Kind.ARRIVED, event.event_id, event)
+
     async def _quietly(self, place: Place, said: Page) -> None:
         """What a vote did is told only where it disturbs nobody."""
         if self._port.capabilities.tells_votes:
             await self._say(place, said)
 
-    async def _call(self, room: Room, event: IncomingMessage) -> Call:
-        person = await self._person(event.actor)
-        return Call(self._app, room, person, event.actor, event, self._port.capabilities)
+    def _to_us(self, text: str) -> str | None:
+        return addressed(text, self._app.settings.prefix)
+
+    def _known(self, actor: Actor) -> Actor:
+        """The actor as we know them: an admin of ours is one in every room."""
+        role = Role.ADMIN if actor.external_id in self._app.settings.admins else actor.role
+        return replace(actor, name=_encodable(actor.name), role=role)
 
     async def _room(self, place: Place) -> Room:
-        return await self._app.directory.room(self._app.tenant, place.room, place.name)
+        return await self._app.directory.room(await self._tenant(place), place.room, place.name)
 
-    async def _person(self, actor: Actor) -> Person:
-        return await self._app.directory.person(self._app.tenant, actor.external_id, actor.name)
+    async def _tenant(self, place: Place) -> int:
+        if place.team == LOCAL:
+            return self._app.tenant
+        key = place.platform, place.team
+        if key not in self._teams:
+            self._teams[key] = await self._app.directory.tenant(*key, place.team)
+        return self._teams[key]
+
+    async def _person(self, room: Room, actor: Actor) -> Person:
+        return await self._app.directory.person(room.tenant, actor.external_id, actor.name)
 
     async def _say(self, place: Place, said: Page) -> None:
         """Something in passing: not kept, not repeated after a crash."""
         await self._port.send(Reply(place, said), transaction="")
 
-    async def _send(self, room: Room, reply: Reply, transaction: str, said: Said | None) -> None:
-        outgoing = await self._app.outbox.put(
-            room, transaction, in_reply_to=reply.in_reply_to, shows=said.shows if said else None
-        )
-        if outgoing.event_id is None:
-            event_id = await self._port.send(reply, transaction=transaction)
-            await self._app.outbox.sent(room, transaction, event_id)
+
+def _draft(event: IncomingMessage) -> Draft:
+    """The message as the journal takes it. Raises BadInput for one that cannot be kept."""
+    draft = Draft(
+        event_id=event.event_id,
+        author=event.actor.external_id,
+        author_name=event.actor.name,
+        text=event.text,
+        sent_at=event.sent_at,
+        reply_to=event.reply_to,
+        provenance=event.provenance,
+    )
+    check(draft)
+    return draft
 
 
-def _label(shown: Answer) -> Label:
-    return Label(shown.id, shown.serial, shown.decision.route, shown.decision.posterior)
+def _encodable(text: str) -> str:
+    """The text without lone surrogates, which no platform can show and no JSON can carry."""
+    return text.encode("utf-8", "replace").decode()

@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -20,6 +20,7 @@ from bot import demo_room, exchange, logs, owner, settings
 from bot.app import App
 from bot.beside import beside
 from bot.clock import SystemClock
+from bot.connections import Connections
 from bot.errors import confess
 from bot.exits import DONE
 from bot.flags import Flags
@@ -29,7 +30,7 @@ from bot.pages import FAINT, HEAD, Page, line, page
 from bot.render import hint_line
 from bot.settings import Settings
 from bot.terminal import Screen
-from bot.wiring import open_app, open_console
+from bot.wiring import open_app, open_console, open_ports
 from memory.errors import NotFound, Unavailable
 from memory.models import Room
 
@@ -135,7 +136,11 @@ async def _chat(app: App, screen: Screen, guest: Guest) -> None:
         await _load_demo(app, screen)
     room = await _room(app, guest.room)
     console = await open_console(app, room, guest.person)
-    schedule = Schedule(app, console.dispatch.post, {room.id})
+
+    async def here() -> Sequence[Room]:
+        return [room]
+
+    schedule = Schedule(app, console.dispatch.post, here)
     async with beside(_warm_up(app)):
         try:
             if console.greets:
@@ -150,16 +155,25 @@ async def _chat(app: App, screen: Screen, guest: Guest) -> None:
 
 
 async def _run(app: App, screen: Screen) -> None:
-    schedule = Schedule(app, _nowhere, frozenset())
-    try:
-        await schedule.start()
-        screen.say(
-            f"running on {app.settings.data}; no chat adapter is configured yet, "
-            "so I only serve the other commands and run the jobs; Ctrl-C stops me"
-        )
-        await asyncio.Event().wait()
-    finally:
-        schedule.stop()
+    connections = Connections(app, await open_ports(app))
+    schedule = Schedule(app, connections.post, connections.rooms)
+    async with connections.open(screen.say):
+        try:
+            await schedule.start()
+            screen.say(_running(app, connections))
+            await asyncio.Event().wait()
+        finally:
+            schedule.stop()
+
+
+def _running(app: App, connections: Connections) -> str:
+    accounts = ", ".join(f"{one.port.platform} {one.port.team or ''}".strip() for one in connections.all)
+    if accounts:
+        return f"running on {app.settings.data} as {accounts}; Ctrl-C stops me"
+    return (
+        f"running on {app.settings.data}; no chat account is configured yet (weavebot matrix login), "
+        "so I only serve the other commands and run the jobs; Ctrl-C stops me"
+    )
 
 
 async def _load_demo(app: App, screen: Screen) -> None:
@@ -197,10 +211,6 @@ def _welcome(app: App, room: Room, guest: Guest) -> Page:
         lines.append(hint_line(f"Write something, then ask: `{prefix} who said what?`"))
     lines.append(hint_line(f"React with `+👍` `+👎` `+⭐`. `{prefix} help` shows the rest, `/quit` leaves."))
     return page(*lines)
-
-
-async def _nowhere(_room: Room, _said: Page, _occasion: str) -> None:
-    raise Unavailable("No chat adapter is configured; there is no room to post in.")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ wakes us: its jobs live in memory.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
@@ -20,6 +20,7 @@ from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from bot import teams
 from bot.app import App
 from bot.pages import Page
 from bot.preferences import Preferences
@@ -51,20 +52,21 @@ class Rhythm(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job. One that is ``per_room`` is due in each room at the room's own time."""
+    """A job. One that is ``per_room`` is due in each room at the room's own time; one that ``posts`` says it there."""
 
     name: str
     words: str
     rhythm: Rhythm
     function: Callable[[App, Post, Room | None], Awaitable[str]]
     per_room: bool = False
+    posts: bool = False
 
     def trigger(self, preferences: Preferences | None, zone: ZoneInfo) -> CronTrigger | None:
         """When it is due; None for a room that does not want it."""
         if self.rhythm is Rhythm.HOURLY:
             return CronTrigger(minute=17, timezone=zone)
         if self.rhythm is Rhythm.NIGHTLY:
-            return CronTrigger(hour=3, minute=23, timezone=zone)
+            return CronTrigger(hour=3, minute=23, timezone=preferences.zone if preferences else zone)
         if preferences is None or not preferences.digest:
             return None
         day, hour, minute = parse_weekly(preferences.digest_at)
@@ -167,8 +169,9 @@ async def post_digest(app: App, post: Post, room: Room | None) -> str:
     if room is None:
         raise BadInput("The digest is of a room; say which.")
     summary = await app.digests.compose(room)
-    zone = (await app.preferences.of(room)).zone
-    await post(room, digest_page(summary, zone=zone, prefix=app.settings.prefix), summary.until.isoformat())
+    wanted = await app.preferences.of(room)
+    shown = digest_page(summary, zone=wanted.zone, prefix=app.settings.prefix, language=wanted.language)
+    await post(room, shown, summary.until.isoformat())
     if await app.digests.keep(room, summary):
         await app.digests.posted(room, summary.until)
     return f"the digest of {room.name} is posted"
@@ -180,26 +183,42 @@ async def clean_sessions(app: App, _post: Post, _room: Room | None) -> str:
     return f"{ended} conversations ended, {removed} empty ones removed"
 
 
+async def expire(app: App, _post: Post, room: Room | None) -> str:
+    """Erases what is older than the room wants to keep."""
+    if room is None:
+        raise BadInput("Retention is a room's; say which.")
+    days = (await app.preferences.of(room)).retention
+    if not days:
+        return f"{room.name} keeps everything"
+    erased = await app.privacy.expire(room, app.clock.now() - timedelta(days=days))
+    return f"{erased} messages of {room.name} older than {days} days erased"
+
+
 async def recompute_rewards(app: App, _post: Post, _room: Room | None) -> str:
     """Learned state from the votes that stand, from nothing; it must agree with what was learned step by step."""
-    drift = await app.learner.recompute(app.tenant)
+    drift = max([await app.learner.recompute(team.id) for team in await app.directory.tenants()])
     return f"learned state recomputed; what was learned step by step was off by {drift:.1e}"
 
 
 TABLE: Final[Mapping[str, Job]] = {
     job.name: job
     for job in (
-        Job("digest", "posts the weekly digest in each room", Rhythm.WEEKLY, post_digest, per_room=True),
+        Job("digest", "posts the weekly digest in each room", Rhythm.WEEKLY, post_digest, per_room=True, posts=True),
         Job("sessions", "ends conversations that fell silent", Rhythm.HOURLY, clean_sessions),
+        Job("retention", "erases what is older than its room keeps", Rhythm.NIGHTLY, expire, per_room=True),
         Job("rewards", "recomputes what was learned from the votes that stand", Rhythm.NIGHTLY, recompute_rewards),
     )
 }
 
 
-class Schedule:
-    """Runs the jobs of a process. ``rooms`` are those that it can say something in; jobs of others are not its own."""
+Rooms: TypeAlias = Callable[[], Awaitable[Sequence[Room]]]
+"""The rooms that a process can say something in, as they are now."""
 
-    def __init__(self, app: App, post: Post, rooms: Collection[int]) -> None:
+
+class Schedule:
+    """Runs the jobs of a process. What is posted in rooms other than ``rooms`` is not its own."""
+
+    def __init__(self, app: App, post: Post, rooms: Rooms) -> None:
         self._app = app
         self._post = post
         self._rooms = rooms
@@ -230,9 +249,9 @@ class Schedule:
         """
         now = self._app.clock.now()
         zone = ZoneInfo(self._app.settings.timezone)
-        rooms = [room for room in await self._app.directory.rooms(self._app.tenant) if room.id in self._rooms]
+        ours, everywhere = await self._rooms(), await teams.rooms(self._app)
         for job in TABLE.values():
-            for room in rooms if job.per_room else [None]:
+            for room in (ours if job.posts else everywhere) if job.per_room else [None]:
                 preferences = await self._app.preferences.of(room) if room else None
                 trigger = job.trigger(preferences, zone)
                 at = last_due(trigger, job.rhythm, now) if trigger else None

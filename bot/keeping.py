@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any
 
-from bot import jobs, schema
+from bot import jobs, schema, teams
 from bot.app import App
 from bot.asking import room_named
 from bot.events import Event, closing, result
-from bot.pages import FAINT, Page, count, line, page
+from bot.pages import FAINT, HEAD, Page, count, line, page
 from bot.render import facts
 from bot.reports import digest_page, stats_page
 from bot.settling import settling
@@ -21,40 +21,49 @@ from memory.models import Room, Scope
 
 
 async def stats(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
-    """A room's numbers, or those of all rooms together."""
-    rooms = [await app.directory.find_room(app.tenant, room)] if room else await app.directory.rooms(app.tenant)
-    numbers = await app.statistician.stats(Scope(app.tenant, tuple(one.id for one in rooms)))
-    yield result(_plain(asdict(numbers)), stats_page(numbers))
+    """A room's numbers, or those of all rooms together; one object for each team when there are several."""
+    chosen = [await teams.find_room(app, room)] if room else await teams.rooms(app)
+    by_team = {team.id: [one.id for one in chosen if one.tenant == team.id] for team in await app.directory.tenants()}
+    busy = [(team, ids) for team, ids in by_team.items() if ids] or [(app.tenant, [])]
+    names = {team.id: f"{team.platform} {team.name}" for team in await app.directory.tenants()}
+    for team, ids in busy:
+        numbers = await app.statistician.stats(Scope(team, tuple(ids)))
+        head = (line((HEAD, names[team])),) if len(busy) > 1 else ()
+        told = {"team": names[team]} if len(busy) > 1 else {}
+        yield result({**told, **_plain(asdict(numbers))}, (*head, *stats_page(numbers)))
 
 
 async def digest(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
     """The last seven days of a room; nothing is posted or kept."""
     where = await room_named(app, room)
-    zone = (await app.preferences.of(where)).zone
+    wanted = await app.preferences.of(where)
     summary = await app.digests.compose(where)
-    yield result(_plain(digest_object(summary)), digest_page(summary, zone=zone, prefix=app.settings.prefix))
+    shown = digest_page(summary, zone=wanted.zone, prefix=app.settings.prefix, language=wanted.language)
+    yield result(_plain(digest_object(summary)), shown)
 
 
 async def forget(
     app: App, *, message: str | None = None, person: str | None = None, room: str | None = None
 ) -> AsyncIterator[Event]:
     """Erases a message or a person from every store."""
-    where = await app.directory.find_room(app.tenant, room) if room else None
+    where = await teams.find_room(app, room) if room else None
     if person is not None:
-        who = await app.directory.find_person(app.tenant, person)
+        who = await teams.find_person(app, person)
         erased = await app.privacy.forget_person(who)
-        await app.audit.record(app.tenant, "forget_person", by=None, detail={"messages": erased})
+        await app.audit.record(who.tenant, "forget_person", by=None, detail={"messages": erased})
         words = f"{who.name or who.external_id} is forgotten: {count(erased, 'message')} erased"
     else:
-        erased = await app.privacy.forget_message(app.tenant, message or "", where)
-        await app.audit.record(app.tenant, "forget_message", by=None, room=where, detail={"messages": erased})
+        team = where.tenant if where else None
+        erased = await app.privacy.forget_message(team, message or "", where)
+        detail = {"messages": erased}
+        await app.audit.record(team or app.tenant, "forget_message", by=None, room=where, detail=detail)
         words = f"{count(erased, 'message')} erased"
     yield result({"forgotten": erased}, page(words))
 
 
 async def export(app: App, *, person: str) -> AsyncIterator[Event]:
     """Everything that is kept about a person, one object each."""
-    who = await app.directory.find_person(app.tenant, person)
+    who = await teams.find_person(app, person)
     async with closing(app.privacy.export(who)) as items:
         async for item in items:
             yield result(item)
@@ -70,7 +79,7 @@ async def reindex(app: App, *, model: bool = False) -> AsyncIterator[Event]:
     async with closing(settling(app)) as events:
         async for event in events:
             yield event
-    rooms = await app.directory.rooms(app.tenant)
+    rooms = await teams.rooms(app)
     for room in rooms:
         await app.rooms.wipe(room.id)
         await app.rooms.view(room.id)
@@ -87,7 +96,7 @@ async def settings(
     where = await room_named(app, room)
     if name is not None and value is not None:
         await app.preferences.change(where, name, None if value == "default" else value, None)
-        await app.audit.record(app.tenant, "change_setting", by=None, room=where, detail={"setting": name})
+        await app.audit.record(where.tenant, "change_setting", by=None, room=where, detail={"setting": name})
     chosen = (await app.preferences.of(where)).as_mapping()
     if name is not None:
         if name not in chosen:
@@ -127,8 +136,8 @@ async def _rooms_of(app: App, chosen: jobs.Job, room: str | None) -> list[Room |
     if not chosen.per_room:
         return [None]
     if room is not None:
-        return [await app.directory.find_room(app.tenant, room)]
-    return list(await app.directory.rooms(app.tenant))
+        return [await teams.find_room(app, room)]
+    return list(await teams.rooms(app))
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,9 @@ from typing import TypeAlias
 from bot.pages import Page
 from memory.models import Provenance
 
+LOCAL = "local"
+"""The team that the command line and the console speak for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -22,7 +25,7 @@ class Place:
     platform: str
     room: str
     name: str
-    team: str = "local"
+    team: str = LOCAL
 
 
 class Role(enum.IntEnum):
@@ -67,6 +70,7 @@ class Edit:
     actor: Actor
     text: str
     edited_at: datetime
+    thread: str | None = None
     provenance: Provenance = Provenance.LIVE
 
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, insert, select, update
 
 from bot.tables import send_outbox
-from memory.models import Room
+from memory.columns import AnyRow
+from memory.models import Person, Room
 from memory.ports import Clock, Database
+from memory.tables import people
 from routing.models import Answer
 
 
@@ -24,6 +26,7 @@ class Outgoing:
     transaction: str
     answer: str | None  # id of the answer that it shows
     event_id: str | None
+    person: int | None = None  # whom it replies to
 
 
 def transaction_of(event_id: str, purpose: str = "reply") -> str:
@@ -43,9 +46,27 @@ class Outbox:
         where = (send_outbox.c.room_id == room.id, send_outbox.c.transaction_id == transaction)
         async with self._database.read() as conn:
             row = (await conn.execute(select(send_outbox).where(*where))).one_or_none()
-        return Outgoing(row.transaction_id, row.answer_id, row.event_id) if row else None
+        return _outgoing(row) if row else None
 
-    async def put(self, room: Room, transaction: str, *, in_reply_to: str | None, shows: Answer | None) -> Outgoing:
+    async def showing(self, room: Room, answer: str) -> Outgoing | None:
+        """The newest reply whose message shows that answer; None when that message shows another one by now."""
+        where = (send_outbox.c.room_id == room.id, send_outbox.c.answer_id == answer)
+        async with self._database.read() as conn:
+            query = select(send_outbox).where(*where).order_by(send_outbox.c.id.desc()).limit(1)
+            row = (await conn.execute(query)).one_or_none()
+        if row is None or row.event_id is None or await self.answer_behind(room, row.event_id) != answer:
+            return None
+        return _outgoing(row)
+
+    async def put(
+        self,
+        room: Room,
+        transaction: str,
+        *,
+        in_reply_to: str | None,
+        shows: Answer | None,
+        person: Person | None = None,
+    ) -> Outgoing:
         """A reply that is to be sent; the one already there when the transaction is known."""
         known = await self.find(room, transaction)
         if known is not None:
@@ -56,11 +77,13 @@ class Outbox:
                 insert(send_outbox).values(
                     **values,
                     in_reply_to=in_reply_to,
+                    # None too for somebody who was forgotten by the very command that this replies to
+                    person_id=select(people.c.id).where(people.c.id == person.id).scalar_subquery() if person else None,
                     answer_serial=shows.serial if shows else None,
                     answer_id=shows.id if shows else None,
                 )
             )
-        return Outgoing(transaction, shows.id if shows else None, None)
+        return Outgoing(transaction, shows.id if shows else None, None, person.id if person else None)
 
     async def sent(self, room: Room, transaction: str, event_id: str) -> None:
         """The platform took it."""
@@ -89,4 +112,8 @@ class Outbox:
     async def _answer(self, room: Room, which: ColumnElement[bool]) -> str | None:
         async with self._database.read() as conn:
             query = select(send_outbox.c.answer_id).where(send_outbox.c.room_id == room.id, which)
-            return (await conn.execute(query)).scalar()
+            return (await conn.execute(query.order_by(send_outbox.c.id.desc()).limit(1))).scalar()
+
+
+def _outgoing(row: AnyRow) -> Outgoing:
+    return Outgoing(row.transaction_id, row.answer_id, row.event_id, row.person_id)

@@ -17,6 +17,10 @@ class ChatPort(Protocol):
         """One word: console, matrix, discord."""
 
     @property
+    def team(self) -> str | None:
+        """The one team that this account speaks for (``Place.team``); None when it is in many."""
+
+    @property
     def capabilities(self) -> Capabilities:
         """What can be shown there."""
 

@@ -1,7 +1,8 @@
-"""What a room has set for itself: when and whether the digest comes, in which timezone."""
+"""What a room has set for itself: whether I listen, how long I keep, the digest, the timezone and language of dates."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, insert, select
 
-from bot.settings import Settings, check_timezone, check_weekly
+from bot.settings import MOST_DAYS, Settings, check_language, check_timezone, check_weekly
 from bot.tables import settings as table
 from memory.errors import BadInput
 from memory.models import Person, Room
@@ -24,8 +25,26 @@ def _switch(words: str) -> str:
     return words.lower()
 
 
+def _retention(words: str) -> str:
+    """``90 days``, ``12 weeks``, ``off``: as days."""
+    if words.lower() in {"off", "0", "forever"}:
+        return "0"
+    found = re.fullmatch(r"(\d{1,5})\s*(d|days?|w|weeks?|y|years?)?", words.lower())
+    days = int(found[1]) * {"w": 7, "y": 365}.get((found[2] or "d")[0], 1) if found else 0
+    if not 0 < days <= MOST_DAYS:
+        raise ValueError("write a number of days such as 90, or off to keep everything")
+    return str(days)
+
+
 CHECKS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
-    {"digest": _switch, "digest_at": check_weekly, "timezone": check_timezone}
+    {
+        "listen": _switch,
+        "retention": _retention,
+        "digest": _switch,
+        "digest_at": check_weekly,
+        "timezone": check_timezone,
+        "language": check_language,
+    }
 )
 """The settings that a room may have, each with what brings its value to normal form or raises ValueError."""
 
@@ -37,6 +56,9 @@ class Preferences:
     digest: bool
     digest_at: str
     timezone: str
+    listen: bool = True  # off: questions are answered, nothing new is remembered
+    retention: int = 0  # days after which messages are erased; 0: never
+    language: str = "en"  # of dates
     changed_at: datetime | None = None  # when one of its own was last changed
 
     @property
@@ -46,7 +68,14 @@ class Preferences:
 
     def as_mapping(self) -> dict[str, str]:
         """Setting to value, as people write them."""
-        return {"digest": "on" if self.digest else "off", "digest_at": self.digest_at, "timezone": self.timezone}
+        return {
+            "listen": "on" if self.listen else "off",
+            "retention": f"{self.retention} days" if self.retention else "off",
+            "digest": "on" if self.digest else "off",
+            "digest_at": self.digest_at,
+            "timezone": self.timezone,
+            "language": self.language,
+        }
 
 
 class PreferenceBook:
@@ -66,6 +95,9 @@ class PreferenceBook:
             digest=own.get("digest", "on") == "on",
             digest_at=own.get("digest_at", self._settings.digest_at),
             timezone=own.get("timezone", self._settings.timezone),
+            listen=own.get("listen", "on") == "on",
+            retention=int(own.get("retention", self._settings.retention)),
+            language=own.get("language", self._settings.language),
             changed_at=max((row.changed_at for row in rows), default=None),
         )
 

@@ -30,6 +30,7 @@ class View:
     zone: tzinfo
     prefix: str = "!weave"
     hint: str = ""  # how to react there
+    language: str = "en"  # of dates
 
 
 def answer_page(answer: Answer, view: View) -> Page:
@@ -46,6 +47,14 @@ def answer_page(answer: Answer, view: View) -> Page:
     return tuple(lines)
 
 
+def withdrawn_page(answer: Answer | None, prefix: str) -> Page:
+    """What stands where an answer stood of which a source, or the question, was taken away."""
+    words = "This answer is taken back: a message that it rested on, or its question, was deleted or changed."
+    if answer is None or not answer.citations:
+        return (line((FAINT, words)),)
+    return (line((FAINT, words)), hint_line(f"Ask again with `{prefix}` for an answer from what is left."))
+
+
 def vote_page(told: VoteResult, *, removed: bool = False) -> Page:
     """What a reaction did, in one quiet line."""
     if not told.known:
@@ -60,7 +69,7 @@ def vote_page(told: VoteResult, *, removed: bool = False) -> Page:
 
 def source_line(number: int, citation: Citation, view: View, *, told: str = "") -> Line:
     """``[1] Ana, Tue 12 May 16:04 - "let's ship Thursday instead"``; a quote that was ``told`` already is shortened."""
-    when = dates.short(citation.sent_at, now=view.now, zone=view.zone)
+    when = dates.short(citation.sent_at, now=view.now, zone=view.zone, language=view.language)
     quote = citation.quote or citation.text
     quote = one_line(quote, REMINDER if quote in told else QUOTE)
     return line((MARK, f"[{number}] "), (STRONG, citation.author), (FAINT, f", {when} — "), f"\u201c{quote}\u201d")

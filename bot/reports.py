@@ -33,15 +33,15 @@ def stats_page(stats: Stats) -> Page:
     return (*lines, line(), *table([_route_row(route) for route in stats.routes], head=head))
 
 
-def digest_page(digest: Digest, *, zone: tzinfo, prefix: str) -> Page:
+def digest_page(digest: Digest, *, zone: tzinfo, prefix: str, language: str = "en") -> Page:
     """A room's week, readable in half a minute; empty sections are left out."""
-    week = dates.span(digest.since, digest.until, zone=zone)
+    week = dates.span(digest.since, digest.until, zone=zone, language=language)
     title = line((HEAD, f"This week in {digest.room}"), (FAINT, f" · {week} · {_counts(digest)}"))
     sections = (
-        ("⭐ Starred", _items(digest.starred, zone)),
-        ("👍 Helped", _items(digest.helped, zone)),
-        ("❓ Open", _items(digest.open_questions, zone, now=digest.until)),
-        ("💬 Asked", _items(digest.asked, zone)),
+        ("⭐ Starred", _items(digest.starred, zone, language)),
+        ("👍 Helped", _items(digest.helped, zone, language)),
+        ("❓ Open", _items(digest.open_questions, zone, language, now=digest.until)),
+        ("💬 Asked", _items(digest.asked, zone, language)),
         ("📈 Routes", [_route_words(route) for route in digest.routes if route.recent or route.change]),
     )
     lines: list[Line] = [title]
@@ -60,10 +60,10 @@ def _counts(digest: Digest) -> str:
     return f"{said} · {count(digest.answers, 'answer')}, 👍 {digest.liked} 👎 {digest.disliked}"
 
 
-def _items(items: Iterable[Item], zone: tzinfo, *, now: datetime | None = None) -> list[Line]:
+def _items(items: Iterable[Item], zone: tzinfo, language: str, *, now: datetime | None = None) -> list[Line]:
     lines = []
     for item in items:
-        when = dates.ago(item.at, now=now) if now else f"{item.at.astimezone(zone):%a %H:%M}"
+        when = dates.ago(item.at, now=now) if now else dates.hour(item.at, zone=zone, language=language)
         who = f"{item.author}, {when}" if item.author else when
         lines.append(line("  ", one_line(item.text, WIDE), (FAINT, f"  ({who})")))
     return lines

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, tzinfo
+import re
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from bot import dates
@@ -12,36 +14,65 @@ from bot.commands import Argument, Call, Command, CommandTable, Said, identifier
 from bot.models import Attachment, Role
 from bot.pages import CODE, FAINT, STRONG, Line, count, line, page
 from bot.permissions import require
-from bot.preferences import CHECKS
+from bot.preferences import CHECKS, Preferences
 from bot.render import View, answer_page, facts, hint_line, source_line, typed
 from bot.reports import digest_page, stats_page
 from bot.room_messages import message_named, newest_of
-from memory.errors import NotFound
-from memory.models import Draft, Scope
+from memory.errors import Ambiguous, NotFound
+from memory.models import Draft, Room, Scope
 from routing.models import Answer
 
+_IN: Final = re.compile(r"(?<!\S)in:(#?\S*[^\s?!.,;])")
 REACT: Final = "React `👍` `👎` or `⭐` - it trains the routing in this room. `{prefix} why` explains."
 
 
 async def answer(call: Call, question: str) -> Said:
-    """An answer from the room's memory; the same event gets the same answer again."""
+    """An answer from the room's memory, or from that of ``in:#another``; the same event gets the same answer again.
+
+    What another room knows is for the asker alone: not everybody here may read that room.
+    """
+    words, elsewhere = await _elsewhere(call, question)
     made = await weave(
         call.app,
         call.room,
-        question,
+        words,
         asker=call.person,
         thread=call.message.thread,
         event_id=call.message.event_id,
+        places=elsewhere,
     )
-    return Said(answer_page(made, await view_of(call)), shows=made)
+    return Said(answer_page(made, await view_of(call)), shows=made, private=bool(elsewhere))
+
+
+async def _elsewhere(call: Call, question: str) -> tuple[str, tuple[Room, ...]]:
+    """The question without its ``in:#room`` words, and those rooms. Raises NotFound unless the asker may read them."""
+    names = list(dict.fromkeys(name.lstrip("#") for name in _IN.findall(question)))
+    if not names:
+        return question, ()
+    known = await call.app.directory.rooms(call.room.tenant)
+    return _IN.sub("", question).strip(), tuple([await _readable(call, name, known) for name in names])
+
+
+async def _readable(call: Call, name: str, known: Sequence[Room]) -> Room:
+    """That a room exists is told only to who can read it."""
+    called = [room for room in known if name == room.external_id or room.name.casefold().lstrip("#") == name.casefold()]
+    fitting = [room for room in called if await call.port.may_read(room.external_id, call.actor.external_id)]
+    if not fitting:
+        raise NotFound(
+            f"There is no room {name} that both of us are in; write its name as your app shows it, or its id."
+        )
+    if len(fitting) > 1:
+        ids = ", ".join(room.external_id for room in fitting)
+        raise Ambiguous(f"Several rooms are called {name}: use one of the ids {ids}.")
+    return fitting[0]
 
 
 async def view_of(call: Call) -> View:
     """The eyes of the room."""
     prefix = call.app.settings.prefix
-    zone = (await call.app.preferences.of(call.room)).zone
+    wanted = await call.app.preferences.of(call.room)
     hint = (call.capabilities.hint or REACT).format(prefix=prefix)
-    return View(call.app.clock.now(), zone, prefix, hint)
+    return View(call.app.clock.now(), wanted.zone, prefix, hint, wanted.language)
 
 
 async def help_(call: Call) -> Said:
@@ -61,7 +92,7 @@ async def help_(call: Call) -> Said:
 async def why(call: Call) -> Said:
     """Why the last answer, or the one of that number, took its route; and its sources with their ids."""
     chosen = await _answer(call)
-    sentences = await call.app.shuttle.why(call.app.tenant, chosen.id)
+    sentences = await call.app.shuttle.why(call.room.tenant, chosen.id)
     view = await view_of(call)
     lines: list[Line] = [line((FAINT, f"#{chosen.serial} "), (STRONG, chosen.question))]
     lines += [line(sentence) for sentence in sentences]
@@ -72,7 +103,7 @@ async def why(call: Call) -> Said:
 
 async def stats(call: Call) -> Said:
     """What is remembered here, and what each route has earned."""
-    numbers = await call.app.statistician.stats(Scope(call.app.tenant, (call.room.id,), call.person.id))
+    numbers = await call.app.statistician.stats(Scope(call.room.tenant, (call.room.id,), call.person.id))
     return Said(stats_page(numbers))
 
 
@@ -81,9 +112,10 @@ async def digest(call: Call) -> Said:
     switch = call.arguments.get("switch")
     if switch is not None:
         return await _change(call, "digest", switch)
-    zone = (await call.app.preferences.of(call.room)).zone
+    wanted = await call.app.preferences.of(call.room)
     summary = await call.app.digests.compose(call.room)
-    return Said(digest_page(summary, zone=zone, prefix=call.app.settings.prefix))
+    prefix = call.app.settings.prefix
+    return Said(digest_page(summary, zone=wanted.zone, prefix=prefix, language=wanted.language))
 
 
 async def remember(call: Call) -> Said:
@@ -119,7 +151,7 @@ async def forget(call: Call) -> Said:
         return await _forget_me(call)
     erased = await _forget_one(call, what)
     await call.app.audit.record(
-        call.app.tenant, "forget_message", by=call.person, room=call.room, detail={"messages": erased}
+        call.room.tenant, "forget_message", by=call.person, room=call.room, detail={"messages": erased}
     )
     return Said(page(hint_line(f"Forgotten everywhere. It does not come back. `{prefix} forget me` forgets you.")))
 
@@ -130,7 +162,7 @@ async def _forget_me(call: Call) -> Said:
         words = f"This erases {count(known['messages'], 'message')}, your questions and your votes, for good."
         return Said(page(words, hint_line(f"If you mean it: `{call.app.settings.prefix} forget me yes`")), private=True)
     erased = await call.app.privacy.forget_person(call.person)
-    await call.app.audit.record(call.app.tenant, "forget_person", by=None, detail={"messages": erased})
+    await call.app.audit.record(call.room.tenant, "forget_person", by=None, detail={"messages": erased})
     return Said(page(f"You are forgotten: {count(erased, 'message')} erased."), private=True)
 
 
@@ -152,16 +184,16 @@ async def _forget_one(call: Call, what: str) -> int:
 async def know(call: Call) -> Said:
     """What is kept about whoever asks, in numbers."""
     known = await call.app.privacy.know(call.person)
-    zone = (await call.app.preferences.of(call.room)).zone
-    rows = [(name.replace("_", " "), _shown(value, zone)) for name, value in known.items() if value not in {None, ""}]
+    wanted = await call.app.preferences.of(call.room)
+    rows = [(name.replace("_", " "), _shown(value, wanted)) for name, value in known.items() if value not in {None, ""}]
     return Said(facts(rows), private=True)
 
 
-def _shown(value: Any, zone: tzinfo) -> str:
+def _shown(value: Any, wanted: Preferences) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str) and "T" in value and value.endswith("+00:00"):
-        return dates.day(datetime.fromisoformat(value), zone=zone)
+        return dates.day(datetime.fromisoformat(value), zone=wanted.zone, language=wanted.language)
     return str(value)
 
 
@@ -189,10 +221,15 @@ async def settings(call: Call) -> Said:
     return Said((*facts(chosen.as_mapping().items()), hint))
 
 
+async def e2ee(call: Call) -> Said:
+    """Whether what is written here can be read by me, and how to mend it."""
+    return Said(await call.port.health(call.room.external_id))
+
+
 async def optout(call: Call) -> Said:
     """From now on nothing of whoever asks is kept."""
     await call.app.privacy.opt_out(call.person, out=True)
-    await call.app.audit.record(call.app.tenant, "opt_out", by=call.person, room=call.room, detail={})
+    await call.app.audit.record(call.room.tenant, "opt_out", by=call.person, room=call.room, detail={})
     prefix = call.app.settings.prefix
     hint = hint_line(f"`{prefix} forget me` erases the past, `{prefix} optin` undoes this.")
     return Said((line("From now on I keep nothing that you write."), hint), private=True)
@@ -201,7 +238,7 @@ async def optout(call: Call) -> Said:
 async def optin(call: Call) -> Said:
     """From now on what they write is kept again."""
     await call.app.privacy.opt_out(call.person, out=False)
-    await call.app.audit.record(call.app.tenant, "opt_in", by=call.person, room=call.room, detail={})
+    await call.app.audit.record(call.room.tenant, "opt_in", by=call.person, room=call.room, detail={})
     return Said(page("From now on I remember what you write here."), private=True)
 
 
@@ -209,7 +246,7 @@ async def _change(call: Call, name: str, value: str) -> Said:
     require(call.actor, Role.MODERATOR, "change settings")
     chosen = await call.app.preferences.change(call.room, name, None if value == "default" else value, call.person)
     await call.app.audit.record(
-        call.app.tenant, "change_setting", by=call.person, room=call.room, detail={"setting": name}
+        call.room.tenant, "change_setting", by=call.person, room=call.room, detail={"setting": name}
     )
     return Said(page(line(f"{name} is now ", (STRONG, chosen.as_mapping()[name]))))
 
@@ -219,7 +256,7 @@ async def _answer(call: Call) -> Answer:
     if number is None and call.message.reply_to:
         behind = await call.app.outbox.answer_behind(call.room, call.message.reply_to)
         if behind is not None:
-            return await call.app.shuttle.answer(call.app.tenant, behind)
+            return await call.app.shuttle.answer(call.room.tenant, behind)
     if number is None:
         last = await call.app.shuttle.last_answer(call.room.id)
         if last is None:
@@ -228,7 +265,7 @@ async def _answer(call: Call) -> Answer:
     numbered = await call.app.outbox.answer_numbered(call.room, number)
     if numbered is None:
         raise NotFound(f"There is no answer #{number} in this room.")
-    return await call.app.shuttle.answer(call.app.tenant, numbered)
+    return await call.app.shuttle.answer(call.room.tenant, numbered)
 
 
 def _usage(call: Call, name: str) -> Said:
@@ -280,6 +317,7 @@ TABLE: Final = CommandTable(
             "the week; on or off",
             "digest",
             digest,
+            acts=True,
         ),
         Command(
             "remember",
@@ -287,6 +325,7 @@ TABLE: Final = CommandTable(
             "keeps a statement of yours",
             "remember the gate code is on the board",
             remember,
+            acts=True,
         ),
         Command(
             "forget",
@@ -297,6 +336,8 @@ TABLE: Final = CommandTable(
             "erases your last message, one by its id, or all of yours",
             "forget last",
             forget,
+            acts=True,
+            once=True,
         ),
         Command(
             "know", (Argument("me", word_of("me"), shown="me"),), "what I keep about you, in numbers", "know", know
@@ -310,9 +351,11 @@ TABLE: Final = CommandTable(
             "this room's settings; changes one",
             "settings digest_at friday 16:00",
             settings,
+            acts=True,
         ),
-        Command("optout", (), "from now on I keep nothing that you write", "optout", optout),
-        Command("optin", (), "from now on I keep it again", "optin", optin),
+        Command("optout", (), "from now on I keep nothing that you write", "optout", optout, acts=True),
+        Command("optin", (), "from now on I keep it again", "optin", optin, acts=True),
+        Command("e2ee", (), "whether I can read this room, and what mends it", "e2ee", e2ee),
         Command(
             "help",
             (Argument("command", _command, shown="COMMAND"),),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, select
 
 from bot.app import App
+from memory.columns import AnyRow
 from memory.models import Message, Person, Room
 from memory.records import message_of, message_query
 from memory.tables import messages, reactions
@@ -51,8 +52,19 @@ async def reaction_by(app: App, room: Room, target: str, person: Person, emoji: 
     return await _reaction(app, room, *of, reactions.c.removed_at.is_(None))
 
 
+async def reactions_on(app: App, room: Room, target: str) -> list[Reaction]:
+    """Every reaction that was ever put on a message, also those taken back."""
+    query = select(reactions).where(reactions.c.room_id == room.id, reactions.c.target == target)
+    async with app.database.read() as conn:
+        return [_of(row) for row in await conn.execute(query.order_by(reactions.c.added_at))]
+
+
 async def _reaction(app: App, room: Room, *which: ColumnElement[bool]) -> Reaction | None:
     query = select(reactions).where(reactions.c.room_id == room.id, *which).order_by(reactions.c.added_at.desc())
     async with app.database.read() as conn:
         row = (await conn.execute(query.limit(1))).one_or_none()
-    return None if row is None else Reaction(row.event_id, row.target, row.person_id, row.emoji, row.removed_at is None)
+    return None if row is None else _of(row)
+
+
+def _of(row: AnyRow) -> Reaction:
+    return Reaction(row.event_id, row.target, row.person_id, row.emoji, row.removed_at is None)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -21,6 +22,7 @@ from memory.errors import BadInput
 PREFIX = "WEAVEBOT_"
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 HOURS, MINUTES = 24, 60
+MOST_DAYS = 36_500
 
 
 def check_timezone(name: str) -> str:
@@ -30,6 +32,14 @@ def check_timezone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
         raise ValueError("no such timezone; use a name such as Europe/Berlin or UTC") from exc
     return name
+
+
+def check_language(tag: str) -> str:
+    """The tag of a language that dates can be written in, such as ``en`` or ``pt-BR``. Raises ValueError."""
+    try:
+        return str(Locale.parse(tag, sep="-")).replace("_", "-")
+    except (ValueError, UnknownLocaleError) as exc:
+        raise ValueError("no such language; use a tag such as en, de or pt-BR") from exc
 
 
 def parse_weekly(words: str) -> tuple[str, int, int]:
@@ -49,6 +59,7 @@ def check_weekly(words: str) -> str:
 
 
 Timezone = Annotated[str, AfterValidator(check_timezone)]
+Language = Annotated[str, AfterValidator(check_language)]
 Weekly = Annotated[str, AfterValidator(check_weekly)]
 
 
@@ -64,8 +75,14 @@ class Settings(BaseSettings):
     )
     prefix: str = Field("!weave", min_length=1, max_length=32, pattern=r"^\S+$", description="starts a command")
     timezone: Timezone = Field("UTC", description="timezone of rooms that have none of their own")
+    language: Language = Field("en", description="language of dates in rooms that have none of their own")
     digest_at: Weekly = Field("monday 09:00", description="when the weekly digest is posted")
     limit: int = Field(10, ge=1, le=200, description="messages that an answer cites at most")
+    admins: tuple[str, ...] = Field(
+        (), description="ids of people who are admins in every room, such as @ana:example.org"
+    )
+    welcome: bool = Field(False, description="say in a room that I come to what I keep there, and how to change it")  # noqa: FBT003 - the default
+    retention: int = Field(0, ge=0, le=MOST_DAYS, description="days after which messages are erased; 0 keeps them")
     tokens: int = Field(4096, ge=1, le=1_000_000, description="token budget of an answer's context")
 
 

@@ -1,10 +1,10 @@
-"""What the bot itself keeps: settings of rooms, an audit of who did what, runs of jobs, replies on their way out."""
+"""What the bot itself keeps: settings of rooms, an audit, runs of jobs, what waits to be answered and to be sent."""
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, String, Table, UniqueConstraint
+from sqlalchemy import JSON, Column, ForeignKey, Index, SmallInteger, String, Table, Text, UniqueConstraint
 
-from memory.columns import Instant, key_type, metadata
+from memory.columns import CompressedText, Instant, key_type, metadata
 
 settings = Table(
     "settings",
@@ -49,6 +49,7 @@ send_outbox = Table(
     Column("room_id", ForeignKey("rooms.id"), nullable=False),
     Column("transaction_id", String(64), nullable=False),  # derived from the event that is replied to
     Column("in_reply_to", String(255)),
+    Column("person_id", ForeignKey("people.id")),  # whom it replies to; None: nobody, or somebody forgotten
     Column("answer_serial", ForeignKey("answers.serial", ondelete="CASCADE")),  # the number that people see
     Column("answer_id", String(16)),
     Column("event_id", String(255)),  # what the platform called it; None until it was taken
@@ -56,4 +57,28 @@ send_outbox = Table(
     Column("sent_at", Instant),
     UniqueConstraint("room_id", "transaction_id"),
     Index(None, "room_id", "event_id"),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", key_type(), primary_key=True),  # the order in which they are carried out
+    Column("room_id", ForeignKey("rooms.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("event_id", String(255), nullable=False),
+    Column("person_id", ForeignKey("people.id")),
+    Column("payload", CompressedText, nullable=False),  # JSON
+    Column("begun", SmallInteger, nullable=False, default=0),  # how often it was begun
+    Column("received_at", Instant, nullable=False),
+    UniqueConstraint("room_id", "kind", "event_id"),
+    Index(None, "person_id"),
+)
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("account", String(255), primary_key=True),  # platform and account
+    Column("name", String(255), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("noted_at", Instant, nullable=False),
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from dataclasses import dataclass
-from typing import Final
 
 from bot import schema
 from bot.adapters.console import PLATFORM as CONSOLE
@@ -18,8 +17,10 @@ from bot.asking import somebody
 from bot.audit import Audit, BotHolder
 from bot.clock import SystemClock
 from bot.dispatch import Dispatch
-from bot.models import Place
+from bot.inbox import Inbox
+from bot.models import LOCAL, Place
 from bot.outbox import Outbox
+from bot.ports import ChatPort
 from bot.preferences import PreferenceBook
 from bot.room_commands import TABLE
 from bot.room_messages import newest_of
@@ -47,9 +48,6 @@ from routing.learner import Learner
 from routing.shuttle import Shuttle
 from routing.statistics import Statistician
 
-PLATFORM: Final = "local"
-"""The team that the command line and the console speak for."""
-
 
 async def open_app(
     settings: Settings, *, clock: Clock | None = None, embedder: Embedder | None = None, new_model: bool = False
@@ -75,7 +73,7 @@ async def open_app(
         model = await (change_model if new_model else current_model)(database, shared, time)
 
         directory = Directory(database, time)
-        tenant = await directory.tenant(PLATFORM, PLATFORM, PLATFORM)
+        tenant = await directory.tenant(LOCAL, LOCAL, LOCAL)
         erasure = Erasure(database)
         rooms = Rooms(database, RustworkxGraphIndex(), model)
         indexer = Indexer(database, shared, model)
@@ -84,7 +82,10 @@ async def open_app(
         book = AnswerBook(database)
         learner = Learner(database, book, time)
         shuttle = Shuttle(engine, book, learner, time)
-        erasure.holders += [book, BotHolder()]
+        erasure.holders += [
+            BotHolder(time),
+            book,
+        ]  # the bot reads which answers cite a message before the book forgets it
         erasure.droppers += [rooms, shuttle, shared]
 
         closing = stack.pop_all()
@@ -107,9 +108,16 @@ async def open_app(
             preferences=PreferenceBook(database, time, settings),
             audit=Audit(database, time),
             outbox=Outbox(database, time),
+            inbox=Inbox(database, time),
             tenant=tenant,
             close=closing.aclose,
         )
+
+
+async def open_ports(app: App) -> list[ChatPort]:
+    """The chat accounts that are configured, each ready to listen."""
+    del app
+    return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
 from memory.errors import Ambiguous, NotFound
-from memory.models import Person, Room
+from memory.models import Person, Room, Tenant
 from memory.ports import Clock, Database
 from memory.tables import people, rooms, tenants
 
@@ -41,6 +41,12 @@ class Directory:
                 .returning(tenants.c.id)
             )
             return int(made.scalar_one())
+
+    async def tenants(self) -> list[Tenant]:
+        """Every team, in order of first sight."""
+        async with self._database.read() as conn:
+            found = await conn.execute(select(tenants).order_by(tenants.c.id))
+            return [Tenant(row.id, row.platform, row.external_id, row.name) for row in found]
 
     async def room(self, tenant: int, external_id: str, name: str) -> Room:
         """A room, made when new; its name is brought up to date."""

@@ -27,6 +27,9 @@ class Holder(Protocol):
     async def erase_messages(self, conn: AsyncConnection, serials: Sequence[int]) -> None:
         """Nothing of these messages is left in the part's tables afterwards; in the transaction that removes them."""
 
+    async def erase_events(self, conn: AsyncConnection, room: int, external_ids: Sequence[str]) -> None:
+        """Nothing of events that are no messages (questions to the bot) is left in the part's tables afterwards."""
+
     async def erase_person(self, conn: AsyncConnection, person: int) -> None:
         """Nothing of this person is left in the part's tables afterwards, and no row names them."""
 
@@ -72,6 +75,8 @@ class Erasure:
         self, conn: AsyncConnection, room: int, external_ids: Sequence[str], version: int, at: datetime
     ) -> tuple[list[int], list[bytes]]:
         await _bury(conn, room, external_ids, version, at)
+        for holder in self.holders:
+            await holder.erase_events(conn, room, external_ids)
         query = select(messages).where(messages.c.room_id == room, messages.c.external_id.in_(external_ids))
         found = (await conn.execute(query)).all()
         serials = [row.serial for row in found]

@@ -115,6 +115,14 @@ class Journal:
         """Erases a message everywhere; one that comes later under this id stays out. False when it was not there."""
         return await self._erasure.erase(room.id, [event_id], at) > 0
 
+    async def buried(self, room: Room, event_id: str) -> bool:
+        """Whether an event was deleted for good, also when the deletion came first."""
+        query = select(tombstones.c.external_id).where(
+            tombstones.c.room_id == room.id, tombstones.c.external_id == event_id
+        )
+        async with self._database.read() as conn:
+            return (await conn.execute(query)).scalar() is not None
+
     async def react(self, room: Room, event_id: str, target: str, person: Person, emoji: str, at: datetime) -> bool:
         """Keeps a reaction. False when the event was known."""
         async with self._database.write() as conn:

@@ -37,6 +37,16 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenant:
+    """A team: the local one, a Matrix account's rooms, a Discord server."""
+
+    id: int
+    platform: str
+    external_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who writes in a tenant's rooms."""
 

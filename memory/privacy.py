@@ -7,6 +7,7 @@ that names them. Of somebody who opted out a salted hash of the id stays, so tha
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, or_, select, update
@@ -20,6 +21,7 @@ from memory.ports import Clock, Database
 from memory.tables import entities, messages, people, reactions, relations, rooms
 
 _NOBODY = ""
+_SLICE = 1000
 
 
 class Privacy:
@@ -30,14 +32,19 @@ class Privacy:
         self._clock = clock
         self._erasure = erasure
 
-    async def forget_message(self, tenant: int, external_id: str, room: Room | None = None) -> int:
-        """Erases one message everywhere. Raises NotFound, or Ambiguous when several rooms have that id."""
+    async def forget_message(self, tenant: int | None, external_id: str, room: Room | None = None) -> int:
+        """Erases one message everywhere; without a tenant, of whichever team.
+
+        Raises NotFound, or Ambiguous when several rooms have that id.
+        """
         async with self._database.read() as conn:
             query = (
                 select(messages.c.room_id, rooms.c.name)
                 .join(rooms, rooms.c.id == messages.c.room_id)
-                .where(rooms.c.tenant_id == tenant, messages.c.external_id == external_id)
+                .where(messages.c.external_id == external_id)
             )
+            if tenant is not None:
+                query = query.where(rooms.c.tenant_id == tenant)
             if room is not None:
                 query = query.where(rooms.c.id == room.id)
             found = (await conn.execute(query)).all()
@@ -65,6 +72,17 @@ class Privacy:
             await dropper.drop_person(person.id)
         await self._database.scrub()
         return erased
+
+    async def expire(self, room: Room, before: datetime) -> int:
+        """Erases what was written in a room before a moment. Gives the number of messages."""
+        query = select(messages.c.external_id).where(messages.c.room_id == room.id, messages.c.sent_at < before)
+        erased = 0
+        while True:  # in slices, so that nobody waits for a year of messages to be erased
+            async with self._database.read() as conn:
+                old = list((await conn.execute(query.limit(_SLICE))).scalars())
+            if not old:
+                return erased
+            erased += await self._erasure.erase(room.id, old, self._clock.now())
 
     async def opt_out(self, person: Person, *, out: bool) -> None:
         """From now on nothing the person writes is kept; or again it is."""

@@ -101,6 +101,14 @@ class AnswerBook:
                 raise NotFound(f"there is no answer {answer_id!r}: the id stands in what `ask` printed")
             return await _kept(conn, row)
 
+    async def tenant_of(self, answer_id: str) -> int:
+        """The team of an answer. Raises NotFound."""
+        async with self._database.read() as conn:
+            found = (await conn.execute(select(answers.c.tenant_id).where(answers.c.id == answer_id))).scalar()
+        if found is None:
+            raise NotFound(f"there is no answer {answer_id!r}: the id stands in what `ask` printed")
+        return int(found)
+
     async def last(self, room: int, thread: str | None = None) -> Kept | None:
         """The newest answer in a room (in a thread of it, when given)."""
         query = select(answers).where(answers.c.room_id == room).order_by(answers.c.serial.desc()).limit(1)
@@ -213,15 +221,28 @@ class AnswerBook:
         await conn.execute(update(answers).where(answers.c.serial.in_(cited)).values(text=GONE))
         await conn.execute(delete(citations).where(citations.c.message_serial.in_(serials)))
 
+    async def erase_events(self, conn: AsyncConnection, room: int, external_ids: Sequence[str]) -> None:
+        """Questions among them lose their words, and so do their answers; decisions and votes stay."""
+        asked = (answers.c.room_id == room, answers.c.event_id.in_(external_ids))
+        serials = list((await conn.execute(select(answers.c.serial).where(*asked))).scalars())
+        await self._blank(conn, serials)
+
     async def erase_person(self, conn: AsyncConnection, person: int) -> None:
         """Votes and questions of the person go; the answers stay as decisions without words."""
         await conn.execute(delete(votes).where(votes.c.person_id == person))
-        theirs = answers.c.asker_id == person
-        serials = select(answers.c.serial).where(theirs)
-        await conn.execute(delete(citations).where(citations.c.answer_serial.in_(serials)))
-        await conn.execute(update(decisions).where(decisions.c.answer_serial.in_(serials)).values(reasons=[]))
-        blank = {"question": _NO_QUESTION, "text": _NO_QUESTION, "asker_id": None, "event_id": None, "thread": None}
-        await conn.execute(update(answers).where(theirs).values(**blank))
+        theirs = select(answers.c.serial).where(answers.c.asker_id == person)
+        serials = list((await conn.execute(theirs)).scalars())
+        await self._blank(conn, serials)
+        await conn.execute(update(answers).where(answers.c.asker_id == person).values(asker_id=None))
+
+    async def _blank(self, conn: AsyncConnection, serials: Sequence[int]) -> None:
+        """The answers stay as decisions without words."""
+        blank = {"question": _NO_QUESTION, "text": _NO_QUESTION, "event_id": None, "thread": None}
+        for start in range(0, len(serials), 400):
+            some = serials[start : start + 400]
+            await conn.execute(delete(citations).where(citations.c.answer_serial.in_(some)))
+            await conn.execute(update(decisions).where(decisions.c.answer_serial.in_(some)).values(reasons=[]))
+            await conn.execute(update(answers).where(answers.c.serial.in_(some)).values(**blank))
 
     async def export_person(self, conn: AsyncConnection, person: int) -> AsyncIterator[dict[str, Any]]:
         """Questions and votes of the person."""

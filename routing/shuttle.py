@@ -79,14 +79,17 @@ class Shuttle:
         seed: int | None = None,
         thread: str | None = None,
         event_id: str | None = None,
+        asked_in: int | None = None,
     ) -> Answer:
         """The answer to a question, from the rooms of the scope. An event that was answered gets that answer again.
 
+        ``asked_in`` is the room that the question stands in, when it is not the first of the scope.
         ``asked_at`` anchors relative dates; ``route`` forces one; the same ``seed`` on the same state decides alike.
         Raises NotFound for an unknown route, Unavailable when the model or every source is down.
         """
         began = time.perf_counter()
-        if event_id is not None and (known := await self._book.of_event(scope.rooms[0], event_id)) is not None:
+        here = asked_in if asked_in is not None else scope.rooms[0]
+        if event_id is not None and (known := await self._book.of_event(here, event_id)) is not None:
             return await self.answer(scope.tenant, known[1])
         at = asked_at or self._clock.now()
         chosen = None if route is None else route_named(route)
@@ -98,7 +101,7 @@ class Shuttle:
         ms = (time.perf_counter() - began) * 1000
         draft = Draft(
             scope=scope,
-            room=scope.rooms[0],
+            room=here,
             question=question,
             text=evidence.text,
             confidence=evidence.confidence.value,
@@ -140,6 +143,10 @@ class Shuttle:
     async def answer(self, tenant: int, answer_id: str) -> Answer:
         """An answer that was given, as it stands now: citations that were erased are missing. Raises NotFound."""
         return await self._restored(await self._book.read(tenant, answer_id))
+
+    async def tenant_of(self, answer_id: str) -> int:
+        """The team that an answer was given to. Raises NotFound."""
+        return await self._book.tenant_of(answer_id)
 
     async def last_answer(self, room: int, thread: str | None = None) -> Answer | None:
         """The newest answer in a room."""

@@ -17,6 +17,7 @@ from rich.console import Console
 from bot import pages
 from bot.adapters.console_input import Order, React, Say, Undo, read
 from bot.models import (
+    LOCAL,
     Actor,
     Capabilities,
     ChatEvent,
@@ -93,6 +94,7 @@ class ConsolePort:
     """One room, one person at a time."""
 
     platform = PLATFORM
+    team = LOCAL
     capabilities = CAPABILITIES
 
     def __init__(self, seat: Seat, desk: Desk, keyboard: Keyboard, screen: Console, clock: Clock) -> None:

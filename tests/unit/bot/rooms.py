@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -90,11 +91,13 @@ class Platform:
     """A chat platform in memory: what was said there, by transaction."""
 
     platform = "test"
+    team = "local"
 
     def __init__(self, capabilities: Capabilities | None = None) -> None:
         self.capabilities = capabilities or Capabilities(tells_votes=True)
         self.sent: list[Reply] = []
         self.broken: Exception | None = None
+        self.spoke = asyncio.Event()
         self.members: dict[str, set[str]] = {}
         self.labels: dict[str, str] = {}
 
@@ -119,10 +122,17 @@ class Platform:
         if self.broken is not None:
             raise self.broken
         self.sent.append(reply)
+        self.spoke.set()
         return f"sent{len(self.sent)}"
 
     async def close(self) -> None:
         """Nothing to leave."""
+
+    async def spoken(self, times: int) -> None:
+        """Returns when that much was said."""
+        while len(self.sent) < times:
+            self.spoke.clear()
+            await self.spoke.wait()
 
     @property
     def said(self) -> str:

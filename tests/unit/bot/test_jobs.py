@@ -30,13 +30,20 @@ class Room1:
         self.app = app
         self.room = room
         self.posted: list[str] = []
-        self.schedule = Schedule(app, self.post, {room.id})
+        self.schedule = Schedule(app, self.post, self.rooms)
         self.broken = False
+
+    async def rooms(self) -> list[Room]:
+        return [self.room]
 
     async def post(self, room: Room, said: Page, _occasion: str) -> None:
         if self.broken:
             raise OSError
         self.posted.append(f"{room.name}: {plain(said).splitlines()[0]}")
+
+
+async def nowhere() -> list[Room]:
+    return []
 
 
 @pytest.fixture
@@ -142,7 +149,7 @@ class TestTheDigest:
 
     async def test_rooms_where_nothing_can_be_posted_wait_for_their_own_process(self, hives: Room1) -> None:
         clock_of(hives.app).advance(WEEK)
-        await Schedule(hives.app, hives.post, frozenset()).look()
+        await Schedule(hives.app, hives.post, nowhere).look()
         assert hives.posted == []
 
         await hives.schedule.look()

@@ -25,14 +25,23 @@ class TestPreferences:
 
             chosen = await app.preferences.of(room)
 
-            assert chosen.as_mapping() == {"digest": "on", "digest_at": "friday 16:00", "timezone": "Asia/Tokyo"}
+            assert chosen.as_mapping() == {
+                "listen": "on",
+                "retention": "off",
+                "digest": "on",
+                "digest_at": "friday 16:00",
+                "timezone": "Asia/Tokyo",
+                "language": "en",
+            }
             assert str(chosen.zone) == "Asia/Tokyo"
 
     async def test_one_that_there_is_not_is_refused(self, app: App) -> None:
         await told(app, ("Ana", "hello"))
         room = await app.directory.find_room(app.tenant, "hives")
 
-        with pytest.raises(BadInput, match="no setting 'colour'; there are digest, digest_at, timezone"):
+        with pytest.raises(
+            BadInput, match="no setting 'colour'; there are listen, retention, digest, digest_at, timezone, language"
+        ):
             await app.preferences.change(room, "colour", "red", None)
 
 

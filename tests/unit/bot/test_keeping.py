@@ -113,9 +113,12 @@ class TestSettings:
 
         assert await result(app, "settings") == {
             "room": "hives",
+            "listen": "on",
+            "retention": "off",
             "digest": "on",
             "digest_at": "monday 09:00",
             "timezone": "UTC",
+            "language": "en",
         }
 
     @pytest.mark.parametrize(
@@ -136,7 +139,7 @@ class TestSettings:
 
 class TestJobs:
     async def test_without_a_name_they_are_listed(self, app: App) -> None:
-        assert [one["job"] for one in await results(app, "job")] == ["digest", "sessions", "rewards"]
+        assert [one["job"] for one in await results(app, "job")] == ["digest", "sessions", "retention", "rewards"]
 
     async def test_one_can_be_run_now(self, app: App) -> None:
         assert "conversation" in (await result(app, "job", name="sessions"))["done"]

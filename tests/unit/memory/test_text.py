@@ -148,11 +148,14 @@ class TestAnyInput:
 
     @pytest.mark.parametrize("piece", ["x", "\u00e9", "a ", "'s", "n't", "? ", "\u202e", ".", "\n", '!"', "a.b"])
     def test_a_megabyte_takes_linear_time(self, piece: str) -> None:
-        text = piece * (1_000_000 // len(piece))
-        started = time.perf_counter()
-        for work in (terms, sentences, ends_with_question, normalise, speaks_of_self):
-            work(text)
-        assert time.perf_counter() - started < 3.0
+        def spent(length: int) -> float:
+            text = piece * (length // len(piece))
+            started = time.thread_time()  # of this thread's own work: what else the machine does is no matter
+            for work in (terms, sentences, ends_with_question, normalise, speaks_of_self):
+                work(text)
+            return time.thread_time() - started
+
+        assert spent(1_000_000) < 60 * spent(100_000)  # ten times the text; quadratic would be a hundred times the work
 
     def test_a_message_of_fifteen_words_takes_microseconds(self) -> None:
         text = "I went to the support group yesterday and it was so powerful, thanks for asking me!"
