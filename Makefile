@@ -8,10 +8,10 @@ TORCH_BACKEND ?=
 DATA ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench lock clean
+.PHONY: help setup run test test-services lint bench lock clean
 
 help: ## what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## install everything into .venv
 
@@ -34,6 +34,9 @@ run: $(STAMP) ## the demo room in your terminal
 
 test: $(STAMP) ## all tests that need no server
 	@$(BIN)/python -m pytest --cov --cov-report=term
+
+test-services: $(STAMP) ## the tests on real servers, which it installs, starts and stops
+	@deploy/local-services run -- $(BIN)/python -m pytest -m services
 
 lint: $(STAMP) ## style, types and the arrows
 	@$(BIN)/ruff check .

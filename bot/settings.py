@@ -107,7 +107,11 @@ def unknown_variables() -> list[str]:
     """Names in the environment that look like settings and are none (misspelt, or of another version)."""
     known = {_variable(name) for name in Settings.model_fields} | {PREFIX + "CONFIG"}
     known |= {_variable(name) + "_FILE" for name in _secrets()}
-    return sorted(name for name in _environment() if name.startswith(PREFIX) and name not in known)
+    return sorted(name for name in _environment() if _is_ours(name) and name not in known)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(PREFIX) and not name.startswith((PREFIX + "TEST_", PREFIX + "SERVICES_"))
 
 
 def _environment() -> dict[str, str]:

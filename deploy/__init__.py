@@ -1,0 +1,1 @@
+"""What brings Weavebot and its servers up on a machine."""

@@ -1,0 +1,53 @@
+"""Whether a server answers, asked in its own protocol."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+
+_TIMEOUT = 2.0
+_BOLT = bytes.fromhex("6060b017" + "00000405" + "00000004" + "00000003" + "00000000")
+"""The magic number and four versions offered (Bolt 5.4, 4.0, 3.0, none)."""
+_SSL_REQUEST = bytes.fromhex("00000008" + "04d2162f")
+
+
+def bolt(port: int) -> bool:
+    """Neo4j agrees on a version of Bolt."""
+    return any(_told(port, _BOLT, 4))
+
+
+def postgres(port: int) -> bool:
+    """PostgreSQL says whether it speaks TLS."""
+    return _told(port, _SSL_REQUEST, 1) in (b"S", b"N")
+
+
+def redis(port: int) -> bool:
+    """Redis answers a PING, if only to ask for the password."""
+    return _told(port, b"PING\r\n", 1) in (b"+", b"-")
+
+
+def amqp(port: int) -> bool:
+    """RabbitMQ opens a conversation: a method frame on channel 0."""
+    return _told(port, b"AMQP\x00\x00\x09\x01", 3) == b"\x01\x00\x00"
+
+
+def synapse(port: int) -> bool:
+    """Synapse says that it is well."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _told(port: int, words: bytes, length: int) -> bytes:
+    """The first bytes of the answer; empty when there is none."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT) as link:
+            link.sendall(words)
+            return link.recv(length)
+    except OSError:
+        return b""

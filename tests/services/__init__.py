@@ -1,0 +1,1 @@
+"""Tests on real servers: `make test-services` starts them."""
