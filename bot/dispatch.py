@@ -47,6 +47,7 @@ from bot.turns import Turns
 from memory.errors import BadInput, NotFound, Unavailable
 from memory.journal import check
 from memory.models import Draft, Person, Provenance, Room
+from routing.rewards import normalise
 from routing.shuttle import VoteResult
 
 LONGEST_EMOJI: Final = 64
@@ -232,10 +233,20 @@ class Dispatch:
         people = await self._app.directory.people(room.tenant)
         person = next((one for one in people if one.id == found.person), None)
         told = None
-        if person is not None:
+        if person is not None and not await self._has_twin(room, found):
             told = await self._vote(place, room, found.target, person, found.emoji, at, remove=True)
         await self._app.journal.unreact(room, found.event_id, at)
         return told
+
+    async def _has_twin(self, room: Room, found: Reaction) -> bool:
+        """Whether the person's emoji stands there in another spelling too (👍 and 👍🏽): the vote stands as long."""
+        return any(
+            one.standing
+            and one.event_id != found.event_id
+            and one.person == found.person
+            and normalise(one.emoji) == normalise(found.emoji)
+            for one in await reactions_on(self._app, room, found.target)
+        )
 
     async def _reactions_standing(self, event: ReactionsStanding) -> None:
         """What was put and taken back while we were away."""
