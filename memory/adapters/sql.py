@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,9 +30,10 @@ class SqlDatabase:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._engine: AsyncEngine = create_async_engine(url)
-        self._turn = asyncio.Lock()
         self._is_sqlite = url.startswith("sqlite")
+        arguments = {"factory": _Connection} if self._is_sqlite else {}
+        self._engine: AsyncEngine = create_async_engine(url, connect_args=arguments)
+        self._turn = asyncio.Lock()
         if self._is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _prepare)
             event.listen(self._engine.sync_engine, "begin", _begin)
@@ -82,6 +84,20 @@ class SqlDatabase:
     async def close(self) -> None:
         """Closes every connection; the last one empties the write-ahead log."""
         await self._engine.dispose()
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that takes back what was not committed before it closes.
+
+    SQLite keeps a closed connection, and its write lock, until the last of its cursors is collected. A task that is
+    cancelled in the middle of a query leaves such a cursor behind.
+    """
+
+    def close(self) -> None:
+        """Gives up the locks, then closes."""
+        with contextlib.suppress(sqlite3.Error):
+            self.rollback()
+        super().close()
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from memory.adapters.sql import SqlDatabase
+from memory.adapters.sql import SqlDatabase, _Connection
 from memory.columns import Instant, metadata, pack_text, unpack_text
 from memory.errors import Unavailable
 from memory.tables import tenants
@@ -53,6 +53,21 @@ class TestTransactions:
             assert len((await conn.execute(select(tenants))).all()) == 40
         for database in databases:
             await database.close()
+
+    def test_a_connection_that_closes_in_the_middle_of_a_query_holds_no_lock(self, tmp_path: Path) -> None:
+        conn = sqlite3.connect(tmp_path / "x", factory=_Connection, isolation_level=None)
+        conn.execute("PRAGMA journal_mode=WAL").fetchall()
+        conn.execute("CREATE TABLE t(x)")
+        conn.execute("BEGIN IMMEDIATE")
+        conn.executemany("INSERT INTO t VALUES(?)", [(i,) for i in range(9)])
+        left_behind = conn.execute("SELECT x FROM t")  # as a cancelled task leaves it
+        assert left_behind.fetchone() == (0,)
+        conn.close()
+
+        other = sqlite3.connect(tmp_path / "x", timeout=0, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        assert other.execute("SELECT count(*) FROM t").fetchone() == (0,)
+        other.close()
 
     async def test_a_failed_transaction_leaves_no_trace(self, tmp_path: Path) -> None:
         database = SqlDatabase.in_folder(tmp_path)
