@@ -1,0 +1,170 @@
+"""Matrix as a chat platform: one account of ours, in all rooms that it was invited to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from nio import Event, MegolmEvent
+
+from bot.adapters.matrix.accounts import Account
+from bot.adapters.matrix.client import open_client
+from bot.adapters.matrix.decoding import label_in
+from bot.adapters.matrix.direct import DirectRooms
+from bot.adapters.matrix.health import health_page
+from bot.adapters.matrix.homeserver import Homeserver
+from bot.adapters.matrix.invitations import Invitations
+from bot.adapters.matrix.lookups import Lookups
+from bot.adapters.matrix.past import MOST, Past
+from bot.adapters.matrix.reading import Parts, Reader
+from bot.adapters.matrix.rooms import PLATFORM, Rooms
+from bot.adapters.matrix.sending import Sender
+from bot.adapters.matrix.standing import Standing
+from bot.adapters.matrix.syncing import SyncLoop
+from bot.adapters.matrix.timing import Pulse, Timing
+from bot.models import Capabilities, ChatEvent, Place, Reply
+from bot.pages import Page
+from bot.ports import Notebook
+from memory.errors import WeavebotError
+from memory.ports import Clock
+
+CAPABILITIES: Final = Capabilities(
+    threads=True,
+    files=True,
+    edits=True,
+    hint="React 👍 👎 or ⭐: it trains the routing in this room. `{prefix} why` explains.",
+)
+TYPING: Final = 30_000  # milliseconds that the homeserver shows it at most
+
+
+class MatrixPort:
+    """One account."""
+
+    platform = PLATFORM
+    capabilities = CAPABILITIES
+
+    def __init__(
+        self,
+        account: Account,
+        folder: Path,
+        notebook: Notebook,
+        clock: Clock,
+        *,
+        allow: Sequence[str] = (),
+        timing: Timing | None = None,
+        most: int = MOST,
+    ) -> None:
+        """``folder`` holds the account's keys; ``allow`` names who may invite; ``most`` bounds a gap that is filled."""
+        waits = timing or Timing()
+        self.account = account
+        self._client = client = open_client(account, folder)
+        self._homeserver = homeserver = Homeserver(client)
+        pulse = Pulse()
+        self._rooms = rooms = Rooms(client, account.user_id)
+        direct = DirectRooms(homeserver, client, pulse, waits, me=account.user_id)
+        self._invitations = Invitations(homeserver, notebook, clock, me=account.user_id, allow=allow)
+        self._locks = Unread(client)
+        parts = Parts(
+            client=client,
+            rooms=rooms,
+            past=Past(homeserver, waits, most=most),
+            lookups=Lookups(homeserver),
+            invitations=self._invitations,
+            direct=direct,
+            standing=Standing(homeserver, rooms, notebook, clock, waits),
+            locks=self._locks,
+            notebook=notebook,
+            clock=clock,
+        )
+        self._loop = SyncLoop(client, Reader(parts, me=account.user_id), notebook, clock, pulse, waits)
+        self._sender = Sender(client, rooms, direct, pulse, waits)
+
+    async def events(self) -> AsyncIterator[Sequence[ChatEvent]]:
+        """What happens in the rooms. Raises Unavailable when the homeserver no longer takes our token."""
+        async for batch in self._loop.batches():
+            yield batch
+
+    async def send(self, reply: Reply, *, transaction: str) -> str:
+        """Posts a reply as a notice. Raises Unavailable, Refused."""
+        return await self._sender.send(reply, transaction)
+
+    async def busy(self, place: Place, *, on: bool) -> None:
+        """Typing, or not any more."""
+        body = {"typing": on, "timeout": TYPING} if on else {"typing": on}
+        with contextlib.suppress(WeavebotError):
+            await self._homeserver.ask("PUT", "rooms", place.room, "typing", self.account.user_id, body=body)
+
+    async def may_read(self, room: str, person: str) -> bool:
+        """Whether that person has joined a room that we are in; the homeserver is asked, for it alone knows now."""
+        if room not in self._rooms:
+            return False
+        try:
+            state = await self._homeserver.ask("GET", "rooms", room, "state", "m.room.member", person)
+        except WeavebotError:
+            return False
+        return state.get("membership") == "join"
+
+    async def shown_in(self, place: Place, event_id: str) -> str | None:
+        """The label of a message of ours: of its newest text, when it was edited."""
+        try:
+            source = await self._homeserver.ask("GET", "rooms", place.room, "event", event_id)
+        except WeavebotError:
+            return None
+        if source.get("sender") != self.account.user_id:
+            return None
+        newest = _newest(source)
+        return (label_in(self._readable(place.room, newest)) if newest else None) or label_in(
+            self._readable(place.room, source)
+        )
+
+    async def health(self, room: str | None = None) -> Page:
+        """How the account is."""
+        return health_page(self.account, self._rooms, self._loop.state, self._invitations, room)
+
+    async def close(self) -> None:
+        """Leaves the homeserver; the account stays logged in."""
+        await self._client.close()
+
+    def _readable(self, room_id: str, source: dict[str, Any]) -> dict[str, Any]:
+        return self._locks.readable(room_id, source)
+
+
+def _newest(source: dict[str, Any]) -> dict[str, Any] | None:
+    """The newest edit of an event, which the homeserver sends along."""
+    found: Any = source
+    for key in ("unsigned", "m.relations", "m.replace"):
+        found = found.get(key) if isinstance(found, dict) else None
+    ours = isinstance(found, dict) and found.get("sender") == source.get("sender")
+    return found if ours else None
+
+
+class Unread:
+    """TEMPORARY stand-in until encryption.py lands."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def missed(self, room_id: str, event: Any) -> None: ...
+
+    async def opened(self) -> Sequence[tuple[str, Event]]:
+        return ()
+
+    async def tend(self) -> None:
+        client = self._client
+        await client.send_to_device_messages()
+        if client.should_upload_keys:
+            await client.keys_upload()
+        if client.should_query_keys:
+            await client.keys_query()
+        if client.should_claim_keys:
+            await client.keys_claim(client.get_users_for_key_claiming())
+
+    def readable(self, room_id: str, source: dict[str, Any]) -> dict[str, Any]:
+        event = Event.parse_event(source)
+        if isinstance(event, MegolmEvent):
+            event.room_id = room_id
+            with contextlib.suppress(Exception):
+                return dict(self._client.decrypt_event(event).source)
+        return source
