@@ -55,11 +55,9 @@ class Peer:
         """A room of the peer's; gives its id."""
         return str(await self.do("create", invite=list(invite), encrypted=encrypted, version=version))
 
-    async def joined(self, room: str, user: str, *, within: float = 20.0) -> None:
+    async def joined(self, room: str, user: str) -> None:
         """Waits until somebody is in the room."""
-        async with asyncio.timeout(within):
-            while user not in await self.do("members", room=room):
-                await asyncio.sleep(0.1)
+        await self.hears(room=room, sender=user, type="m.room.member")
 
     async def say(self, room: str, body: str) -> str:
         """A message; gives its event id."""

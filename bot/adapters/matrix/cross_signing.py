@@ -19,8 +19,9 @@ from typing import Any, Final, TypeAlias
 import structlog
 from nio import AsyncClient
 
-from bot.adapters.matrix import seeds, wire
+from bot.adapters.matrix import seeds
 from bot.adapters.matrix.encryption import own_keys, upload_keys
+from bot.adapters.matrix.homeserver import CLIENT, Challenge, Homeserver
 from bot.adapters.matrix.seeds import Identity, Seeds
 from bot.adapters.matrix.signing import signed_by
 from memory.errors import Refused, Unavailable
@@ -123,7 +124,7 @@ def _same_device(client: AsyncClient, there: Published) -> None:
 async def published(client: AsyncClient) -> Published:
     """What the server has of our account now."""
     user = client.user_id
-    body = await wire.must(client, "POST", wire.path("keys", "query"), {"device_keys": {user: []}})
+    body = await Homeserver(client).ask("POST", "keys", "query", body={"device_keys": {user: []}})
     master, self_signing, user_signing = (body.get(f"{role}_keys", {}).get(user) for role in seeds.ROLES)
     device = body.get("device_keys", {}).get(user, {}).get(client.device_id)
     return Published(master, self_signing, user_signing, device)
@@ -163,32 +164,40 @@ def _promoted(kept: Seeds, there: Published) -> Seeds:
 
 
 async def _upload(client: AsyncClient, identity: Identity, proof: _Proof) -> None:
-    where, keys = wire.path("keys", "device_signing", "upload"), identity.published(client.user_id)
-    said = await wire.call(client, "POST", where, keys)
-    if said.status == wire.UNAUTHORIZED and "flows" in said.body:
-        said = await wire.call(client, "POST", where, {**keys, "auth": await _proven(client, said.body, proof)})
-    if said.status == wire.UNAUTHORIZED and "flows" in said.body:
-        raise Refused("The homeserver did not take the password; run `weavebot matrix login` with the account's own.")
-    if not said.well:
-        raise Unavailable(f"The homeserver did not take our cross-signing keys ({said.reason}); see its log.")
+    homeserver, keys = Homeserver(client), identity.published(client.user_id)
+    where = ("keys", "device_signing", "upload")
+    try:
+        await homeserver.ask("POST", *where, body=keys)
+    except Challenge as exc:
+        answer = await _proven(client, exc.asked, proof)
+    else:
+        return
+    try:
+        await homeserver.ask("POST", *where, body={**keys, "auth": answer})
+    except Challenge as exc:
+        raise Refused(
+            f"The homeserver did not take that proof of who we are ({exc.asked.get('error') or 'it asks again'}); "
+            "run `weavebot matrix login` again with the password of the bot's own account."
+        ) from exc
 
 
 async def _proven(client: AsyncClient, asked: Mapping[str, Any], proof: _Proof) -> dict[str, Any]:
-    """The answer to the server's question who we are (user-interactive authentication)."""
-    session, stages = asked.get("session"), {stage for flow in asked["flows"] for stage in flow.get("stages", [])}
-    alone = [flow["stages"][0] for flow in asked["flows"] if len(flow.get("stages", [])) == 1]
+    """The answer to the server's question who we are."""
+    session, flows = asked.get("session"), [flow.get("stages", []) for flow in asked["flows"]]
+    alone = {stages[0] for stages in flows if len(stages) == 1}
     if "m.login.dummy" in alone:
         return {"type": "m.login.dummy", "session": session}
     if PASSWORD in alone and proof.password is not None:
         whose = {"type": "m.id.user", "user": client.user_id}
         return {"type": PASSWORD, "identifier": whose, "password": proof.password, "session": session}
-    page = _approval_page(client, asked, stages)
+    page = _approval_page(client, asked, alone)
     if page is not None and proof.approve is not None:
         await proof.approve(page)
         return {"session": session}
     if PASSWORD in alone:
         raise Refused("The homeserver asks for the bot's password once; run `weavebot matrix login` and give it.")
-    raise Refused(f"The homeserver asks for {', '.join(sorted(stages))}; run `weavebot matrix login` in a terminal.")
+    named = ", ".join(sorted({stage for stages in flows for stage in stages}))
+    raise Refused(f"The homeserver asks for proof of who we are ({named}); run `weavebot matrix login` in a terminal.")
 
 
 def _approval_page(client: AsyncClient, asked: Mapping[str, Any], stages: set[str]) -> str | None:
@@ -196,8 +205,7 @@ def _approval_page(client: AsyncClient, asked: Mapping[str, Any], stages: set[st
         if stage in stages:
             return str(asked.get("params", {}).get(stage, {}).get("url", "")) or None
     if "m.login.sso" in stages:
-        where = wire.path("auth", "m.login.sso", "fallback", "web")
-        return f"{client.homeserver}{where}?session={asked.get('session')}"
+        return f"{client.homeserver}{CLIENT}/auth/m.login.sso/fallback/web?session={asked.get('session')}"
     return None
 
 
@@ -210,7 +218,7 @@ async def _sign_device(client: AsyncClient, identity: Identity) -> bool:
         return False
     bare = {name: value for name, value in device.items() if name != "unsigned"}
     signed = {user: {client.device_id: identity.self_signing.sign(bare, user)}}
-    said = await wire.must(client, "POST", wire.path("keys", "signatures", "upload"), signed)
+    said = await Homeserver(client).ask("POST", "keys", "signatures", "upload", body=signed)
     if said.get("failures"):
         raise Unavailable(f"The homeserver did not take the signature of our device ({said['failures']}); see its log.")
     return True

@@ -15,28 +15,27 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import structlog
 import vodozemac
-from aiohttp import ClientError
 from nio import AsyncClient, ErrorResponse, KeysUploadResponse, SyncResponse
 from nio.api import Api
 from nio.store import SqliteStore
 from peewee import DatabaseError
 
 from bot.adapters.matrix import private
+from bot.adapters.matrix.homeserver import Limited, LoggedOut, failure_of, unanswered
 from bot.adapters.matrix.olm import SturdyOlm
-from memory.errors import Unavailable
+from bot.adapters.matrix.timing import Backoff, Timing
+from memory.errors import Unavailable, WeavebotError
 
 log = structlog.get_logger(__name__)
 
 PICKLE_KEY: Final = "pickle.key"
-SHORTEST_REST: Final = 1.0  # seconds before a refused exchange of keys is tried again; doubles
-LONGEST_REST: Final = 300.0
 
 
 def store_name(device: str) -> str:
@@ -90,7 +89,8 @@ async def upload_keys(client: AsyncClient) -> None:
     """Publishes our device and one-time keys where the server lacks them.
 
     matrix-nio stores new one-time keys only when the server has confirmed them; after a crash in between, what people
-    encrypt with them could never be read. Here they are on the disk first. Raises Unavailable when it fails.
+    encrypt with them could never be read. Here they are on the disk first. Raises what
+    ``Homeserver.ask`` does.
     """
     olm = machine(client)
     if not olm.should_upload_keys:
@@ -98,67 +98,61 @@ async def upload_keys(client: AsyncClient) -> None:
     content = olm.share_keys()
     olm.save_account()
     method, path, data = Api.keys_upload(client.access_token, content)
-    said = await _answered(client, lambda: client._send(KeysUploadResponse, method, path, data))  # noqa: SLF001 - nio's own upload would make the keys again
-    if isinstance(said, ErrorResponse):
-        raise Unavailable(f"The homeserver did not take our device's keys ({said}); see its log.")
+    # nio's own upload would make the keys once more
+    await _asked(client, lambda: client._send(KeysUploadResponse, method, path, data))  # noqa: SLF001
 
 
-@dataclass(slots=True)
 class KeyExchange:
-    """Keeps what others need to write to us, and what we need to write to them, up to date; after each sync."""
+    """Keeps what others need to write to us, and what we need to write to them, up to date; between two syncs."""
 
-    client: AsyncClient
-    resting_until: float = 0.0  # the loop's clock
-    rest: float = field(default=SHORTEST_REST)
+    def __init__(self, client: AsyncClient, timing: Timing) -> None:
+        self._client = client
+        self._backoff = Backoff(timing)
+        self._resting_until = 0.0  # the loop's clock
 
-    async def after_sync(self, response: SyncResponse | None = None) -> None:
+    def hear(self, response: SyncResponse) -> None:
+        """matrix-nio takes "no one-time key is left" for "nothing is said", and would never make new ones."""
+        if response.device_key_count.signed_curve25519 == 0:
+            machine(self._client).uploaded_key_count = 0
+
+    async def tend(self) -> None:
         """One round: our one-time keys, others' devices, sessions to mend, messages to devices that wait.
 
-        A failure is logged and waited out (twice as long each time), never raised: the next sync asks again.
+        A failure is logged and waited out, longer each time: the next round asks again. Raises LoggedOut alone.
         """
-        self._note_stock(response)
         now = asyncio.get_running_loop().time()
-        if now < self.resting_until:
+        if now < self._resting_until:
             return
         try:
             await self._round()
-        except Unavailable as exc:
-            self.resting_until, self.rest = now + self.rest, min(2 * self.rest, LONGEST_REST)
-            log.warning("matrix.keys_not_exchanged", why=str(exc), rest=self.rest)
+        except LoggedOut:
+            raise
+        except WeavebotError as exc:
+            pause = self._backoff.pause()
+            self._resting_until = now + max(pause, exc.wait if isinstance(exc, Limited) else 0.0)
+            log.warning("matrix.keys_not_exchanged", reason=str(exc), tries=self._backoff.tries)
         else:
-            self.rest = SHORTEST_REST
+            self._backoff.reset()
 
     async def _round(self) -> None:
-        client = self.client
+        client = self._client
         await upload_keys(client)
         if client.should_query_keys:
-            await self._must(client.keys_query)
+            await _asked(client, client.keys_query)
         if client.should_claim_keys:
             wanted = client.get_users_for_key_claiming()
-            await self._must(lambda: client.keys_claim(wanted))
+            await _asked(client, lambda: client.keys_claim(wanted))
         if client.outgoing_to_device_messages:
-            for said in await _answered(client, client.send_to_device_messages):
-                _refuse(said)
-
-    async def _must(self, ask: Callable[[], Awaitable[Any]]) -> None:
-        _refuse(await _answered(self.client, ask))
-
-    def _note_stock(self, response: SyncResponse | None) -> None:
-        """matrix-nio takes "no one-time key is left" for "nothing is said", and would never make new ones."""
-        if response is not None and response.device_key_count.signed_curve25519 == 0:
-            machine(self.client).uploaded_key_count = 0
+            await _asked(client, client.send_to_device_messages)
 
 
-async def _answered(client: AsyncClient, ask: Callable[[], Awaitable[Any]]) -> Any:
-    try:
-        return await ask()
-    except (ClientError, TimeoutError, OSError) as exc:
-        raise Unavailable(f"The homeserver {client.homeserver} does not answer; check that it runs.") from exc
-
-
-def _refuse(said: Any) -> None:
-    if isinstance(said, ErrorResponse):
-        raise Unavailable(f"The homeserver refused to exchange keys ({said}).")
+async def _asked(client: AsyncClient, ask: Callable[[], Awaitable[Any]]) -> None:
+    """Asks by a method of nio, which gives its failures back. Raises what ``homeserver`` makes of them."""
+    with unanswered():
+        said = await ask()
+    for one in said if isinstance(said, list) else [said]:
+        if isinstance(one, ErrorResponse):
+            raise failure_of(one, client.user_id)
 
 
 def _pickle_key(store: Path, *, fresh: bool) -> str:

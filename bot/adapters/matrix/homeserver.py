@@ -42,6 +42,14 @@ class LoggedOut(Unavailable):
         )
 
 
+class Challenge(Refused):
+    """The homeserver wants proof of who we are before it does that (user-interactive authentication)."""
+
+    def __init__(self, asked: Mapping[str, Any]) -> None:
+        super().__init__("the homeserver asks for proof of who we are; run `weavebot matrix login`")
+        self.asked = asked
+
+
 class TooLarge(Rejected):
     """What was sent is larger than the homeserver takes."""
 
@@ -63,7 +71,7 @@ class Homeserver:
     ) -> dict[str, Any]:
         """The JSON object that the homeserver answers with.
 
-        Raises Limited, LoggedOut, NotFound, Refused, TooLarge, or Unavailable when it does not answer.
+        Raises Limited, LoggedOut, NotFound, Refused, Challenge, TooLarge, or Unavailable when it does not answer.
         """
         where = prefix + "".join(f"/{quote(part, safe='')}" for part in path)
         where += f"?{urlencode(query)}" if query else ""
@@ -76,6 +84,8 @@ class Homeserver:
             said = await _object(response)
         if response.status < HTTPStatus.BAD_REQUEST:
             return said
+        if response.status == HTTPStatus.UNAUTHORIZED and "flows" in said:
+            raise Challenge(said)
         raise _failure(response.status, said, response.headers, self._client.user_id)
 
 

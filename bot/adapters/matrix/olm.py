@@ -14,13 +14,22 @@ from typing import Any, Final
 
 import structlog
 from nio import BadEvent, Event, ForwardedRoomKeyEvent, MegolmEvent, OlmEvent, ToDeviceEvent, UnknownBadEvent
-from nio.crypto import Olm
+from nio.crypto import InboundGroupSession, Olm
 from nio.exceptions import EncryptionError
 
 log = structlog.get_logger(__name__)
 
 HOSTILE: Final = (ValueError, KeyError, TypeError, AttributeError, EncryptionError)
 """What nio and vodozemac (its errors are ValueErrors) raise on input that is not what it should be."""
+
+
+def session_in(source: Mapping[str, Any]) -> str | None:
+    """The id of the room key that an encrypted event needs; None for other events."""
+    content = source.get("content")
+    if source.get("type") != "m.room.encrypted" or not isinstance(content, dict):
+        return None
+    session = content.get("session_id")
+    return session if isinstance(session, str) else None
 
 
 class SturdyOlm(Olm):  # type: ignore[misc]  # nio ships no types
@@ -64,10 +73,35 @@ class SturdyOlm(Olm):  # type: ignore[misc]  # nio ships no types
         if not any(session_id in held for held in self.inbound_group_store[room_id].values()):
             super().create_group_session(sender_key, sender_fp_key, room_id, session_id, session_key)
 
+    def session_of(self, room: str, session: str) -> InboundGroupSession | None:
+        """The room key of that id, whoever gave it to us."""
+        return next((held[session] for held in self.inbound_group_store[room].values() if session in held), None)
+
+    def opened(self, room: str, source: Mapping[str, Any]) -> Event | None:
+        """An encrypted event of a room, as JSON, decrypted; None when it is something else or its key is not here.
+
+        The fields ``sender_key`` and ``device_id`` may be missing: the specification deprecates them since v1.3, and
+        matrix-nio takes such an event for a malformed one. What they say is known from the session.
+        """
+        content = source.get("content")
+        session = self.session_of(room, session_in(source) or "")
+        if session is None or not isinstance(content, dict):
+            return None
+        device = self.device_store.device_from_sender_key(str(source.get("sender")), session.sender_key)
+        named = {"sender_key": session.sender_key, "device_id": device.device_id if device else ""}
+        event = MegolmEvent.from_dict({**source, "room_id": room, "content": {**content, **named}})
+        if not isinstance(event, MegolmEvent):
+            return None
+        try:
+            found = self.decrypt_megolm_event(event, room)
+        except EncryptionError:
+            return None
+        return found if isinstance(found, Event) else None
+
     def owner_of(self, curve25519: str) -> str | None:
         """The user whose device has that identity key, deleted ones too; None when it is not known."""
         if curve25519 == self.account.identity_keys["curve25519"]:
-            return self.user_id
+            return str(self.user_id)
         found: str | None = next((one.user_id for one in self.device_store if one.curve25519 == curve25519), None)
         return found
 
