@@ -23,7 +23,7 @@ LOGIN: Final = "`weavebot matrix login`"
 MOST_ASKED: Final = 200  # people whose devices are looked up for one page
 
 FIXES: Final[Mapping[str, str]] = {
-    "m.unverified": "their client gives keys to verified people alone: they verify the bot there, or allow others",
+    "m.unverified": "their client gives keys to signed devices alone: see my identity here; else they verify me",
     "m.blacklisted": "their client blocks this bot: unblock it there",
     "m.unauthorised": "their client says that I was not in the room then: nothing is wrong",
     "m.unavailable": "their client no longer has the key: nothing can be done",
@@ -65,7 +65,7 @@ async def findings(
         if known is None or not known.encrypted:
             yield Finding("room", "not encrypted; the homeserver can read what is said here")
         else:
-            yield await _tried("devices here", _devices(client, list(known.users)))
+            yield await _tried("devices here", _devices(client, room))
     yield await _tried("identity", _identity(client))
     yield _reading(unread.figures(room))
     yield _stock(client)
@@ -96,18 +96,21 @@ def identity_finding(there: Published, user: str, device: str) -> Finding:
     return Finding("identity", found, "restart the bot; where that does not help, " + LOGIN)
 
 
-async def _devices(client: AsyncClient, people: list[str]) -> Finding:
-    others = [one for one in people if one != client.user_id][:MOST_ASKED]
-    asked: dict[str, list[str]] = {one: [] for one in others}
-    body = await Homeserver(client).ask("POST", "keys", "query", body={"device_keys": asked})
+async def _devices(client: AsyncClient, room: str) -> Finding:
+    homeserver = Homeserver(client)
+    joined = (await homeserver.ask("GET", "rooms", room, "joined_members")).get("joined", {})
+    others = [one for one in joined if one != client.user_id]
+    wanted: dict[str, list[str]] = {one: [] for one in others[:MOST_ASKED]}
+    body = await homeserver.ask("POST", "keys", "query", body={"device_keys": wanted})
     signed, devices = 0, 0
-    for person in others:
+    for person in wanted:
         key = next(iter(body.get("self_signing_keys", {}).get(person, {}).get("keys", {}).values()), "")
         held = body.get("device_keys", {}).get(person, {}).values()
         devices += len(held)
         signed += sum(signed_by(one, person, key) for one in held)
-    found = f"{count(devices, 'device')} of {count(len(others), 'person')} get the keys of this room, {signed} signed"
-    return Finding("devices here", f"{found} by their owners")
+    whose = count(len(wanted), "person") + (f" (of {len(others)})" if len(others) > MOST_ASKED else "")
+    found = f"{count(devices, 'device')} of {whose} get the keys of this room, {signed} signed by their owners"
+    return Finding("devices here", found)
 
 
 def _reading(told: Figures) -> Finding:

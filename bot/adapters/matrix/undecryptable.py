@@ -102,9 +102,10 @@ class Undecryptable:
             self._missing[room] = {one.event: one for one in waiting}
 
     def hear(self, response: SyncResponse) -> None:
-        """Takes in a sync: counts what nio decrypted in it, and why keys were withheld from us."""
+        """Takes in a sync: counts what others said and nio decrypted, and why keys were withheld from us."""
         for room, info in response.rooms.join.items():
-            self._count(room).read += sum(getattr(one, "decrypted", False) for one in info.timeline.events)
+            others = (one for one in info.timeline.events if getattr(one, "sender", None) != self._client.user_id)
+            self._count(room).read += sum(getattr(one, "decrypted", False) for one in others)
         for event in response.to_device_events:
             content = event.source.get("content", {}) if event.source.get("type") == WITHHELD else {}
             session, code = content.get("session_id"), content.get("code")
@@ -120,7 +121,7 @@ class Undecryptable:
         found = machine(self._client).opened(room, event.source)
         if found is None:
             return event
-        self._count(room).read += 1
+        self._count(room).read += found.sender != self._client.user_id
         return found
 
     def missed(self, room: str, event: MegolmEvent | BadEvent, *, before_us: bool = False) -> None:

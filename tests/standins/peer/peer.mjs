@@ -83,6 +83,10 @@ const DO = {
     await client.joinRoom(room);
     return room;
   },
+  async invite({ room, user }) {
+    await client.invite(room, user);
+    return room;
+  },
   async members({ room }) {
     const { joined } = await client.getJoinedRoomMembers(room);
     return Object.keys(joined);
