@@ -9,20 +9,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from bot.adapters.matrix import private
 from memory.errors import Unavailable
 
 FOLDER: Final = "matrix"
 FILE: Final = "account.json"
+CRYPTO: Final = "crypto"
 LONGEST_NAME: Final = 200  # bytes; most file systems take 255
 
 
@@ -49,21 +47,9 @@ def keep(data: Path, account: Account) -> Path:
 
     The file is replaced in one step: a crash leaves the old one or the new one.
     """
-    folder = folder_of(data, account.user_id)
-    for one in (folder.parent, folder):
-        one.mkdir(mode=0o700, parents=True, exist_ok=True)
-        one.chmod(0o700)
-    fresh = folder / f"{FILE}.{secrets.token_hex(4)}"
-    try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(account), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(folder / FILE)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            fresh.unlink()
+    folder = private.folder(folder_of(data, account.user_id))
+    private.folder(folder.parent)
+    private.write(folder / FILE, json.dumps(asdict(account), indent=1))
     return folder
 
 
@@ -75,9 +61,15 @@ def stored(data: Path) -> list[Account]:
     return [_read(file) for file in sorted((data / FOLDER).glob(f"*/{FILE}"))]
 
 
-def drop(data: Path, user_id: str) -> None:
-    """Removes an account with its token and its keys."""
-    shutil.rmtree(folder_of(data, user_id), ignore_errors=True)
+def drop(data: Path, account: Account) -> None:
+    """Removes an account's token and its device's keys.
+
+    The seeds of its identity stay: the next device is signed with them, and people need not trust a new one.
+    """
+    folder = folder_of(data, account.user_id)
+    (folder / FILE).unlink(missing_ok=True)
+    for file in (folder / CRYPTO).glob(f"{quote(account.device_id, safe='')}.db*"):
+        file.unlink()
 
 
 def _read(file: Path) -> Account:

@@ -7,15 +7,14 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from nio import Event, MegolmEvent
-
-from bot.adapters.matrix.accounts import Account
+from bot.adapters.matrix.accounts import CRYPTO, Account
 from bot.adapters.matrix.client import open_client
 from bot.adapters.matrix.decoding import label_in
 from bot.adapters.matrix.direct import DirectRooms
 from bot.adapters.matrix.health import health_page
 from bot.adapters.matrix.homeserver import Homeserver
 from bot.adapters.matrix.invitations import Invitations
+from bot.adapters.matrix.locks import Locks
 from bot.adapters.matrix.lookups import Lookups
 from bot.adapters.matrix.past import MOST, Past
 from bot.adapters.matrix.reading import Parts, Reader
@@ -27,7 +26,7 @@ from bot.adapters.matrix.timing import Pulse, Timing
 from bot.models import Capabilities, ChatEvent, Place, Reply
 from bot.pages import Page
 from bot.ports import Notebook
-from memory.errors import WeavebotError
+from memory.errors import Refused, Rejected, Unavailable, WeavebotError
 from memory.ports import Clock
 
 CAPABILITIES: Final = Capabilities(
@@ -65,7 +64,7 @@ class MatrixPort:
         self._rooms = rooms = Rooms(client, account.user_id)
         direct = DirectRooms(homeserver, client, pulse, waits, me=account.user_id)
         self._invitations = Invitations(homeserver, notebook, clock, me=account.user_id, allow=allow)
-        self._locks = Unread(client)
+        self._locks = Locks(client, folder / CRYPTO, notebook, clock, waits)
         parts = Parts(
             client=client,
             rooms=rooms,
@@ -78,13 +77,17 @@ class MatrixPort:
             notebook=notebook,
             clock=clock,
         )
-        self._loop = SyncLoop(client, Reader(parts, me=account.user_id), notebook, clock, pulse, waits)
+        reader = Reader(parts, me=account.user_id)
+        self._loop = SyncLoop(client, reader, notebook, clock, pulse, waits, begin=self._begin)
         self._sender = Sender(client, rooms, direct, pulse, waits)
 
     async def events(self) -> AsyncIterator[Sequence[ChatEvent]]:
         """What happens in the rooms. Raises Unavailable when the homeserver no longer takes our token."""
-        async for batch in self._loop.batches():
-            yield batch
+        try:
+            async for batch in self._loop.batches():
+                yield batch
+        except Rejected as exc:
+            raise Unavailable(str(exc)) from exc
 
     async def send(self, reply: Reply, *, transaction: str) -> str:
         """Posts a reply as a notice. Raises Unavailable, Refused."""
@@ -115,20 +118,24 @@ class MatrixPort:
         if source.get("sender") != self.account.user_id:
             return None
         newest = _newest(source)
-        return (label_in(self._readable(place.room, newest)) if newest else None) or label_in(
-            self._readable(place.room, source)
-        )
+        told = [label_in(self._locks.readable(place.room, one)) for one in (newest, source) if one]
+        return next((one for one in told if one), None)
 
     async def health(self, room: str | None = None) -> Page:
         """How the account is."""
-        return health_page(self.account, self._rooms, self._loop.state, self._invitations, room)
+        shown = health_page(self.account, self._rooms, self._loop.state, self._invitations, room)
+        return (*shown, *await self._locks.page(room))
 
     async def close(self) -> None:
         """Leaves the homeserver; the account stays logged in."""
         await self._client.close()
 
-    def _readable(self, room_id: str, source: dict[str, Any]) -> dict[str, Any]:
-        return self._locks.readable(room_id, source)
+    async def _begin(self) -> None:
+        """Whether we are who we think we are, and our identity."""
+        said = await self._homeserver.ask("GET", "account", "whoami")
+        if said.get("user_id") != self.account.user_id:
+            raise Refused(f"the token of {self.account.user_id} belongs to another account; log in again")
+        await self._locks.prepare()
 
 
 def _newest(source: dict[str, Any]) -> dict[str, Any] | None:
@@ -138,33 +145,3 @@ def _newest(source: dict[str, Any]) -> dict[str, Any] | None:
         found = found.get(key) if isinstance(found, dict) else None
     ours = isinstance(found, dict) and found.get("sender") == source.get("sender")
     return found if ours else None
-
-
-class Unread:
-    """TEMPORARY stand-in until encryption.py lands."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def missed(self, room_id: str, event: Any) -> None: ...
-
-    async def opened(self) -> Sequence[tuple[str, Event]]:
-        return ()
-
-    async def tend(self) -> None:
-        client = self._client
-        await client.send_to_device_messages()
-        if client.should_upload_keys:
-            await client.keys_upload()
-        if client.should_query_keys:
-            await client.keys_query()
-        if client.should_claim_keys:
-            await client.keys_claim(client.get_users_for_key_claiming())
-
-    def readable(self, room_id: str, source: dict[str, Any]) -> dict[str, Any]:
-        event = Event.parse_event(source)
-        if isinstance(event, MegolmEvent):
-            event.room_id = room_id
-            with contextlib.suppress(Exception):
-                return dict(self._client.decrypt_event(event).source)
-        return source

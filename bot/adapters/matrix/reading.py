@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import structlog
-from nio import AsyncClient, BadEvent, EncryptionError, Event, MegolmEvent, SyncResponse, UnknownBadEvent
+from nio import AsyncClient, BadEvent, Event, MegolmEvent, SyncResponse
 
 from bot.adapters.matrix.decoding import Json, Moment, Redaction, arrives, decode
 from bot.adapters.matrix.direct import DirectRooms
 from bot.adapters.matrix.invitations import Invitations, invitation_in
+from bot.adapters.matrix.locks import Locks
 from bot.adapters.matrix.lookups import Lookups
 from bot.adapters.matrix.past import Past, Stretch
 from bot.adapters.matrix.rooms import Rooms, View
@@ -28,19 +29,6 @@ BATCH: Final = 200  # events that are committed at once, or a little more
 log = structlog.get_logger(__name__)
 
 Since: TypeAlias = tuple[str, datetime]
-
-
-class Locks(Protocol):
-    """What stays locked for want of a key, and what has been unlocked since."""
-
-    def missed(self, room_id: str, event: MegolmEvent | BadEvent) -> None:
-        """An event that could not be read."""
-
-    async def opened(self) -> Sequence[tuple[str, Event]]:
-        """Events that can be read by now, with their rooms, oldest first; each is given once."""
-
-    async def tend(self) -> None:
-        """Sends and fetches the keys that nio has become due to send and fetch. Raises LoggedOut alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +63,18 @@ class Reader:
     async def recall(self) -> None:
         """Takes up what was not settled at the last stop. Raises Unavailable when it cannot be read."""
         await self._parts.invitations.recall()
+        await self._parts.locks.recall()
+
+    async def settle(self) -> None:
+        """Makes durable what waits; before the sync token is noted. Raises Unavailable when that cannot be done."""
+        await self._parts.locks.note()
 
     async def batches(
         self, response: SyncResponse, since: Since | None, how: Provenance
     ) -> AsyncIterator[Sequence[ChatEvent]]:
         """The events of a response, in order within a room."""
         batch: list[ChatEvent] = []
+        self._parts.locks.hear(response)
         await self._invited(response)
         for room_id, info in response.rooms.join.items():
             async for event in self._joined(room_id, info, since, how):
@@ -100,9 +94,9 @@ class Reader:
         for room_id, one in (await parts.invitations.accept()).items():
             if one.direct:
                 await self._mark(one.by, room_id)
-        opened = [event async for event in self._unlocked()]
-        if opened:
-            yield opened
+        late = [event async for event in self._late()]
+        if late:
+            yield late
         if not self._planned:
             self._planned = await self._plan()
         standing = await parts.standing.some()
@@ -112,7 +106,7 @@ class Reader:
     async def _joined(self, room_id: str, info: Any, since: Since | None, how: Provenance) -> AsyncIterator[ChatEvent]:
         """The events of a room that we are in."""
         rooms = self._parts.rooms
-        timeline = [self._open(room_id, one) for one in info.timeline.events]
+        timeline = [self._parts.locks.unlock(room_id, one) for one in info.timeline.events]
         rooms.learn(room_id, [one.source for one in [*info.state, *timeline]])
         came = next((at for at, one in enumerate(timeline) if arrives(one.source, self._me)), None)
         if info.timeline.limited and since is not None:
@@ -135,7 +129,7 @@ class Reader:
         for source in stretch.events:
             parsed = Event.parse_event(source)
             if parsed is not None:  # nio has no word for some kinds of calls
-                async for event in self._read(self._open(room_id, parsed), view, Provenance.RECOVERED):
+                async for event in self._read(self._parts.locks.unlock(room_id, parsed), view, Provenance.RECOVERED):
                     yield event
 
     def _gap(self, view: View, stretch: Stretch, since: datetime) -> Gap:
@@ -150,7 +144,7 @@ class Reader:
             return
         rooms = self._parts.rooms
         known = room_id in rooms
-        timeline = [self._open(room_id, one) for one in info.timeline.events]
+        timeline = [self._parts.locks.unlock(room_id, one) for one in info.timeline.events]
         view = rooms.view(room_id)
         if not known:
             for one in [*info.state, *timeline]:
@@ -164,14 +158,14 @@ class Reader:
     async def _read(self, one: Any, view: View, how: Provenance) -> AsyncIterator[ChatEvent]:
         """One event of nio as events of ours."""
         room_id = view.place.room
-        if isinstance(one, MegolmEvent) or (isinstance(one, BadEvent) and one.type == "m.room.encrypted"):
-            if one.sender != self._me:
-                self._parts.locks.missed(room_id, one)
+        if isinstance(one, MegolmEvent | BadEvent) and one.source.get("type") == "m.room.encrypted":
+            self._parts.locks.missed(room_id, one, before_us=how is Provenance.HISTORY)
             return
         source: Json = one.source
         self._parts.lookups.saw(source)
         event = decode(source, view, Moment(self._parts.clock.now(), how))
         if isinstance(event, Redaction):
+            self._parts.locks.forget(room_id, event.target)
             for resolved in await self._parts.lookups.resolve(view.place, event):
                 yield resolved
         elif isinstance(event, Edit) and not await self._parts.lookups.is_authors(event):
@@ -179,20 +173,11 @@ class Reader:
         elif event is not None:
             yield event
 
-    async def _unlocked(self) -> AsyncIterator[ChatEvent]:
+    async def _late(self) -> AsyncIterator[ChatEvent]:
+        """Messages whose keys have come since."""
         for room_id, one in await self._parts.locks.opened():
             async for event in self._read(one, self._parts.rooms.view(room_id), Provenance.RECOVERED):
                 yield event
-
-    def _open(self, room_id: str, one: Event | BadEvent | UnknownBadEvent) -> Event | BadEvent | UnknownBadEvent:
-        """The event decrypted, where that is possible (nio has done it for the rooms of a sync that we are in)."""
-        if isinstance(one, MegolmEvent) and self._parts.client.olm is not None:
-            one.room_id = room_id
-            try:
-                return self._parts.client.decrypt_event(one)
-            except EncryptionError:
-                return one
-        return one
 
     async def _invited(self, response: SyncResponse) -> None:
         rooms = response.rooms

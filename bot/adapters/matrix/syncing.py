@@ -7,6 +7,7 @@ and repeats a refused request thousands of times a second. So the loop is ours: 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from bot.adapters.matrix.reading import Reader
 from bot.adapters.matrix.timing import Backoff, Pulse, Timing
 from bot.models import ChatEvent
 from bot.ports import Notebook
-from memory.errors import Unavailable
+from memory.errors import Rejected, Unavailable
 from memory.models import Provenance
 from memory.ports import Clock
 
@@ -74,25 +75,31 @@ class SyncLoop:
         clock: Clock,
         pulse: Pulse,
         timing: Timing,
+        begin: Callable[[], Awaitable[None]],
     ) -> None:
+        """``begin`` is done before the first sync, until it goes well."""
         self._client = client
         self._reader = reader
         self._notebook = notebook
         self._clock = clock
         self._pulse = pulse
         self._timing = timing
+        self._begin = begin
         self.state = State()
 
     async def batches(self) -> Batches:
         """Everything that happens, in batches; the cursor moves when the next one is asked for.
 
-        Raises LoggedOut when the homeserver no longer takes our token.
+        Raises LoggedOut when the homeserver no longer takes our token, and Refused when ``begin`` does.
         """
+        await self._patiently(self._begin)
         cursor = await self._until_kept(self._recall)
         await self._until_kept(self._reader.recall)
         first = away = True
         while True:
-            response, failed = await self._sync(cursor, first=first)
+            sync = functools.partial(self._sync, cursor, first=first)
+            response, failed = await self._patiently(sync)
+            self.state.synced_at = self._clock.now()
             await self._pulse.beat()
             how = _provenance(cursor, away=away or failed)
             since = (cursor.token, cursor.at) if cursor else None
@@ -103,15 +110,15 @@ class SyncLoop:
             async for batch in self._reader.afterwards():
                 yield batch
 
-    async def _sync(self, cursor: Cursor | None, *, first: bool) -> tuple[SyncResponse, bool]:
-        """The next answer of the homeserver, and whether it took more than one try. Raises LoggedOut."""
+    async def _patiently(self, request: Callable[[], Awaitable[Found]]) -> tuple[Found, bool]:
+        """What a request gives in the end, and whether it took more than one try. Raises LoggedOut, Rejected."""
         backoff = Backoff(self._timing)
         while True:
             try:
-                response = await self._once(cursor, first=first)
-            except LoggedOut as exc:
+                found = await request()
+            except (LoggedOut, Rejected) as exc:
                 self.state.ended = str(exc)
-                log.error("matrix.logged_out", user=self._client.user_id)  # noqa: TRY400 - the sentence says all
+                log.error("matrix.ended", user=self._client.user_id, reason=str(exc))  # noqa: TRY400 - no defect
                 raise
             except Unavailable as exc:
                 least = exc.wait if isinstance(exc, Limited) else 0.0
@@ -121,10 +128,11 @@ class SyncLoop:
                 continue
             if backoff.tries:
                 log.info("matrix.back", tries=backoff.tries)
-            self.state.synced_at, self.state.failing_since = self._clock.now(), None
-            return response, backoff.tries > 0
+            self.state.failing_since = None
+            return found, backoff.tries > 0
 
-    async def _once(self, cursor: Cursor | None, *, first: bool) -> SyncResponse:
+    async def _sync(self, cursor: Cursor | None, *, first: bool) -> SyncResponse:
+        """One request. Whatever the homeserver says but that our token is gone is waited out."""
         self.state.requests += 1
         poll = 0.0 if first or self._reader.in_a_hurry else self._timing.poll
         self._client.next_batch = ""  # a token of a sync that was cut off must not make nio skip the next one
@@ -158,6 +166,7 @@ class SyncLoop:
         cursor = Cursor(token, self._clock.now())
         if before is None or token != before.token:
             try:
+                await self._reader.settle()
                 await self._notebook.note(NOTE, json.dumps({"token": token, "at": cursor.at.isoformat()}))
             except Unavailable as exc:
                 log.warning("matrix.token_not_noted", reason=str(exc))
