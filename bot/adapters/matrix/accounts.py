@@ -66,9 +66,13 @@ def drop(data: Path, account: Account) -> None:
 
     The seeds of its identity stay: the next device is signed with them, and people need not trust a new one.
     """
-    folder = folder_of(data, account.user_id)
-    (folder / FILE).unlink(missing_ok=True)
-    for file in (folder / CRYPTO).glob(f"{quote(account.device_id, safe='')}.db*"):
+    (folder_of(data, account.user_id) / FILE).unlink(missing_ok=True)
+    drop_keys(data, account)
+
+
+def drop_keys(data: Path, account: Account) -> None:
+    """Removes the keys of one device."""
+    for file in (folder_of(data, account.user_id) / CRYPTO).glob(f"{quote(account.device_id, safe='')}.db*"):
         file.unlink()
 
 
