@@ -91,17 +91,16 @@ async def prepare(
     Raises Refused, with what to do, when the server has an identity that is not ours, when it knows other keys of our
     device, or when it asks for what was not given; Unavailable when it does not answer.
     """
-    await upload_keys(client)
-    user, before = client.user_id, await published(client)
-    _same_device(client, before)
-    kept = _promoted(seeds.read(store, user), before)
+    user, before = client.user_id, await _with_device(client)
+    stored = seeds.read(store, user)
+    kept = _promoted(stored, before)
     if reset:
         identity, done = await _replace(client, store, kept, _Proof(password, approve)), Done.RESET
     elif kept.current is None or not before.holds(kept.current):
         identity, done = await _publish(client, store, kept, before, _Proof(password, approve)), Done.IDENTITY
     else:
         identity, done = kept.current, Done.NOTHING
-        if kept.coming is not None:
+        if stored != Seeds(identity):
             Seeds(identity).save(store, user)
     if await _sign_device(client, identity):
         done = Done.DEVICE if done is Done.NOTHING else done
@@ -109,16 +108,23 @@ async def prepare(
     return done
 
 
-def _same_device(client: AsyncClient, there: Published) -> None:
-    """Clients remember a device's first keys: with others under the same name we would be taken for an impostor."""
+async def _with_device(client: AsyncClient) -> Published:
+    """What the server has when our device's own keys are there, after uploading them if need be.
+
+    Clients remember a device's first keys: with others under the same name we would be taken for an impostor.
+    """
+    there = await published(client)
+    if there.device is None:
+        await upload_keys(client)
+        there = await published(client)
     if there.device is None:
         raise Unavailable("Our device's keys are not on the homeserver; start again, and see its log if that repeats.")
-    keys = there.device.get("keys", {})
-    if keys.get(f"ed25519:{client.device_id}") != own_keys(client).ed25519:
+    if there.device.get("keys", {}).get(f"ed25519:{client.device_id}") != own_keys(client).ed25519:
         raise Refused(
             f"The homeserver knows the device {client.device_id} with other keys than the encryption store here; "
             "restore the store from a copy, or make a new device with `weavebot matrix login`."
         )
+    return there
 
 
 async def published(client: AsyncClient) -> Published:

@@ -70,11 +70,12 @@ class Client:
 
 
 @asynccontextmanager
-async def client_of(url: str, registered: Registered, folder: Path) -> AsyncIterator[Client]:
+async def client_of(url: str, registered: Registered, folder: Path, *, publish: bool = True) -> AsyncIterator[Client]:
     """A client of nio for an account, its device published."""
     nio = open_client(account_of(url, registered), folder)
     try:
-        await upload_keys(nio)
+        if publish:
+            await upload_keys(nio)
         yield Client(nio, folder / CRYPTO)
     finally:
         await nio.close()
