@@ -7,6 +7,7 @@ neither a kill nor a restart forgets an event. They are bounded in number and ag
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from memory.ports import Clock
 
 log = structlog.get_logger(__name__)
 
-INDEX: Final = "undecryptable"
+INDEX: Final = "locked"  # names the rooms; what waits in a room stands under a name of its own
 WITHHELD: Final = "m.room_key.withheld"
 MOST_IN_A_ROOM: Final = 500
 MOST_ROOMS: Final = 1_000
@@ -235,4 +236,5 @@ class Undecryptable:
 
 
 def _name(room: str) -> str:
-    return f"{INDEX}:{room}"
+    """The note of a room; hashed, for a room's id may be longer than a note's name."""
+    return f"{INDEX}:{hashlib.sha256(room.encode()).hexdigest()[:32]}"

@@ -17,6 +17,7 @@ import vodozemac
 
 from bot.adapters.matrix.encryption import own_keys
 from bot.adapters.matrix.signing import unpadded
+from bot.adapters.matrix.undecryptable import _name
 from bot.models import IncomingMessage, Place
 from bot.pages import plain
 from memory.models import Provenance
@@ -107,7 +108,7 @@ class TestLateKeys:
             assert "1 of 1 encrypted message not decrypted (100.0%)" in told
             assert "/discardsession" in told
             assert "1 device of 1 person get the keys of this room, 0 signed" in told
-        assert sent in resting_bot.notebook.notes[f"undecryptable:{place.room}"]
+        assert sent in resting_bot.notebook.notes[_name(place.room)]
         assert "ciphertext" not in json.dumps(resting_bot.notebook.notes)
         async with resting_bot.running() as bot:
             await deliver(ana.person, registered, keys)
@@ -118,7 +119,7 @@ class TestLateKeys:
             assert "all of 3 encrypted messages since my start, 1 of them late" in plain(
                 await bot.port.health(place.room)
             )
-        assert sent not in resting_bot.notebook.notes[f"undecryptable:{place.room}"]
+        assert sent not in resting_bot.notebook.notes[_name(place.room)]
         assert [one.event_id for one in resting_bot.all(IncomingMessage)].count(sent) == 1
 
     async def test_the_device_that_made_a_key_is_asked_for_it_and_sends_it(
@@ -155,7 +156,7 @@ class TestLateKeys:
             last = await ana.says(place.room, "three")
             await bot.sees(IncomingMessage, lambda one: one.event_id == last)
             assert [one.text for one in bot.all(IncomingMessage)] == ["one", "three"]
-        assert resting_bot.notebook.notes[f"undecryptable:{place.room}"] == "[]"
+        assert resting_bot.notebook.notes[_name(place.room)] == "[]"
 
 
 class TestDeprecatedFields:
@@ -279,7 +280,7 @@ async def killed(**told: object) -> None:
 async def waits_for(bot: Bot, place: Place, event_id: str) -> None:
     """Until the adapter has noted that an event waits for its key."""
     async with asyncio.timeout(15):
-        while event_id not in bot.notebook.notes.get(f"undecryptable:{place.room}", ""):  # noqa: ASYNC110 - a notebook gives no sign
+        while event_id not in bot.notebook.notes.get(_name(place.room), ""):  # noqa: ASYNC110 - a notebook gives no sign
             await asyncio.sleep(0.05)
 
 
