@@ -81,6 +81,7 @@ class TestAStrictClient:
             told = plain(await port.health(room))
             assert "my account has no cross-signing identity" in told
             assert "1 of 1 encrypted message not decrypted (100.0%)" in told
+            assert str(tmp_path) not in told
             assert "their client gives keys to signed devices alone" in told
         finally:
             reading.cancel()
