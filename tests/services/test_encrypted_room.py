@@ -42,7 +42,7 @@ async def weavebot(data: Path, *words: str, given: str = "") -> list[dict[str, A
 @asynccontextmanager
 async def running(data: Path) -> AsyncIterator[None]:
     """``weavebot run`` for the time of the block."""
-    with (data / "run.log").open("ab") as log:  # noqa: ASYNC230 - a test
+    with (data / "run.log").open("ab") as log:
         command = (str(PROGRAM), "run", "--data", str(data))
         process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
     try:
