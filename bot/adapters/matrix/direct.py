@@ -42,7 +42,7 @@ class DirectRooms:
         """
         async with self._making:
             for room_id in _rooms(await self._marked(), person):
-                if await self._serves(room_id, person, encrypted=encrypted):
+                if self._ready(room_id, encrypted=encrypted) and await self.alone_with(person, room_id):
                     return room_id
             room_id = await self._make(person, encrypted=encrypted)
             await self.mark(person, room_id)
@@ -50,10 +50,12 @@ class DirectRooms:
             raise Unavailable("the homeserver has not told us of the direct room yet")
         return room_id
 
-    async def _serves(self, room_id: str, person: str, *, encrypted: bool) -> bool:
-        """Whether both are there (or on their way), nobody else is, and what is said stays as closed as it was."""
-        room = self._client.rooms.get(room_id)
-        if room is None or (encrypted and not room.encrypted):
+    async def alone_with(self, person: str, room_id: str) -> bool:
+        """Whether both are in a room (or on their way) and nobody else is.
+
+        The homeserver is asked: of the members we know those alone who have said something. Raises Unavailable.
+        """
+        if room_id not in self._client.rooms:
             return False
         try:
             members = await self._homeserver.ask("GET", "rooms", room_id, "members")

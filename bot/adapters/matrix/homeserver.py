@@ -83,7 +83,10 @@ class Homeserver:
             response = await self._client.send(method, where, data, headers, timeout=seconds)
             said = await _object(response)
         if response.status < HTTPStatus.BAD_REQUEST:
+            if said is None:  # a page for people: of a proxy, of a hotel's network
+                raise Unavailable("what answers there is no homeserver, or not now")
             return said
+        said = said or {}
         if response.status == HTTPStatus.UNAUTHORIZED and "flows" in said:
             raise Challenge(said)
         raise _failure(response.status, said, response.headers, self._client.user_id)
@@ -132,10 +135,10 @@ def _wait(said: Mapping[str, Any], headers: Mapping[str, str]) -> float:
     return UNKNOWN_WAIT
 
 
-async def _object(response: ClientResponse) -> dict[str, Any]:
-    """The body as an object; empty when it is none (a proxy's error page)."""
+async def _object(response: ClientResponse) -> dict[str, Any] | None:
+    """The body as an object; None when it is none."""
     try:
         said = json.loads(await response.text())
     except ValueError:
-        return {}
-    return cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+        return None
+    return cast("dict[str, Any]", said) if isinstance(said, dict) else None

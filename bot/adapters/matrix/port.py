@@ -58,6 +58,7 @@ class MatrixPort:
         """``folder`` holds the account's keys; ``allow`` names who may invite; ``most`` bounds a gap that is filled."""
         waits = timing or Timing()
         self.account = account
+        self._timing = waits
         self._client = client = open_client(account, folder)
         self._homeserver = homeserver = Homeserver(client)
         pulse = Pulse()
@@ -132,7 +133,7 @@ class MatrixPort:
 
     async def _begin(self) -> None:
         """Whether we are who we think we are, and our identity."""
-        said = await self._homeserver.ask("GET", "account", "whoami")
+        said = await self._homeserver.ask("GET", "account", "whoami", seconds=self._timing.ready)
         if said.get("user_id") != self.account.user_id:
             raise Refused(f"the token of {self.account.user_id} belongs to another account; log in again")
         await self._locks.prepare()

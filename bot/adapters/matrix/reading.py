@@ -108,7 +108,8 @@ class Reader:
         rooms = self._parts.rooms
         timeline = [self._parts.locks.unlock(room_id, one) for one in info.timeline.events]
         rooms.learn(room_id, [one.source for one in [*info.state, *timeline]])
-        came = next((at for at, one in enumerate(timeline) if arrives(one.source, self._me)), None)
+        # The last time: after a kick and a new invitation the first coming stands there too.
+        came = max((at for at, one in enumerate(timeline) if arrives(one.source, self._me)), default=None)
         if info.timeline.limited and since is not None:
             rooms.outdated(room_id)
             if came is None and info.timeline.prev_batch:

@@ -64,18 +64,13 @@ class Sender:
     async def _where(self, reply: Reply) -> tuple[Reply, str]:
         """The room that it goes to. In a direct room it refers to nothing: what it answers stands elsewhere."""
         room_id = reply.place.room
-        if reply.private and reply.to is not None and not self._alone_with(room_id, reply.to):
+        if reply.private and reply.to is not None and not await self._direct.alone_with(reply.to, room_id):
             encrypted = self._rooms.room(room_id).encrypted
             direct = await self._direct.room_with(reply.to, encrypted=encrypted)
             return replace(reply, in_reply_to=None, thread=None, replaces=None), direct
         if room_id not in self._rooms:
             raise Refused("I am not in that room (any more)")
         return reply, room_id
-
-    def _alone_with(self, room_id: str, person: str) -> bool:
-        """Whether a room is already one of the two of us."""
-        room = self._rooms.room(room_id)
-        return room_id in self._rooms and room.member_count == _HALF and person in room.users
 
     async def _words(self, room_id: str, reply: Reply, transaction: str) -> tuple[str, bool]:
         longest = writing.LONGEST

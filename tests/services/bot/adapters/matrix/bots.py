@@ -13,7 +13,7 @@ from bot.adapters.matrix.port import MatrixPort
 from bot.adapters.matrix.timing import Timing
 from bot.clock import SystemClock
 from bot.models import Arrival, ChatEvent, Label, Place, Reply
-from bot.pages import Page, page
+from bot.pages import page
 from tests.notebooks import MemoryNotebook
 from tests.services.matrix import Account as Registered
 from tests.services.matrix import Person
@@ -34,6 +34,7 @@ class Bot:
         self.seen: list[ChatEvent] = []
         self.batches: list[Sequence[ChatEvent]] = []
         self.port: MatrixPort | None = None
+        self.hold: asyncio.Event | None = None  # batches are not committed before it is set
         self.refuse: Callable[[Sequence[ChatEvent]], bool] = lambda _: False
 
     @contextlib.asynccontextmanager
@@ -46,15 +47,16 @@ class Bot:
         task = asyncio.create_task(self._consume(port))
         try:
             yield self
-            if task.done():
-                task.result()
         finally:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            ended = (await asyncio.gather(task, return_exceptions=True))[0]
             await port.close()
+            if not isinstance(ended, asyncio.CancelledError | None):
+                raise ended
 
-    async def sees(self, kind: type[Event], true: Callable[[Event], bool] = lambda _: True, *, seconds: float = 15) -> Event:
+    async def sees(
+        self, kind: type[Event], true: Callable[[Event], bool] = lambda _: True, *, seconds: float = 15
+    ) -> Event:
         """The first event of that kind for which it is true, waiting for it."""
         try:
             async with asyncio.timeout(seconds):
@@ -84,6 +86,8 @@ class Bot:
         async for batch in port.events():
             if self.refuse(batch):
                 raise SystemError("killed before the batch was committed")
+            if self.hold is not None:
+                await self.hold.wait()
             self.batches.append(batch)
             self.seen += batch
 
@@ -99,6 +103,6 @@ async def room_with(bot: Bot, owner: Person, version: str = "12", **more: object
     return await bot.comes_to(room)
 
 
-def said(*lines: str) -> Page:
-    """A page of plain lines."""
-    return page(*lines)
+def by_hand(bot: Bot) -> Registered:
+    """The bot's account as somebody would use it in another client."""
+    return Registered(bot.user_id, bot.account.access_token, bot.account.device_id, "")
