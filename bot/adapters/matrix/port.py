@@ -82,6 +82,11 @@ class MatrixPort:
         self._loop = SyncLoop(client, reader, notebook, clock, pulse, waits, begin=self._begin)
         self._sender = Sender(client, rooms, direct, pulse, waits)
 
+    @property
+    def team(self) -> str:
+        """Our account: the rooms of another account of ours are another team's."""
+        return self.account.user_id
+
     async def events(self) -> AsyncIterator[Sequence[ChatEvent]]:
         """What happens in the rooms. Raises Unavailable when the homeserver no longer takes our token."""
         try:

@@ -21,6 +21,7 @@ from bot.adapters.matrix import writing
 from bot.adapters.matrix.direct import DirectRooms
 from bot.adapters.matrix.homeserver import Limited, TooLarge, failure_of, unanswered
 from bot.adapters.matrix.rooms import Rooms
+from bot.adapters.matrix.sharing import share_key
 from bot.adapters.matrix.timing import Pulse, Timing
 from bot.models import Attachment, Reply
 from bot.pages import plain
@@ -86,16 +87,15 @@ class Sender:
     async def _post(self, room_id: str, content: Mapping[str, Any], transaction: str) -> str:
         """Sends one event. Raises Unavailable, Refused, TooLarge."""
         for _ in range(TRIES):
-            async with self._turn:
-                await self._wait_for_turn()
-                response = await self._request(room_id, content, transaction)
-            if isinstance(response, RoomSendResponse):
-                return str(response.event_id)
-            failure = failure_of(response, self._client.user_id)
-            if not isinstance(failure, Limited):
-                raise failure
-            self._not_before = time.monotonic() + failure.wait
-            log.info("matrix.limited", wait=failure.wait)
+            try:
+                async with self._turn:
+                    await self._wait_for_turn()
+                    return await self._request(room_id, content, transaction)
+            except Limited as exc:
+                self._not_before = max(self._not_before, time.monotonic() + exc.wait)
+                log.info("matrix.limited", wait=exc.wait)
+                if exc.wait > self._timing.limited:
+                    break
         raise Unavailable("the homeserver limits our rate; the message is sent later")
 
     async def _wait_for_turn(self) -> None:
@@ -104,10 +104,12 @@ class Sender:
             raise Limited(wait)
         await asyncio.sleep(max(0.0, wait))
 
-    async def _request(self, room_id: str, content: Mapping[str, Any], transaction: str) -> Any:
+    async def _request(self, room_id: str, content: Mapping[str, Any], transaction: str) -> str:
         try:
             with unanswered():
-                return await self._client.room_send(
+                if self._rooms.room(room_id).encrypted:
+                    await share_key(self._client, room_id)
+                response = await self._client.room_send(
                     room_id,
                     "m.room.message",
                     dict(content),
@@ -117,6 +119,9 @@ class Sender:
                 )
         except (EncryptionError, LocalProtocolError, SendRetryError) as exc:
             raise Unavailable(f"the message cannot be encrypted now ({type(exc).__name__})") from exc
+        if not isinstance(response, RoomSendResponse):
+            raise failure_of(response, self._client.user_id)
+        return str(response.event_id)
 
     async def _hand_over(self, room_id: str, reply: Reply, attachment: Attachment, transaction: str) -> None:
         """Uploads a file, encrypted in an encrypted room, and posts it."""
