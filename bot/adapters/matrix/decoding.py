@@ -8,7 +8,7 @@ form is dropped.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -75,6 +75,19 @@ def label_in(source: Json) -> str | None:
         if isinstance(found, dict) and isinstance(found.get("answer_id"), str):
             return str(found["answer_id"])
     return None
+
+
+def versions(source: Json) -> list[Json]:
+    """An event and, before it, its newest edit, which a homeserver sends along; edits of others are none."""
+    newest = _inside(source, "unsigned", "m.relations", "m.replace")
+    ours = isinstance(newest, dict) and newest.get("sender") == source.get("sender")
+    return [newest, source] if ours else [source]
+
+
+def current_text(shown: Sequence[Json]) -> str | None:
+    """The words of a message as it reads now, from its versions, the newest first; None when it has none."""
+    texts = (_text(_inside(one, "content", "m.new_content") or one.get("content"), reply=True) for one in shown)
+    return next((text for text in texts if text is not None), None)
 
 
 def replaces(source: Json) -> str | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bot.adapters.matrix.accounts import CRYPTO, Account
 from bot.adapters.matrix.client import open_client
-from bot.adapters.matrix.decoding import label_in
+from bot.adapters.matrix.decoding import label_in, versions
 from bot.adapters.matrix.direct import DirectRooms
 from bot.adapters.matrix.health import health_page
 from bot.adapters.matrix.homeserver import Homeserver
@@ -70,7 +70,7 @@ class MatrixPort:
             client=client,
             rooms=rooms,
             past=Past(homeserver, waits, most=most),
-            lookups=Lookups(homeserver),
+            lookups=Lookups(homeserver, self._locks.readable),
             invitations=self._invitations,
             direct=direct,
             standing=Standing(homeserver, rooms, notebook, clock, waits),
@@ -123,8 +123,7 @@ class MatrixPort:
             return None
         if source.get("sender") != self.account.user_id:
             return None
-        newest = _newest(source)
-        told = [label_in(self._locks.readable(place.room, one)) for one in (newest, source) if one]
+        told = [label_in(self._locks.readable(place.room, one)) for one in versions(source)]
         return next((one for one in told if one), None)
 
     async def health(self, room: str | None = None) -> Page:
@@ -142,12 +141,3 @@ class MatrixPort:
         if said.get("user_id") != self.account.user_id:
             raise Refused(f"the token of {self.account.user_id} belongs to another account; log in again")
         await self._locks.prepare()
-
-
-def _newest(source: dict[str, Any]) -> dict[str, Any] | None:
-    """The newest edit of an event, which the homeserver sends along."""
-    found: Any = source
-    for key in ("unsigned", "m.relations", "m.replace"):
-        found = found.get(key) if isinstance(found, dict) else None
-    ours = isinstance(found, dict) and found.get("sender") == source.get("sender")
-    return found if ours else None

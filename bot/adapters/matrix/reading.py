@@ -167,7 +167,7 @@ class Reader:
         event = decode(source, view, Moment(self._parts.clock.now(), how))
         if isinstance(event, Redaction):
             self._parts.locks.forget(room_id, event.target)
-            for resolved in await self._parts.lookups.resolve(view.place, event):
+            for resolved in await self._parts.lookups.resolve(view, event):
                 yield resolved
         elif isinstance(event, Edit) and not await self._parts.lookups.is_authors(event):
             log.warning("matrix.edit_by_another", room=room_id)

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -61,7 +61,6 @@ class State:
     failing_since: datetime | None = None
     trouble: str = ""
     ended: str = ""
-    requests: int = field(default=0)
 
 
 class SyncLoop:
@@ -133,7 +132,6 @@ class SyncLoop:
 
     async def _sync(self, cursor: Cursor | None, *, first: bool) -> SyncResponse:
         """One request. Whatever the homeserver says but that our token is gone is waited out."""
-        self.state.requests += 1
         poll = 0.0 if first or self._reader.in_a_hurry else self._timing.poll
         self._client.next_batch = ""  # a token of a sync that was cut off must not make nio skip the next one
         with unanswered():

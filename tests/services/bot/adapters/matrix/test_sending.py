@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.models import Arrival, Attachment, Edit, IncomingMessage, Reply
+from bot.models import Arrival, Attachment, Deletion, Edit, IncomingMessage, Reply
 from bot.pages import FAINT, STRONG, line, page, plain
 from memory.errors import Refused
 from tests.services.bot.adapters.matrix.bots import Bot, label, room_with
@@ -112,6 +112,21 @@ class TestAnEdit:
         edit = await bot.sees(Edit)
         assert edit.text == "!weave where is the smoker?"
         assert [one.event_id for one in bot.all(IncomingMessage)] == [question]
+
+    async def test_that_is_taken_away_gives_the_text_before_it_back(self, bot: Bot, ana: Person) -> None:
+        place = await room_with(bot, ana)
+        first = await ana.say(place.room, "The smoker is in the shed.")
+        kept = await ana.edit(place.room, first, "The smoker is in the cellar.")
+        regretted = await ana.edit(place.room, first, "The code of the cellar is 1234.")
+        await bot.sees(Edit, lambda one: one.event_id == regretted)
+        redaction = await ana.redact(place.room, regretted)
+        back = await bot.sees(Edit, lambda one: one.event_id == redaction)
+        assert (back.target, back.text) == (first, "The smoker is in the cellar.")
+        redaction = await ana.redact(place.room, kept)
+        back = await bot.sees(Edit, lambda one: one.event_id == redaction)
+        assert back.text == "The smoker is in the shed."
+        await ana.redact(place.room, first)
+        assert (await bot.sees(Deletion)).target == first
 
     async def test_by_somebody_else_is_ignored_also_after_a_restart(
         self, resting_bot: Bot, ana: Person, ben: Person
