@@ -40,15 +40,15 @@ async def weavebot(data: Path, *words: str, given: str = "") -> list[dict[str, A
 
 
 @asynccontextmanager
-async def running(data: Path) -> AsyncIterator[None]:
-    """``weavebot run`` for the time of the block."""
+async def running(data: Path, end: signal.Signals = signal.SIGTERM) -> AsyncIterator[None]:
+    """``weavebot run`` for the time of the block, and how it ends then."""
     with (data / "run.log").open("ab") as log:
         command = (str(PROGRAM), "run", "--data", str(data))
         process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
     try:
         yield
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(end)
         await process.wait()
 
 
@@ -107,3 +107,30 @@ async def test_an_encrypted_room_is_remembered_answered_and_learned_from(
         assert "hives" in fresh["content"]["m.new_content"]["body"]
     log = (data / "run.log").read_text()
     assert not any(text in log for text in (*SAID, "smoker", registered.password))
+
+
+async def test_what_is_said_after_a_kill_is_read_and_answered_once(
+    homeserver: Homeserver, registered: Account, peer: Peer, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    login = ("matrix", "login", homeserver.url, "--user", registered.user_id, "--password-file", "-")
+    await weavebot(data, *login, given=registered.password + "\n")
+    async with running(data, end=signal.SIGKILL):
+        room = await peer.create(registered.user_id, version="12")
+        await peer.joined(room, registered.user_id)
+        for text in SAID:
+            await peer.say(room, text)
+        await peer.do("discard", room=room)  # so that a new key is under way when it is killed
+        question = await peer.say(room, "!weave where is the smoker?")
+    await peer.say(room, "The smoker was cleaned on Monday.")
+    async with running(data):
+        await peer.hears(room=room, sender=registered.user_id, contains="shed", timeout=60)
+        late = await peer.say(room, "!weave when was the smoker cleaned?")
+        await peer.hears(room=room, sender=registered.user_id, contains="Monday", timeout=60)
+        seen = await peer.do("seen", room=room)
+        answered = [
+            one["content"]["m.relates_to"]["m.in_reply_to"]["event_id"]
+            for one in seen
+            if one["sender"] == registered.user_id and one["type"] == "m.room.message"
+        ]
+        assert sorted(answered) == sorted([question, late])

@@ -14,6 +14,7 @@ from nio import AsyncClient, AsyncClientConfig
 
 from bot.adapters.matrix.accounts import Account
 from bot.adapters.matrix.encryption import open_store
+from bot.adapters.matrix.store import SturdyClient
 
 CRYPTO: Final = "crypto"
 REQUEST_TIMEOUT: Final = 30  # seconds that a request may take before it counts as unanswered
@@ -25,7 +26,7 @@ def open_client(account: Account, folder: Path) -> AsyncClient:
     Raises Unavailable, with what to do, when the store cannot be opened.
     """
     store = folder / CRYPTO
-    client = AsyncClient(
+    client = SturdyClient(
         account.homeserver,
         account.user_id,
         device_id=account.device_id,

@@ -24,12 +24,12 @@ import structlog
 import vodozemac
 from nio import AsyncClient, ErrorResponse, KeysUploadResponse, SyncResponse
 from nio.api import Api
-from nio.store import SqliteStore
 from peewee import DatabaseError
 
 from bot.adapters.matrix import private
 from bot.adapters.matrix.homeserver import Limited, LoggedOut, failure_of, unanswered
 from bot.adapters.matrix.olm import SturdyOlm
+from bot.adapters.matrix.store import SturdyStore
 from bot.adapters.matrix.timing import Backoff, Timing
 from memory.errors import Unavailable, WeavebotError
 
@@ -54,7 +54,7 @@ def open_store(client: AsyncClient, store: Path) -> None:
     key = _pickle_key(store, fresh=fresh)
     private.close(file)
     try:
-        client.store = SqliteStore(client.user, client.device_id, str(store), key, file.name)
+        client.store = SturdyStore(client.user, client.device_id, str(store), key, file.name)
         client.olm = SturdyOlm(client.user, client.device_id, client.store)
         client.encrypted_rooms = client.store.load_encrypted_rooms()
     except (DatabaseError, vodozemac.PickleException, ValueError) as exc:

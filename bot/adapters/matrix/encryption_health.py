@@ -117,6 +117,8 @@ def _reading(told: Figures) -> Finding:
     total = told.read + told.unread
     early = f"; {told.before_us} more are from before I came" if told.before_us else ""
     late = f", {told.late} of them late" if told.late else ""
+    if not total:
+        return Finding("reading", f"nothing encrypted was said since my start{early}")
     if not told.unread:
         return Finding("reading", f"all of {count(total, 'encrypted message')} since my start{late}{early}")
     found = f"{told.unread} of {count(total, 'encrypted message')} not decrypted ({told.rate:.1%}){late}{early}"
@@ -132,7 +134,8 @@ def _why(reasons: Counter[str], unread: int) -> str:
 def _stock(client: AsyncClient) -> Finding:
     olm = machine(client)
     left = olm.uploaded_key_count
-    found = f"{left if left is not None else 'some'} one-time keys on the homeserver for new conversations"
+    known = f"{left} one-time keys on the homeserver" if left is not None else "not counted before the first sync"
+    found = f"{known}, for new conversations" if left is not None else known
     odd = f"; {count(olm.refused, 'malformed message')} from other devices left aside" if olm.refused else ""
     return Finding(
         "keys", found + odd, "new ones follow with the next sync; if not, restart the bot" if left == 0 else None

@@ -1,7 +1,7 @@
 """matrix-nio's Olm machine with three holes closed: crashes, hostile messages, mislabelled senders.
 
-* What one to-device message changes (an Olm session, the account, a room key) is one transaction of the store. A kill
-  in its middle would leave the session ahead of the key that it carried, and the key would never come again.
+* What one to-device message changes (an Olm session, the account, a room key) is done whole or not at all. A kill in
+  its middle would leave the session ahead of the key that it carried, and the key would never come again.
 * A malformed message, or one for a one-time key that is used up, raises out of matrix-nio 0.26 and would end the sync,
   again at each start: anybody can send one. Here it is counted, and the session is made anew (unwedged).
 * A homeserver could show a message under another person's name: the session has to belong to a device of the sender.

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from nio.crypto import Olm
-from nio.store import SqliteStore
 
 from bot.adapters.matrix.accounts import Account
 from bot.adapters.matrix.client import open_client
+from bot.adapters.matrix.store import SturdyStore
 
 POINTS = ("save_account", "save_session", "save_inbound_group_session", "sync")
 
@@ -35,7 +35,7 @@ async def main(told: dict[str, Any]) -> None:
     if told["bare"]:
         client.olm = Olm(client.user_id, client.device_id, client.store)
     if told["point"] != "sync":
-        kept = getattr(SqliteStore, told["point"])
+        kept = getattr(SturdyStore, told["point"])
 
         def and_die(*given: Any, **named: Any) -> NoReturn:
             kept(*given, **named)

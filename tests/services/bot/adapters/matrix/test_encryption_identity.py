@@ -91,7 +91,8 @@ class TestTheFirstStart:
         await prepare(weave.nio, weave.store)
         assert weave.store.stat().st_mode & 0o777 == 0o700
         names = {one.name: one.stat().st_mode & 0o777 for one in weave.store.iterdir()}
-        expected = {store_name(registered.device_id), "pickle.key", "cross_signing.json", "mark.json"}
+        database = store_name(registered.device_id)
+        expected = {database, f"{database}-wal", f"{database}-shm", "pickle.key", "cross_signing.json", "mark.json"}
         assert names == dict.fromkeys(expected, 0o600)
 
 
@@ -193,7 +194,8 @@ class TestTheStore:
         folder = tmp_path / "weave"
         async with client_of(homeserver.url, registered, folder) as weave:
             await prepare(weave.nio, weave.store)
-            (weave.store / store_name(registered.device_id)).unlink()
+            for file in weave.store.glob("*.db*"):
+                file.unlink()
             (weave.store / "pickle.key").unlink()
         with pytest.raises(Refused, match=r"knows the device .* with other keys .* make a new device"):
             async with client_of(homeserver.url, registered, folder, publish=False) as weave:
