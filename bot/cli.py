@@ -48,7 +48,9 @@ def before_command(
         typer.echo(ctx.get_help())
 
 
-def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def command(
+    name: str | None = None, *, into: typer.Typer = cli
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Registers a command that also takes the flags which every command has; they hold before and after its name."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -64,20 +66,20 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
             before: Flags = ctx.obj
             function(Flags(config or before.config, data or before.data, json or before.json), **given)
 
-        ours = _parameters(called)
+        ours = _parameters(called, globals())
         named = _parameters(function)
         parameters = [ours["ctx"], *list(named.values())[1:], ours["config"], ours["data"], ours["json"]]
         called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
         called.__annotations__ = {one.name: one.annotation for one in parameters}
-        cli.command(name)(called)
+        into.command(name)(called)
         return function
 
     return register
 
 
-def _parameters(function: Callable[..., None]) -> dict[str, inspect.Parameter]:
-    """The parameters of a function with their annotations evaluated."""
-    hints = get_type_hints(function, include_extras=True)
+def _parameters(function: Callable[..., None], names: dict[str, Any] | None = None) -> dict[str, inspect.Parameter]:
+    """The parameters of a function with their annotations evaluated, in its own module or among ``names``."""
+    hints = get_type_hints(function, names, include_extras=True)
     signature = inspect.signature(function, follow_wrapped=False)
     return {name: one.replace(annotation=hints.get(name, Any)) for name, one in signature.parameters.items()}
 
@@ -334,6 +336,8 @@ def run(flags: Flags) -> None:
 
 def perform(arguments: Sequence[str]) -> int:
     """Carries out one command line and gives the exit status; errors are one sentence on stderr."""
+    from bot import matrix_cli  # noqa: F401, PLC0415 - adds its commands, and needs this module for that
+
     try:
         outcome = cli(list(arguments), standalone_mode=False, prog_name="weavebot")
     except TyperException as exc:

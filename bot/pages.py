@@ -6,6 +6,7 @@ A page is JSON-able (it travels over the owner's socket) and turns into plain te
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
@@ -26,6 +27,8 @@ CODE: Final = "code"  # something to type
 # Control characters could steer a terminal, and direction overrides could make a quote read as something else.
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>#|~])")
+_COLUMNS: Final = re.compile(r"\S {2,}\S")
+_TAGS: Final = {STRONG: "strong", HEAD: "strong", GOOD: "strong", BAD: "strong", FAINT: "em", CODE: "code"}
 _WRAPS: Final = {STRONG: "**", HEAD: "**", GOOD: "**", BAD: "**", MARK: "", FAINT: "_"}
 
 
@@ -88,3 +91,34 @@ def _marked(style: str, text: str) -> str:
     wrap = _WRAPS.get(style, "")
     inner = body.strip()
     return body.replace(inner, f"{wrap}{inner}{wrap}", 1) if wrap and inner else body
+
+
+def page_html(shown: Sequence[Sequence[Sequence[str]]]) -> str:
+    """The page in the few tags of HTML that chat clients show; people's words are escaped.
+
+    Lines that are laid out in columns by spaces stand as they are typed: HTML would draw the columns together.
+    """
+    blocks: list[tuple[bool, list[str]]] = []
+    for at, spans in enumerate(shown):
+        laid = _in_columns(shown, at)
+        if not blocks or blocks[-1][0] != laid:
+            blocks.append((laid, []))
+        blocks[-1][1].append("".join((html.escape(text) if laid else _tagged(style, text)) for style, text in spans))
+    return "".join(
+        f"<pre><code>{chr(10).join(lines)}</code></pre>" if laid else "<br>".join(lines) for laid, lines in blocks
+    )
+
+
+def _in_columns(shown: Sequence[Sequence[Sequence[str]]], at: int) -> bool:
+    """Whether a line and one beside it hold runs of spaces between words."""
+
+    def spaced(index: int) -> bool:
+        return 0 <= index < len(shown) and _COLUMNS.search("".join(text for _, text in shown[index])) is not None
+
+    return spaced(at) and (spaced(at - 1) or spaced(at + 1))
+
+
+def _tagged(style: str, text: str) -> str:
+    tag = _TAGS.get(style)
+    body = html.escape(text)
+    return f"<{tag}>{body}</{tag}>" if tag and text.strip() else body

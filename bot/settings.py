@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from memory.errors import BadInput
 
@@ -58,6 +58,12 @@ def check_weekly(words: str) -> str:
     return f"{day} {hour:02d}:{minute:02d}"
 
 
+def split_ids(value: object) -> object:
+    """Ids in one string, apart by commas or spaces, as a tuple of them."""
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+Ids = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_ids)]
 Timezone = Annotated[str, AfterValidator(check_timezone)]
 Language = Annotated[str, AfterValidator(check_language)]
 Weekly = Annotated[str, AfterValidator(check_weekly)]
@@ -78,11 +84,16 @@ class Settings(BaseSettings):
     language: Language = Field("en", description="language of dates in rooms that have none of their own")
     digest_at: Weekly = Field("monday 09:00", description="when the weekly digest is posted")
     limit: int = Field(10, ge=1, le=200, description="messages that an answer cites at most")
-    admins: tuple[str, ...] = Field(
-        (), description="ids of people who are admins in every room, such as @ana:example.org"
-    )
+    admins: Ids = Field((), description="ids of people who are admins in every room, such as @ana:example.org")
     welcome: bool = Field(False, description="say in a room that I come to what I keep there, and how to change it")  # noqa: FBT003 - the default
     retention: int = Field(0, ge=0, le=MOST_DAYS, description="days after which messages are erased; 0 keeps them")
+    matrix_homeserver: str | None = Field(None, description="a Matrix homeserver: its name or its URL")
+    matrix_user: str | None = Field(None, description="user name or id of the bot there")
+    matrix_password: SecretStr | None = Field(None, description="its password; `run` logs in with it once")
+    matrix_token: SecretStr | None = Field(None, description="an access token instead, of a device of its own")
+    matrix_allow: Ids = Field(
+        (), description="who may invite the bot: ids, or patterns such as *:example.org; nobody named: its own server"
+    )
     tokens: int = Field(4096, ge=1, le=1_000_000, description="token budget of an answer's context")
 
 

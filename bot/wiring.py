@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from bot import schema
 from bot.adapters.console import PLATFORM as CONSOLE
@@ -19,6 +21,7 @@ from bot.clock import SystemClock
 from bot.dispatch import Dispatch
 from bot.inbox import Inbox
 from bot.models import LOCAL, Place
+from bot.notebook import SqlNotebook
 from bot.outbox import Outbox
 from bot.ports import ChatPort
 from bot.preferences import PreferenceBook
@@ -47,6 +50,17 @@ from routing.digest import Digests
 from routing.learner import Learner
 from routing.shuttle import Shuttle
 from routing.statistics import Statistician
+
+if TYPE_CHECKING:
+    from bot.adapters.matrix.accounts import Account
+    from bot.adapters.matrix.desk import Desk as AccountDesk
+    from bot.adapters.matrix.login import Door
+
+    MatrixAccount: TypeAlias = Account
+    MatrixDesk: TypeAlias = AccountDesk
+    MatrixDoor: TypeAlias = Door
+
+MATRIX = "matrix"
 
 
 async def open_app(
@@ -115,9 +129,30 @@ async def open_app(
 
 
 async def open_ports(app: App) -> list[ChatPort]:
-    """The chat accounts that are configured, each ready to listen."""
-    del app
-    return []
+    """The chat accounts that are configured, each ready to listen.
+
+    Raises Unavailable, with what to do, when an account cannot be used, and Refused when a login is not taken.
+    """
+    return [*await open_matrix(app)]
+
+
+async def open_matrix(app: App) -> list[ChatPort]:
+    """The accounts of Matrix that are logged in, or the one that the settings log in."""
+    if not (app.settings.data / MATRIX).exists() and not app.settings.matrix_homeserver:
+        return []
+    from bot.adapters.matrix import starting  # noqa: PLC0415 - 0.4 s, for those alone who use Matrix
+
+    def notebook(user_id: str) -> SqlNotebook:
+        return SqlNotebook(app.database, app.clock, platform=MATRIX, account=user_id, team=user_id)
+
+    return [*await starting.open_ports(app.settings, notebook, app.clock)]
+
+
+def matrix_desk(data: Path) -> MatrixDesk:
+    """Where the operator logs accounts of Matrix in and out; ``data`` is the data folder."""
+    from bot.adapters.matrix.desk import Desk  # noqa: PLC0415 - 0.4 s, for those alone who use Matrix
+
+    return Desk(data)
 
 
 @dataclass(frozen=True, slots=True)

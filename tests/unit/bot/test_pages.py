@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from bot.pages import CODE, FAINT, STRONG, line, markdown, one_line, page, paragraphs, plain, safe, sentence
+from bot.pages import (
+    CODE,
+    FAINT,
+    HEAD,
+    STRONG,
+    line,
+    markdown,
+    one_line,
+    page,
+    page_html,
+    paragraphs,
+    plain,
+    safe,
+    sentence,
+)
 
 
 class TestSafety:
@@ -48,3 +62,20 @@ class TestShortening:
     def test_a_sentence_has_a_capital_and_an_end(self) -> None:
         assert sentence("there is no room") == "There is no room."
         assert sentence("Is it?") == "Is it?"
+
+
+class TestHtml:
+    def test_styles_are_tags_and_words_are_escaped(self) -> None:
+        shown = page(line((STRONG, "<b>"), (FAINT, "a & b"), " plain"), line(), line((CODE, "!weave why")))
+        assert page_html(shown) == "<strong>&lt;b&gt;</strong><em>a &amp; b</em> plain<br><br><code>!weave why</code>"
+
+    def test_columns_stand_as_they_are_typed(self) -> None:
+        shown = page("Routes", line((HEAD, "route    votes")), "chat        12", "", "That is all.")
+        assert page_html(shown) == ("Routes<pre><code>route    votes\nchat        12</code></pre><br>That is all.")
+
+    def test_two_spaces_in_one_line_make_no_columns(self) -> None:
+        assert page_html(page("Well.  Indeed.", "Yes.")) == "Well.  Indeed.<br>Yes."
+
+    def test_a_link_of_somebody_is_only_words(self) -> None:
+        said = "<a href='https://evil.example'>click</a>"
+        assert "<a" not in page_html(page(line((STRONG, said), said)))

@@ -1,0 +1,41 @@
+"""A notebook in memory, for tests of adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memory.errors import Unavailable
+
+
+class MemoryNotebook:
+    """What an adapter keeps, as long as the test lasts; ``broken`` takes it away."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, str] = {}
+        self.shown: dict[str, list[str]] = {}  # answers by room, newest first
+        self.journalled: dict[str, set[str]] = {}
+        self.broken = False
+
+    async def read(self, name: str) -> str | None:
+        self._check()
+        return self.notes.get(name)
+
+    async def note(self, name: str, value: str) -> None:
+        self._check()
+        self.notes[name] = value
+
+    async def rooms(self) -> list[str]:
+        self._check()
+        return list(self.shown)
+
+    async def answers(self, room: str, limit: int) -> list[str]:
+        self._check()
+        return self.shown.get(room, [])[:limit]
+
+    async def knows(self, room: str, event_ids: Sequence[str]) -> set[str]:
+        self._check()
+        return self.journalled.get(room, set()) & set(event_ids)
+
+    def _check(self) -> None:
+        if self.broken:
+            raise Unavailable("the database does not answer")

@@ -1,0 +1,1 @@
+"""Servers that tests put in the place of real ones."""
