@@ -54,6 +54,11 @@ class Replies:
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._served = served_by(app, port)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being carried out at the moment."""
+        return not self._busy
+
     def nudge(self) -> None:
         """Something new waits."""
         self._wake.set()
