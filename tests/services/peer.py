@@ -57,7 +57,7 @@ class Peer:
 
     async def joined(self, room: str, user: str) -> None:
         """Waits until somebody is in the room."""
-        await self.hears(room=room, sender=user, type="m.room.member")
+        await self.hears(room=room, sender=user, type="m.room.member", timeout=50)
 
     async def say(self, room: str, body: str) -> str:
         """A message; gives its event id."""

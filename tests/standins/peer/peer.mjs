@@ -61,6 +61,8 @@ function matches(wanted, event) {
     (!wanted.event || one.event === wanted.event) &&
     (wanted.contains === undefined || text.includes(wanted.contains)) &&
     (wanted.replaces === undefined || one.content["m.relates_to"]?.event_id === wanted.replaces) &&
+    (wanted.answers === undefined ||
+      one.content["m.relates_to"]?.["m.in_reply_to"]?.event_id === wanted.answers) &&
     (wanted.failed ? one.failed !== null : one.failed === null && one.type !== "m.room.encrypted")
   );
 }
