@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -18,13 +19,17 @@ from bot.app import App
 from bot.errors import confess
 from bot.events import Event, result, status
 from bot.exits import FAILED
-from bot.pages import BAD, FAINT, GOOD, line
+from bot.pages import BAD, FAINT, GOOD, Line, line, plain
+from bot.ports import ChatPort
 from bot.settings import unknown_variables
 from memory import records
 from memory.errors import WeavebotError
 
 ROOM_LEFT: Final = 200 << 20
 """Bytes. With less on the disk, the next import may not fit."""
+FINE: Final = "ok    "
+WRONG: Final = "wrong "
+ARROW: Final = " → "
 PROBE: Final = "weavebot doctor"
 
 
@@ -39,8 +44,8 @@ class Finding:
     def event(self) -> Event:
         """As a result, with a line for people."""
         well = self.fix is None
-        mark = (GOOD, "ok    ") if well else (BAD, "wrong ")
-        fix = (FAINT, f" → {self.fix}") if self.fix else ""
+        mark = (GOOD, FINE) if well else (BAD, WRONG)
+        fix = (FAINT, f"{ARROW}{self.fix}") if self.fix else ""
         value = {"check": self.check, "ok": well, "found": self.found, "fix": self.fix}
         return result(value, (line(mark, f"{self.check}: {self.found}", fix),))
 
@@ -71,6 +76,36 @@ async def _findings(app: App) -> AsyncIterator[Finding]:
             yield await check(app)
         except WeavebotError as exc:
             yield Finding(name, "does not work", confess(exc).words)
+    try:
+        async with _accounts(app) as ports:
+            for port in ports:
+                for shown in await port.health():
+                    yield _of_account(port, shown)
+    except WeavebotError as exc:
+        yield Finding("accounts", "do not open", confess(exc).words)
+
+
+@contextlib.asynccontextmanager
+async def _accounts(app: App) -> AsyncIterator[Sequence[ChatPort]]:
+    """The chat accounts: those that run, else opened for the look alone."""
+    if app.ports:
+        yield app.ports
+        return
+    from bot.wiring import open_ports  # noqa: PLC0415 - the wiring imports those that import this
+
+    async with contextlib.AsyncExitStack() as stack:
+        ports = await open_ports(app)
+        for port in ports:
+            stack.push_async_callback(port.close)
+        yield ports
+
+
+def _of_account(port: ChatPort, shown: Line) -> Finding:
+    """A line of an account's health; one with something bad in it names the fix behind an arrow."""
+    words, _, fix = plain((shown,)).partition(ARROW)
+    found = words.removeprefix(FINE).removeprefix(WRONG)
+    bad = any(style == BAD for style, _ in shown)
+    return Finding(" ".join(filter(None, (port.platform, port.team))), found, (fix or found) if bad else None)
 
 
 def _settings() -> Iterator[Finding]:

@@ -11,9 +11,10 @@ import pytest
 from bot.app import App
 from bot.cli import perform
 from bot.exits import FAILED
+from bot.pages import BAD, FAINT, GOOD, Page, line, page
 from memory.models import Embedding
 from tests.doubles import WordEmbedder
-from tests.unit.bot.rooms import batch, history, open_bot, results, run, shown
+from tests.unit.bot.rooms import Platform, batch, history, open_bot, results, run, shown
 
 
 class Narrow(WordEmbedder):
@@ -23,6 +24,18 @@ class Narrow(WordEmbedder):
         other = WordEmbedder()
         other.dim = 8
         return await other.embed(texts)
+
+
+class Ailing(Platform):
+    """An account with something wrong."""
+
+    platform = "ailing"
+    team = "hospital"
+
+    async def health(self, room: str | None = None) -> Page:
+        del room
+        wrong = line((BAD, "wrong "), "files: key is open to others", (FAINT, " → chmod 600 key"))
+        return page(line((GOOD, "connected")), wrong, line((BAD, "the token is revoked")))
 
 
 async def found(app: App) -> dict[str, tuple[bool, str]]:
@@ -67,6 +80,18 @@ class TestWhatIsWrong:
 
         assert not ok
         assert "restore a copy" in fix
+
+    async def test_a_chat_account_that_is_not_well(self, app: App) -> None:
+        app.ports.append(Ailing())
+
+        events = await run(app, "doctor")
+
+        assert "ok    ailing hospital: connected" in shown(events)
+        assert "wrong ailing hospital: files: key is open to others → chmod 600 key" in shown(events)
+        found = [event["result"] for event in events if "result" in event]
+        fixes = [one["fix"] for one in found if one["check"] == "ailing hospital"]
+        assert fixes == [None, "chmod 600 key", "the token is revoked"]
+        assert events[-1] == {"status": 1}
 
     async def test_it_fails_and_shows_the_fix(self, app: App) -> None:
         app.settings.data.chmod(0o755)
