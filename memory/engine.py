@@ -60,14 +60,21 @@ class Engine:
         """The names of the sources that can be searched."""
         return tuple(self._sources)
 
-    async def prepare(self, question: str, scope: Scope, asked_at: datetime, limit: int) -> Query:
-        """The question with the people of the rooms and its embedding. Raises Unavailable when the model fails."""
+    async def prepare(
+        self, question: str, scope: Scope, asked_at: datetime, limit: int, versions: Mapping[int, int] | None = None
+    ) -> Query:
+        """The question with the people of the rooms and its embedding. Raises Unavailable when the model fails.
+
+        ``versions`` are the rooms', where the caller has just read them.
+        """
         text = question[:_LONGEST_QUESTION]
+        if versions is None:
+            versions = dict(zip(scope.rooms, await self.versions(scope), strict=True))
         people: dict[str, int] = {}
         for room in scope.rooms:
-            people |= await self._rooms.names(room)
+            people |= await self._rooms.names(room, versions.get(room))
         [embedding] = await self._embedder.embed([ranking.cut_names(text, people)])
-        return Query(text, scope, asked_at, people, embedding, limit)
+        return Query(text, scope, asked_at, people, embedding, limit, versions)
 
     async def versions(self, scope: Scope) -> tuple[int, ...]:
         """The versions of the scope's rooms; they change with every message."""
@@ -84,7 +91,7 @@ class Engine:
     async def describe(self, query: Query, room: int, said: Sequence[Nominations]) -> Candidates:
         """The messages that the sources nominated, and those sent when the question says, with all features."""
         _check(query, room)
-        view = await self._rooms.view(room)
+        view = await self._rooms.view(room, query.versions.get(room))
 
         def work() -> Candidates:
             everything = [*said, ranking.dated(view, query, _DATED)]
@@ -96,8 +103,9 @@ class Engine:
     async def look(self, query: Query, room: int) -> Look:
         """A cheap look at the room."""
         _check(query, room)
-        view = await self._rooms.view(room)
-        graph = await self._rooms.graph(room)
+        at = query.versions.get(room)
+        view = await self._rooms.view(room, at)
+        graph = await self._rooms.graph(room, at)
         known = await graph.known(room, question_mentions(query))
         closest = (await asyncio.to_thread(ranking.vector, view, query, 5)).scores
         degrees = [degree for _, degree in known]
@@ -107,14 +115,14 @@ class Engine:
             linked=len(known),
             degree=float(np.mean(degrees)) if degrees else 0.0,
             messages=view.messages,
-            authors=len(set((await self._rooms.names(room)).values())),
+            authors=len(set((await self._rooms.names(room, at)).values())),
             mean_words=view.mean_length if view.messages else 0.0,
         )
 
     async def paths(self, query: Query, room: int, serials: Sequence[int]) -> list[Path]:
         """Paths in the graph from the question's entities to messages."""
         _check(query, room)
-        graph = await self._rooms.graph(room)
+        graph = await self._rooms.graph(room, query.versions.get(room))
         return await graph.paths(room, question_mentions(query), serials)
 
     async def read(self, serials: Sequence[int]) -> dict[int, Message]:

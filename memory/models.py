@@ -188,6 +188,7 @@ class Query:
 
     ``asked_at`` anchors relative dates. ``people`` maps the lower-cased names and name parts of the people of the rooms
     to their ids. ``embedding`` is that of the question with those names cut; None when the model is not at hand.
+    ``versions`` are the rooms' when the question was prepared: what has reached them is searched without asking again.
     """
 
     text: str
@@ -196,6 +197,7 @@ class Query:
     people: Mapping[str, int] = field(default_factory=dict)
     embedding: Embedding | None = None
     limit: int = 10
+    versions: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

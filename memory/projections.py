@@ -50,30 +50,34 @@ class Rooms:
         self._limit = limit
         self._shelves: OrderedDict[int, _Shelf] = OrderedDict()
 
-    async def view(self, room: int) -> RoomView:
-        """The arrays of a room as it is now."""
+    async def view(self, room: int, at: int | None = None) -> RoomView:
+        """The arrays of a room as it is now, or at least as it was ``at`` a version that the caller has just read."""
         shelf = self._shelf(room)
+        if at is not None and at <= shelf.version:
+            return shelf.view
         async with shelf.lock:
             async with self._database.read() as conn:
                 if await records.version_of(conn, room) == shelf.version:
                     return shelf.view
                 changes = await records.changes(conn, room, shelf.version, self._model)
             shelf.view = await asyncio.to_thread(shelf.view.updated, changes.rows, changes.removed)
-            shelf.version = changes.version
             if shelf.view.waste > _WASTE:
-                await self._reload(room, shelf)
+                changes = await self._reload(room, shelf)
             shelf.names = await self._names_of(shelf.view)
+            shelf.version = changes.version  # last: who finds it reached takes the view and the names unasked
         await self._make_room(keep=room)
         return shelf.view
 
-    async def names(self, room: int) -> Mapping[str, int]:
-        """The name forms of the people who wrote in a room, to their ids."""
-        await self.view(room)
+    async def names(self, room: int, at: int | None = None) -> Mapping[str, int]:
+        """The name forms of the people who wrote in a room, to their ids; ``at`` as in `view`."""
+        await self.view(room, at)
         return self._shelf(room).names
 
-    async def graph(self, room: int) -> GraphIndex:
-        """The graph, with the room as it is now."""
+    async def graph(self, room: int, at: int | None = None) -> GraphIndex:
+        """The graph, with the room as it is now; ``at`` as in `view`."""
         shelf = self._shelf(room)
+        if at is not None and at <= shelf.graph_version:
+            return self._graph
         async with shelf.graph_lock:
             async with self._database.read() as conn:
                 version = await records.version_of(conn, room)
@@ -108,15 +112,17 @@ class Rooms:
         await self._graph.drop(room)
 
     def _shelf(self, room: int) -> _Shelf:
-        shelf = self._shelves.setdefault(room, _Shelf())
+        shelf = self._shelves.get(room)
+        if shelf is None:
+            shelf = self._shelves[room] = _Shelf()
         self._shelves.move_to_end(room)
         return shelf
 
-    async def _reload(self, room: int, shelf: _Shelf) -> None:
+    async def _reload(self, room: int, shelf: _Shelf) -> records.Changes:
         async with self._database.read() as conn:
             changes = await records.changes(conn, room, -1, self._model)
         shelf.view = await asyncio.to_thread(RoomView.of, changes.rows)
-        shelf.version = changes.version
+        return changes
 
     async def _names_of(self, view: RoomView) -> Mapping[str, int]:
         authors = await asyncio.to_thread(lambda: np.unique(view.authors[view.alive]).tolist())

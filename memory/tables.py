@@ -24,6 +24,7 @@ tenants = Table(
     Column("external_id", String(255), nullable=False),
     Column("name", String(255), nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("votes_version", key_type(), nullable=False, server_default="0"),  # grows with every change of its votes
     UniqueConstraint("platform", "external_id"),
 )
 

@@ -16,7 +16,7 @@ from memory.errors import NotFound
 from memory.models import Context, Hit, Message, Person, Query, Scope
 from memory.ports import Clock
 from routing import explain, finding, questions, rewards, wording
-from routing.answers import AnswerBook, Draft, Kept
+from routing.answers import AnswerBook, Bearings, Draft, Kept
 from routing.confidence import Confidence, assess
 from routing.features import Probe, Situation, features
 from routing.learner import Learner
@@ -66,6 +66,8 @@ class Shuttle:
         self._learner = learner
         self._clock = clock
         self._cache: LRUCache[tuple[object, ...], _Evidence] = LRUCache(_CACHED)
+        self._probes: LRUCache[tuple[object, ...], Probe] = LRUCache(_CACHED)
+        self._cleared = 0
 
     async def weave(
         self,
@@ -88,20 +90,20 @@ class Shuttle:
         Raises NotFound for an unknown route, Unavailable when the model or every source is down.
         """
         began = time.perf_counter()
-        here = asked_in if asked_in is not None else scope.rooms[0]
-        if event_id is not None and (known := await self._book.of_event(here, event_id)) is not None:
-            return await self.answer(scope.tenant, known[1])
+        bearings = await self._book.bearings(scope, thread, event_id, asked_in)
+        if bearings.answered is not None:
+            return await self.answer(scope.tenant, bearings.answered)
         at = asked_at or self._clock.now()
         chosen = None if route is None else route_named(route)
-        query = await self._engine.prepare(question, scope, at, limit)
-        decision = await self._decide(query, chosen, seed, thread)
+        query = await self._engine.prepare(question, scope, at, limit, bearings.versions)
+        decision = await self._decide(query, bearings, chosen, seed)
         taken = route_named(decision.route)
         evidence = await self._evidence(query, taken, tokens)
         shown = evidence.hits
         ms = (time.perf_counter() - began) * 1000
         draft = Draft(
             scope=scope,
-            room=here,
+            room=bearings.room,
             question=question,
             text=evidence.text,
             confidence=evidence.confidence.value,
@@ -136,8 +138,9 @@ class Shuttle:
 
     async def read(self, question: str, scope: Scope, *, asked_at: datetime) -> tuple[Features, str]:
         """The features of a question and the route that the rules would take; for evaluation."""
-        query = await self._engine.prepare(question, scope, asked_at, 1)
-        reading, probe, situation = await self._situation(query, None)
+        bearings = await self._book.bearings(scope)
+        query = await self._engine.prepare(question, scope, asked_at, 1, bearings.versions)
+        reading, probe, situation = await self._situation(query, bearings)
         return features(reading, probe, situation), rules.advise(reading, probe, situation).route
 
     async def answer(self, tenant: int, answer_id: str) -> Answer:
@@ -194,46 +197,59 @@ class Shuttle:
     async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
         """Dropper: no cached evidence outlives a message that was erased."""
         del room, serials, hashes
-        self._cache.clear()
+        self._clear()
 
     async def drop_person(self, person: int) -> None:
         """Dropper: neither does it outlive a person."""
         del person
-        self._cache.clear()
+        self._clear()
         self._learner.forget_all()
 
-    async def _decide(self, query: Query, forced: Route | None, seed: int | None, thread: str | None) -> Decision:
-        reading, probe, situation = await self._situation(query, thread)
+    def _clear(self) -> None:
+        self._cache.clear()
+        self._probes.clear()
+        self._cleared += 1
+
+    async def _decide(self, query: Query, bearings: Bearings, forced: Route | None, seed: int | None) -> Decision:
+        reading, probe, situation = await self._situation(query, bearings)
         numbers = features(reading, probe, situation)
         advice = rules.advise(reading, probe, situation)
         drawn = secrets.randbits(32) if seed is None else seed
         if forced is not None:
             return rules.RulePolicy("chosen").decide(numbers, advice, seed=drawn, route=forced.name)
-        posterior = await self._learner.posterior(query.scope.tenant)
+        posterior = await self._learner.posterior(query.scope.tenant, bearings)
         decision = ThompsonPolicy(posterior).decide(numbers, advice, seed=drawn)
         return replace(decision, solicited=(drawn * 2654435761 % 2**32) / 2**32 < _SOLICITED)
 
-    async def _situation(self, query: Query, thread: str | None) -> tuple[questions.Reading, Probe, Situation]:
-        room = query.scope.rooms[0]
-        look = await self._engine.look(query, room)
-        probe = Probe(look.top, look.gap, look.linked, look.degree, look.messages, look.authors, look.mean_words)
-        before = await self._book.last(room, thread)
+    async def _situation(self, query: Query, bearings: Bearings) -> tuple[questions.Reading, Probe, Situation]:
+        tenant, before = query.scope.tenant, bearings.before
         situation = Situation(asked_at=query.asked_at)
         if before is not None and timedelta(0) <= query.asked_at - before.asked_at <= _SAME_THREAD:
-            decision, _ = await self._book.decision(before.serial)
-            reward = await self._learner.reward_of(query.scope.tenant, before.serial)
-            situation = replace(situation, previous_route=decision.route, previous_reward=reward)
-        disliked = await self._learner.disliked(query.scope.tenant, room, query.text)
-        return questions.read(query.text, query.people), probe, replace(situation, disliked=disliked)
+            reward = await self._learner.reward_of(tenant, before.serial, bearings)
+            situation = replace(situation, previous_route=before.route, previous_reward=reward)
+        disliked = await self._learner.disliked(tenant, bearings.room, query.text, bearings)
+        reading = questions.read(query.text, query.people)
+        return reading, await self._probe(query), replace(situation, disliked=disliked)
+
+    async def _probe(self, query: Query) -> Probe:
+        room = query.scope.rooms[0]
+        key, cleared = _asked(query, (room,)), self._cleared
+        probe = self._probes.get(key)
+        if probe is None:
+            look = await self._engine.look(query, room)
+            probe = Probe(look.top, look.gap, look.linked, look.degree, look.messages, look.authors, look.mean_words)
+            if cleared == self._cleared:
+                self._probes[key] = probe
+        return probe
 
     async def _evidence(self, query: Query, route: Route, tokens: int) -> _Evidence:
-        versions = await self._engine.versions(query.scope)
-        day = query.asked_at.date()
-        key = (route.name, query.text, query.scope.rooms, versions, day, query.limit, tokens)
-        cached = self._cache.get(key)
-        if cached is None:
-            cached = self._cache[key] = await self._look(query, route, tokens)
-        return cached
+        key, cleared = (route.name, query.limit, tokens, *_asked(query, query.scope.rooms)), self._cleared
+        evidence = self._cache.get(key)
+        if evidence is None:
+            evidence = await self._look(query, route, tokens)
+            if cleared == self._cleared:  # else something was erased meanwhile that it may hold
+                self._cache[key] = evidence
+        return evidence
 
     async def _look(self, query: Query, route: Route, tokens: int) -> _Evidence:
         found = await finding.find(self._engine, query, route)
@@ -278,6 +294,11 @@ class Shuttle:
             context=None,
             ms=kept.ms,
         )
+
+
+def _asked(query: Query, rooms: Sequence[int]) -> tuple[object, ...]:
+    """What a question finds depends on its words, the day when it is asked, and the rooms as they are."""
+    return (query.text, query.asked_at.date(), *((room, query.versions[room]) for room in rooms))
 
 
 def _citations(hits: Sequence[Hit], evidence: _Evidence) -> tuple[Citation, ...]:

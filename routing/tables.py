@@ -36,7 +36,10 @@ answers = Table(
     Column("ms", Float, nullable=False),
     UniqueConstraint("room_id", "event_id"),
     Index(None, "tenant_id", "asked_at"),
+    Index(None, "tenant_id", "serial"),  # the newest answer of a team, of a room, of a thread: asked for each question
     Index(None, "room_id", "asked_at"),
+    Index(None, "room_id", "serial"),
+    Index(None, "thread"),
     Index(None, "asker_id"),
     sqlite_autoincrement=True,  # decay counts answers by serial: one is never used twice
 )
