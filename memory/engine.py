@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
 from memory import context, ranking, records
-from memory.errors import NotFound
+from memory.errors import NotFound, Unavailable
 from memory.indexing import Indexer, Progress
 from memory.models import Candidates, Context, Message, Nominations, Path, Query, Scope
 from memory.ports import Database, Embedder, Source
@@ -71,10 +73,32 @@ class Engine:
         if versions is None:
             versions = dict(zip(scope.rooms, await self.versions(scope), strict=True))
         people: dict[str, int] = {}
-        for room in scope.rooms:
-            people |= await self._rooms.names(room, versions.get(room))
+        for names in await asyncio.gather(*(self._ready(room, versions.get(room)) for room in scope.rooms)):
+            people |= names
         [embedding] = await self._embedder.embed([ranking.cut_names(text, people)])
         return Query(text, scope, asked_at, people, embedding, limit, versions)
+
+    async def warm(self, scope: Scope) -> None:
+        """Loads what questions in these rooms need, so that the first one does not wait for it.
+
+        The collector of cycles rests meanwhile: in a load of 100,000 messages it would stop everything four times for
+        70 ms, and there are no cycles to find.
+        """
+        gc.disable()
+        try:
+            await asyncio.gather(*(self._ready(room, None) for room in scope.rooms))
+        finally:
+            gc.enable()
+
+    async def _ready(self, room: int, at: int | None) -> Mapping[str, int]:
+        """Arrays and graph side by side; gives the names. A graph that is down is found out by whoever needs it."""
+
+        async def graph() -> None:
+            with suppress(Unavailable):
+                await self._rooms.graph(room, at)
+
+        names, _ = await asyncio.gather(self._rooms.names(room, at), graph())
+        return names
 
     async def versions(self, scope: Scope) -> tuple[int, ...]:
         """The versions of the scope's rooms; they change with every message."""

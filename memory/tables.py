@@ -138,6 +138,7 @@ embeddings = Table(
     Column("vectors", LargeBinary, nullable=False),  # one record a chunk: scale, then int8
     Column("token_ids", LargeBinary, nullable=False),  # uint16
     Column("codes", LargeBinary, nullable=False),  # signs of the token states, packed
+    Column("terms", LargeBinary),  # for search by words: see memory.lexicon; None: embedded before they were kept
     sqlite_with_rowid=False,
 )
 

@@ -55,9 +55,9 @@ class Before:
 class Bearings:
     """What every question reads afresh before it is decided, in one snapshot of the database.
 
-    room: where it was asked. versions: of the scope's rooms; a room that is not there has 0. votes: the version of the team's votes, which grows
-    whenever one is cast or taken back. newest: serial of the team's newest answer, 0 without one.
-    before: the answer before in the room, or in the thread. answered: id of the answer that the event has.
+    room: where it was asked. versions: of the scope's rooms; a room that is not there has 0. votes: the version of the
+    team's votes, which grows whenever one is cast or taken back. newest: serial of the team's newest answer, 0 without
+    one. before: the answer before in the room, or in the thread. answered: id of the answer that the event has.
     """
 
     room: int
