@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
 from memory.models import Message
-from memory.tables import index_outbox, messages, people, rooms
+from memory.tables import index_outbox, messages, people, rooms, sessions
 
 _SLICE = 400
 
@@ -73,6 +73,13 @@ async def span(conn: AsyncConnection, room_ids: Sequence[int]) -> tuple[int, dat
     query = select(func.count(), func.min(messages.c.sent_at), func.max(messages.c.sent_at))
     count, first, last = (await conn.execute(query.where(messages.c.room_id.in_(room_ids)))).one()
     return int(count), first, last
+
+
+async def liveliest(conn: AsyncConnection, room_ids: Sequence[int], most: int) -> list[int]:
+    """The rooms where somebody wrote last, that one first."""
+    newest = func.max(sessions.c.last_message_at)
+    query = select(sessions.c.room_id).where(sessions.c.room_id.in_(room_ids)).group_by(sessions.c.room_id)
+    return list((await conn.execute(query.order_by(newest.desc()).limit(most))).scalars())
 
 
 async def waiting(conn: AsyncConnection) -> int:

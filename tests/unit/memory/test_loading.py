@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ class TestRenewing:
 class TestWarming:
     async def test_a_room_that_was_warmed_is_not_loaded_again(self, memory: Memory, room: Room) -> None:
         await memory.say(room, *TALK)
-        await memory.engine.warm(memory.scope(room))
+        await memory.engine.warm([room.id])
         view = await memory.rooms.view(room.id)
         asked: list[str] = []
 
@@ -115,3 +116,10 @@ class TestWarming:
         assert (await memory.engine.look(query, room.id)).messages == len(TALK)
         assert await memory.rooms.view(room.id, query.versions[room.id]) is view
         assert not [statement for statement in asked if "embeddings" in statement or "mentions" in statement]
+
+    async def test_the_liveliest_rooms_are_loaded_first(self, memory: Memory) -> None:
+        rooms = [await memory.room(name) for name in ("one", "two", "three")]
+        for place, day in zip(rooms, (2, 3, 1), strict=True):
+            await memory.say(place, *TALK, start=START + timedelta(days=day))
+        await memory.engine.warm([place.id for place in rooms], most=2)
+        assert list(memory.rooms._shelves) == [rooms[1].id, rooms[0].id]
