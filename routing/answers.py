@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import ScalarSelect, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
@@ -17,6 +17,7 @@ from memory.errors import NotFound
 from memory.models import Hit, Scope
 from memory.ports import Database
 from memory.tables import messages, people, rooms, tenants
+from routing import ballots
 from routing.models import Contribution, Decision, Features, Vote
 from routing.tables import answers, citations, decisions, digests, votes
 
@@ -167,24 +168,14 @@ class AnswerBook:
         return _decision(row), row.route_version
 
     async def cast(self, serial: int, person: int, emoji: str, at: datetime) -> bool:
-        """Adds an emoji to an answer; False when this person's stands there already."""
-        key = (votes.c.answer_serial == serial, votes.c.person_id == person, votes.c.emoji == emoji)
+        """Puts an emoji on an answer as this person's newest; False when it stands there as that already."""
         async with self._database.write() as conn:
-            if (await conn.execute(select(votes.c.serial).where(*key))).scalar() is not None:
-                return False
-            values = {"answer_serial": serial, "person_id": person, "emoji": emoji, "cast_at": at}
-            await conn.execute(insert(votes).values(**values))
-            await _votes_changed(conn, _team_of(serial))
-            return True
+            return await ballots.cast(conn, serial, person, emoji, at)
 
-    async def retract(self, serial: int, person: int, emoji: str) -> bool:
-        """Takes an emoji back; False when it was not there. Nothing of it is left."""
-        key = (votes.c.answer_serial == serial, votes.c.person_id == person, votes.c.emoji == emoji)
+    async def retract(self, serial: int, person: int, emoji: str, left: Sequence[str] = ()) -> bool:
+        """Takes an emoji back, but for what is ``left`` of it (`ballots.retract`); False when that changes nothing."""
         async with self._database.write() as conn:
-            if not (await conn.execute(delete(votes).where(*key))).rowcount:
-                return False
-            await _votes_changed(conn, _team_of(serial))
-            return True
+            return await ballots.retract(conn, serial, person, emoji, left)
 
     async def standing(self, tenant: int, emojis: Sequence[str]) -> list[Vote]:
         """The votes of a team that stand: per person and answer the last added of the given emojis, in serial order."""
@@ -271,7 +262,7 @@ class AnswerBook:
     async def erase_person(self, conn: AsyncConnection, person: int) -> None:
         """Votes and questions of the person go; the answers stay as decisions without words."""
         await conn.execute(delete(votes).where(votes.c.person_id == person))
-        await _votes_changed(conn, select(people.c.tenant_id).where(people.c.id == person).scalar_subquery())
+        await ballots.changed(conn, select(people.c.tenant_id).where(people.c.id == person).scalar_subquery())
         theirs = select(answers.c.serial).where(answers.c.asker_id == person)
         serials = list((await conn.execute(theirs)).scalars())
         await self._blank(conn, serials)
@@ -330,16 +321,6 @@ async def _team(conn: AsyncConnection, tenant: int) -> tuple[int, int]:
     """The version of a team's votes, and its newest answer."""
     votes_version, newest = (await conn.execute(_TEAM, {"tenant": tenant})).one()
     return int(votes_version), int(newest or 0)
-
-
-def _team_of(answer: int) -> ScalarSelect[int]:
-    return select(answers.c.tenant_id).where(answers.c.serial == answer).scalar_subquery()
-
-
-async def _votes_changed(conn: AsyncConnection, team: ScalarSelect[int]) -> None:
-    """Raises the version of a team's votes, in the transaction that changes them."""
-    raised = update(tenants).where(tenants.c.id == team).values(votes_version=tenants.c.votes_version + 1)
-    await conn.execute(raised)
 
 
 async def _of_event(conn: AsyncConnection, room: int, event_id: str) -> tuple[int, str] | None:

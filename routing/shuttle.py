@@ -165,10 +165,12 @@ class Shuttle:
         *,
         remove: bool = False,
         at: datetime | None = None,
+        left: Sequence[str] = (),
     ) -> VoteResult:
         """Adds or takes back a person's emoji on an answer. An emoji that says nothing changes nothing.
 
-        Raises NotFound for an unknown answer.
+        ``left`` are the person's reactions that still stand after one is taken back, oldest first: 👍 is not gone
+        while 👍🏽 stands. Raises NotFound for an unknown answer.
         """
         kept = await self._book.read(tenant, answer_id)
         normal = rewards.normalise(emoji)
@@ -180,7 +182,8 @@ class Shuttle:
                 answer_id, emoji, known=False, changed=False, route=decision.route, before=before, after=before
             )
         if remove:
-            changed = await self._book.retract(kept.serial, person.id, normal)
+            standing = [rewards.normalise(one) for one in left]
+            changed = await self._book.retract(kept.serial, person.id, normal, standing)
         else:
             changed = await self._book.cast(kept.serial, person.id, normal, at or self._clock.now())
         after = await self._learner.expectation(tenant, decision)
