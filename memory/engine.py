@@ -7,7 +7,7 @@ import gc
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 import numpy as np
 
@@ -162,13 +162,13 @@ class Engine:
         async with self._database.read() as conn:
             return await records.span(conn, rooms)
 
-    async def context(self, ranked: Sequence[Message], budget: int) -> Context:
-        """The best messages within a budget of tokens."""
+    async def context(self, ranked: Sequence[Message], budget: int, zone: tzinfo = UTC) -> Context:
+        """The best messages within a budget of tokens, under the days of the timezone."""
         known: dict[int, int] = {}
         for room in {message.room for message in ranked}:
             view = await self._rooms.view(room)
             known |= view.token_counts([message.serial for message in ranked if message.room == room])
-        return await asyncio.to_thread(context.build, ranked, budget, self.count_tokens, known)
+        return await asyncio.to_thread(context.build, ranked, budget, self.count_tokens, known, zone)
 
     @property
     def count_tokens(self) -> Callable[[str], int]:

@@ -186,9 +186,10 @@ class RoomRow:
 class Query:
     """A question with everything that finding may use.
 
-    ``asked_at`` anchors relative dates. ``people`` maps the lower-cased names and name parts of the people of the rooms
-    to their ids. ``embedding`` is that of the question with those names cut; None when the model is not at hand.
-    ``versions`` are the rooms' when the question was prepared: what has reached them is searched without asking again.
+    ``asked_at``, in the timezone of whoever asks, anchors relative dates and tells days. ``people`` maps the
+    lower-cased names and name parts of the people of the rooms to their ids. ``embedding`` is that of the question with
+    those names cut; None when the model is not at hand. ``versions`` are the rooms' when the question was prepared:
+    what has reached them is searched without asking again.
     """
 
     text: str

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from cachetools import LRUCache
 
@@ -82,18 +82,20 @@ class Shuttle:
         thread: str | None = None,
         event_id: str | None = None,
         asked_in: int | None = None,
+        zone: tzinfo = UTC,
     ) -> Answer:
         """The answer to a question, from the rooms of the scope. An event that was answered gets that answer again.
 
-        ``asked_in`` is the room that the question stands in, when it is not the first of the scope.
-        ``asked_at`` anchors relative dates; ``route`` forces one; the same ``seed`` on the same state decides alike.
+        ``asked_in`` is the room that the question stands in, when it is not the first of the scope. ``asked_at``
+        anchors relative dates; days are those of ``zone``, in the question and in the answer. ``route`` forces one; the
+        same ``seed`` on the same state decides alike.
         Raises NotFound for an unknown route, Unavailable when the model or every source is down.
         """
         began = time.perf_counter()
         bearings = await self._book.bearings(scope, thread, event_id, asked_in)
         if bearings.answered is not None:
             return await self.answer(scope.tenant, bearings.answered)
-        at = asked_at or self._clock.now()
+        at = (asked_at or self._clock.now()).astimezone(zone)
         chosen = None if route is None else route_named(route)
         query = await self._engine.prepare(question, scope, at, limit, bearings.versions)
         decision = await self._decide(query, bearings, chosen, seed)
@@ -259,12 +261,13 @@ class Shuttle:
         texts = await self._engine.read([hit.serial for hit in found.hits])
         hits = tuple(hit for hit in found.hits if hit.serial in texts)
         shown = finding.explained(found, hits[: query.limit], route.fusion)
-        context = await self._engine.context([texts[hit.serial] for hit in hits], tokens)
+        zone = query.asked_at.tzinfo or UTC
+        context = await self._engine.context([texts[hit.serial] for hit in hits], tokens, zone)
         room = hits[0].room if hits else query.scope.rooms[0]
         confidence = await asyncio.to_thread(assess, query, *found.pools[room])
         cited = [texts[hit.serial] for hit in shown]
         text = wording.compose(
-            query, cited, [hit.score for hit in shown], confidence, await self._engine.span(query.scope.rooms)
+            query, cited, [hit.score for hit in shown], confidence, await self._engine.span(query.scope.rooms), zone
         )
         return _Evidence(
             hits=tuple(shown),
@@ -300,8 +303,9 @@ class Shuttle:
 
 
 def _asked(query: Query, rooms: Sequence[int]) -> tuple[object, ...]:
-    """What a question finds depends on its words, the day when it is asked, and the rooms as they are."""
-    return (query.text, query.asked_at.date(), *((room, query.versions[room]) for room in rooms))
+    """What a question finds depends on its words, the day and place where it is asked, and the rooms as they are."""
+    when = (query.asked_at.date(), str(query.asked_at.tzinfo))
+    return (query.text, *when, *((room, query.versions[room]) for room in rooms))
 
 
 def _citations(hits: Sequence[Hit], evidence: _Evidence) -> tuple[Citation, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Connection, event
@@ -42,6 +43,27 @@ class TestWeaving:
         scores = [citation.hit.score for citation in answer.citations]
         assert len(scores) <= 3
         assert scores == sorted(scores, reverse=True)
+
+    async def test_days_are_those_of_the_timezone_in_question_and_answer(self, memory: Memory, room: Room) -> None:
+        zone = ZoneInfo("Pacific/Auckland")  # 13 hours ahead of UTC in March
+        await memory.say(room, ("Ana", "the swarm left at dusk"), start=START + timedelta(hours=3))
+        await memory.say(room, ("Ben", "the swarm left too"), start=START + timedelta(days=2))
+        asked_at = START + timedelta(days=3)
+        told = [
+            await memory.shuttle.weave(
+                f"When did the swarm leave on {day} March?",
+                memory.scope(room),
+                route="chat",
+                asked_at=asked_at,
+                zone=zone,
+            )
+            for day in (2, 3)
+        ]
+        assert "Ana, 3 Mar:" in told[1].text
+        dates = [{c.message_id: c.hit.features["date"] for c in one.citations}["e1"] for one in told]
+        assert dates == [pytest.approx(0.8), 1.0]
+        assert told[1].context is not None
+        assert "Tue 3 Mar 2026" in told[1].context.text
 
     async def test_an_event_gets_one_answer(self, memory: Memory, room: Room) -> None:
         await memory.say(room, *TALK)
