@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -14,11 +14,15 @@ import numpy as np
 from memory import context, ranking, records
 from memory.errors import NotFound, Unavailable
 from memory.indexing import Indexer, Progress
-from memory.models import Candidates, Context, Message, Nominations, Path, Query, Scope
+from memory.models import Candidates, Context, Mention, Message, Nominations, Path, Query, Scope
 from memory.ports import Database, Embedder, Source
 from memory.projections import Rooms
 from memory.sources import question_mentions
 
+PATIENCE = 5.0
+"""Seconds after which a source counts as down: an answer from the others now is worth more than all of it later."""
+
+_GRAPH = "graph"
 _DATED = 200
 _LONGEST_QUESTION = 4000  # characters; what follows says nothing that the embedding's window would hold
 
@@ -28,7 +32,8 @@ class Look:
     """What a cheap look at a room tells about a question before a route is chosen.
 
     top: cosine of the closest message; gap: that minus the fifth's. linked: entities of the question that the graph
-    knows; degree: mean number of messages that name them. mean_words: mean terms a message.
+    knows; degree: mean number of messages that name them. mean_words: mean terms a message. missing: the sources that
+    did not answer; what they know counts as nothing.
     """
 
     top: float
@@ -38,6 +43,7 @@ class Look:
     messages: int
     authors: int
     mean_words: float
+    missing: tuple[str, ...] = ()
 
 
 class Engine:
@@ -50,12 +56,15 @@ class Engine:
         embedder: Embedder,
         sources: Mapping[str, Source],
         indexer: Indexer,
+        *,
+        patience: float = PATIENCE,
     ) -> None:
         self._database = database
         self._rooms = rooms
         self._embedder = embedder
         self._sources = sources
         self._indexer = indexer
+        self._patience = patience
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -109,11 +118,18 @@ class Engine:
             return tuple([await records.version_of(conn, room) for room in scope.rooms])
 
     async def nominate(self, source: str, query: Query, room: int, limit: int) -> Nominations:
-        """What one source proposes. Raises NotFound for an unknown source or a room out of scope."""
+        """What one source proposes. Raises NotFound for an unknown source or a room out of scope.
+
+        Raises Unavailable when the source is down, or takes longer than ``patience``.
+        """
         _check(query, room)
         if source not in self._sources:
             raise NotFound(f"there is no source {source!r}: there are {', '.join(self._sources)}")
-        return await self._sources[source].find(query, room, limit)
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._sources[source].find(query, room, limit)
+        except TimeoutError as exc:
+            raise Unavailable(f"the source {source} does not answer") from exc
 
     async def describe(self, query: Query, room: int, said: Sequence[Nominations]) -> Candidates:
         """The messages that the sources nominated, and those sent when the question says, with all features."""
@@ -127,24 +143,33 @@ class Engine:
 
         return await asyncio.to_thread(work)
 
-    async def look(self, query: Query, room: int) -> Look:
-        """A cheap look at the room."""
+    async def look(self, query: Query, room: int, without: Collection[str] = ()) -> Look:
+        """A cheap look at the room; sources that it should do ``without`` are not asked."""
         _check(query, room)
         at = query.versions.get(room)
         view = await self._rooms.view(room, at)
-        graph = await self._rooms.graph(room, at)
-        known = await graph.known(room, question_mentions(query))
+        known = None if _GRAPH in without else await self._known(query, room, at)
         closest = (await asyncio.to_thread(ranking.vector, view, query, 5)).scores
-        degrees = [degree for _, degree in known]
+        degrees = [degree for _, degree in known or ()]
         return Look(
             top=float(closest[0]) if len(closest) else 0.0,
             gap=float(closest[0] - closest[-1]) if len(closest) else 0.0,
-            linked=len(known),
+            linked=len(degrees),
             degree=float(np.mean(degrees)) if degrees else 0.0,
             messages=view.messages,
             authors=len(set((await self._rooms.names(room, at)).values())),
             mean_words=view.mean_length if view.messages else 0.0,
+            missing=(_GRAPH,) if known is None else (),
         )
+
+    async def _known(self, query: Query, room: int, at: int | None) -> list[tuple[Mention, int]] | None:
+        """What the graph knows of the question; None when it does not answer."""
+        try:
+            async with asyncio.timeout(self._patience):
+                graph = await self._rooms.graph(room, at)
+                return await graph.known(room, question_mentions(query))
+        except (Unavailable, TimeoutError):
+            return None
 
     async def paths(self, query: Query, room: int, serials: Sequence[int]) -> list[Path]:
         """Paths in the graph from the question's entities to messages."""

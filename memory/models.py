@@ -216,6 +216,7 @@ class Candidates:
 
     The feature names and what they mean are listed in ``memory.ranking``. A missing value is NaN. ``messages`` is how
     many the room holds, ``found`` how many of them hold each of the question's terms, its people's names left out.
+    ``missing`` are the sources that were asked and did not answer.
     """
 
     room: int
@@ -223,6 +224,7 @@ class Candidates:
     features: Mapping[str, NDArray[np.float64]]
     messages: int = 0
     found: Mapping[str, int] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -392,6 +392,7 @@ def _decision_row(draft: Draft) -> dict[str, Any]:
         "evidence": decision.evidence,
         "posterior": decision.posterior,
         "solicited": decision.solicited,
+        "down": list(decision.down),
     }
 
 
@@ -430,4 +431,5 @@ def _decision(row: AnyRow) -> Decision:
         evidence=row.evidence,
         posterior=row.posterior,
         solicited=row.solicited,
+        down=tuple(row.down),
     )

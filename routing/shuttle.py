@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -19,6 +19,7 @@ from routing import explain, finding, questions, rewards, wording
 from routing.answers import AnswerBook, Bearings, Draft, Kept
 from routing.confidence import Confidence, assess
 from routing.features import Probe, Situation, features
+from routing.health import Health, routes_without
 from routing.learner import Learner
 from routing.models import Answer, Citation, Decision, Features, Route
 from routing.policies import rules
@@ -55,6 +56,7 @@ class _Evidence:
     context: Context
     text: str
     terms: tuple[str, ...]
+    missing: tuple[str, ...] = ()  # sources that did not answer
 
 
 class Shuttle:
@@ -68,6 +70,7 @@ class Shuttle:
         self._cache: LRUCache[tuple[object, ...], _Evidence] = LRUCache(_CACHED)
         self._probes: LRUCache[tuple[object, ...], Probe] = LRUCache(_CACHED)
         self._cleared = 0
+        self._health = Health(clock)
 
     async def weave(
         self,
@@ -100,7 +103,7 @@ class Shuttle:
         query = await self._engine.prepare(question, scope, at, limit, bearings.versions)
         decision = await self._decide(query, bearings, chosen, seed)
         taken = route_named(decision.route)
-        evidence = await self._evidence(query, taken, tokens)
+        evidence = await self._evidence(query, taken, tokens, decision.down)
         shown = evidence.hits
         ms = (time.perf_counter() - began) * 1000
         draft = Draft(
@@ -126,7 +129,7 @@ class Shuttle:
             text=evidence.text,
             confidence=evidence.confidence.value,
             abstained=evidence.confidence.abstains,
-            reasons=evidence.confidence.reasons,
+            reasons=(*_lacking(decision, evidence), *evidence.confidence.reasons),
             citations=_citations(shown, evidence),
             decision=decision,
             context=evidence.context,
@@ -218,13 +221,16 @@ class Shuttle:
     async def _decide(self, query: Query, bearings: Bearings, forced: Route | None, seed: int | None) -> Decision:
         reading, probe, situation = await self._situation(query, bearings)
         numbers = features(reading, probe, situation)
-        advice = rules.advise(reading, probe, situation)
+        down = self._health.down
+        healthy = routes_without(down)
+        advice = rules.advise(reading, probe, situation, healthy)
         drawn = secrets.randbits(32) if seed is None else seed
         if forced is not None:
-            return rules.RulePolicy("chosen").decide(numbers, advice, seed=drawn, route=forced.name)
+            decision = rules.RulePolicy("chosen").decide(numbers, advice, seed=drawn, route=forced.name)
+            return replace(decision, down=down)
         posterior = await self._learner.posterior(query.scope.tenant, bearings)
-        decision = ThompsonPolicy(posterior).decide(numbers, advice, seed=drawn)
-        return replace(decision, solicited=(drawn * 2654435761 % 2**32) / 2**32 < _SOLICITED)
+        decision = ThompsonPolicy(posterior).decide(numbers, advice, seed=drawn, healthy=healthy)
+        return replace(decision, down=down, solicited=(drawn * 2654435761 % 2**32) / 2**32 < _SOLICITED)
 
     async def _situation(self, query: Query, bearings: Bearings) -> tuple[questions.Reading, Probe, Situation]:
         tenant, before = query.scope.tenant, bearings.before
@@ -241,23 +247,28 @@ class Shuttle:
         key, cleared = _asked(query, (room,)), self._cleared
         probe = self._probes.get(key)
         if probe is None:
-            look = await self._engine.look(query, room)
+            down = self._health.down
+            look = await self._engine.look(query, room, down)
+            self._health.saw(missing=set(look.missing).difference(down))
             probe = Probe(look.top, look.gap, look.linked, look.degree, look.messages, look.authors, look.mean_words)
-            if cleared == self._cleared:
+            if cleared == self._cleared and not look.missing:
                 self._probes[key] = probe
         return probe
 
-    async def _evidence(self, query: Query, route: Route, tokens: int) -> _Evidence:
+    async def _evidence(self, query: Query, route: Route, tokens: int, down: Collection[str]) -> _Evidence:
         key, cleared = (route.name, query.limit, tokens, *_asked(query, query.scope.rooms)), self._cleared
         evidence = self._cache.get(key)
         if evidence is None:
-            evidence = await self._look(query, route, tokens)
-            if cleared == self._cleared:  # else something was erased meanwhile that it may hold
+            evidence = await self._look(query, route, tokens, down)
+            if cleared == self._cleared and not evidence.missing:  # else what it holds may be erased, or is not all
                 self._cache[key] = evidence
         return evidence
 
-    async def _look(self, query: Query, route: Route, tokens: int) -> _Evidence:
-        found = await finding.find(self._engine, query, route)
+    async def _look(self, query: Query, route: Route, tokens: int, down: Collection[str]) -> _Evidence:
+        found = await finding.find(self._engine, query, route, down)
+        self._health.saw(
+            missing=set(found.missing).difference(down), there=set(route.sources).difference(found.missing)
+        )
         texts = await self._engine.read([hit.serial for hit in found.hits])
         hits = tuple(hit for hit in found.hits if hit.serial in texts)
         shown = finding.explained(found, hits[: query.limit], route.fusion)
@@ -276,6 +287,7 @@ class Shuttle:
             context=context,
             text=text,
             terms=tuple(wording.terms_of(query)),
+            missing=found.missing,
         )
 
     async def _restored(self, kept: Kept) -> Answer:
@@ -300,6 +312,12 @@ class Shuttle:
             context=None,
             ms=kept.ms,
         )
+
+
+def _lacking(decision: Decision, evidence: _Evidence) -> tuple[str, ...]:
+    """What the answer had to do without, in words."""
+    down = sorted({*decision.down, *evidence.missing})
+    return (f"{' and '.join(down)} search is down",) if down else ()
 
 
 def _asked(query: Query, rooms: Sequence[int]) -> tuple[object, ...]:

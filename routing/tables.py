@@ -77,6 +77,7 @@ decisions = Table(
     Column("evidence", Float, nullable=False),
     Column("posterior", String(64), nullable=False),
     Column("solicited", Boolean, nullable=False),
+    Column("down", JSON, nullable=False, server_default="[]"),  # sources known to be down: the mask of the choice
     Index(None, "route"),
 )
 
