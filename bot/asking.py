@@ -81,6 +81,7 @@ async def weave(
         seed=seed,
         thread=thread,
         event_id=event_id,
+        zone=(await app.preferences.of(room)).zone,
     )
 
 

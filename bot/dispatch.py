@@ -47,7 +47,6 @@ from bot.turns import Turns
 from memory.errors import BadInput, NotFound, Unavailable
 from memory.journal import check
 from memory.models import Draft, Person, Provenance, Room
-from routing.rewards import normalise
 from routing.shuttle import VoteResult
 
 LONGEST_EMOJI: Final = 64
@@ -233,20 +232,19 @@ class Dispatch:
         people = await self._app.directory.people(room.tenant)
         person = next((one for one in people if one.id == found.person), None)
         told = None
-        if person is not None and not await self._has_twin(room, found):
-            told = await self._vote(place, room, found.target, person, found.emoji, at, remove=True)
+        if person is not None:
+            left = await self._left(room, found)
+            told = await self._vote(place, room, found.target, person, found.emoji, at, remove=True, left=left)
         await self._app.journal.unreact(room, found.event_id, at)
         return told
 
-    async def _has_twin(self, room: Room, found: Reaction) -> bool:
-        """Whether the person's emoji stands there in another spelling too (👍 and 👍🏽): the vote stands as long."""
-        return any(
-            one.standing
-            and one.event_id != found.event_id
-            and one.person == found.person
-            and normalise(one.emoji) == normalise(found.emoji)
+    async def _left(self, room: Room, found: Reaction) -> list[str]:
+        """What the person's other reactions on the message are, oldest first: a vote stands as long as one of them."""
+        return [
+            one.emoji
             for one in await reactions_on(self._app, room, found.target)
-        )
+            if one.standing and one.event_id != found.event_id and one.person == found.person
+        ]
 
     async def _reactions_standing(self, event: ReactionsStanding) -> None:
         """What was put and taken back while we were away."""
@@ -269,7 +267,16 @@ class Dispatch:
         return await reaction_by(self._app, room, event.target, person, event.emoji[:LONGEST_EMOJI])
 
     async def _vote(
-        self, place: Place, room: Room, target: str, person: Person, emoji: str, at: datetime, *, remove: bool
+        self,
+        place: Place,
+        room: Room,
+        target: str,
+        person: Person,
+        emoji: str,
+        at: datetime,
+        *,
+        remove: bool,
+        left: Sequence[str] = (),
     ) -> VoteResult | None:
         """What the reaction does to the answer that the message shows; None when it shows none."""
         behind = await self._app.outbox.answer_behind(room, target)
@@ -278,7 +285,7 @@ class Dispatch:
         if behind is None:
             return None
         try:
-            return await self._app.shuttle.vote(room.tenant, behind, person, emoji, remove=remove, at=at)
+            return await self._app.shuttle.vote(room.tenant, behind, person, emoji, remove=remove, at=at, left=left)
         except NotFound:
             return None  # an answer of another life of this data folder
 

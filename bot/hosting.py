@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
-from bot import demo_room, exchange, logs, owner, settings
+from bot import demo_room, exchange, logs, owner, settings, teams
 from bot.app import App
 from bot.beside import beside
 from bot.clock import SystemClock
@@ -141,7 +141,7 @@ async def _chat(app: App, screen: Screen, guest: Guest) -> None:
         return [room]
 
     schedule = Schedule(app, console.dispatch.post, here)
-    async with beside(_warm_up(app)):
+    async with beside(_warm_up(app, here)):
         try:
             if console.greets:
                 console.port.show(_welcome(app, room, guest))
@@ -157,7 +157,7 @@ async def _chat(app: App, screen: Screen, guest: Guest) -> None:
 async def _run(app: App, screen: Screen) -> None:
     connections = Connections(app, await open_ports(app))
     schedule = Schedule(app, connections.post, connections.rooms)
-    async with connections.open(screen.say):
+    async with connections.open(screen.say), beside(_warm_up(app, lambda: teams.rooms(app))):
         try:
             await schedule.start()
             screen.say(_running(app, connections))
@@ -193,10 +193,11 @@ async def _room(app: App, name: str) -> Room:
         return await app.directory.room(app.tenant, name, name)
 
 
-async def _warm_up(app: App) -> None:
-    """The model is loaded while the person reads the welcome, so that the first answer does not wait for it."""
+async def _warm_up(app: App, rooms: Callable[[], Awaitable[Sequence[Room]]]) -> None:
+    """The model and the liveliest rooms are loaded at the start, so that the first answer does not wait for them."""
     with contextlib.suppress(Unavailable):  # asking will say so
         await app.embedder.embed(["hello"])
+        await app.engine.warm([room.id for room in await rooms()])
 
 
 def _welcome(app: App, room: Room, guest: Guest) -> Page:

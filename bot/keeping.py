@@ -17,6 +17,7 @@ from bot.reports import digest_page, stats_page
 from bot.settling import settling
 from bot.shapes import DIGITS, digest_object
 from memory.errors import NotFound
+from memory.loading import renew_terms
 from memory.models import Room, Scope
 
 
@@ -79,6 +80,7 @@ async def reindex(app: App, *, model: bool = False) -> AsyncIterator[Event]:
     async with closing(settling(app)) as events:
         async for event in events:
             yield event
+    await renew_terms(app.database)
     rooms = await teams.rooms(app)
     for room in rooms:
         await app.rooms.wipe(room.id)

@@ -51,7 +51,12 @@ class Instant(TypeDecorator[datetime]):
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base's signature
         """Microseconds to datetime."""
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else instant(value)
+
+
+def instant(stored: int) -> datetime:
+    """The datetime of an `Instant` that was read as a number."""
+    return _EPOCH + timedelta(microseconds=stored)
 
 
 class CompressedText(TypeDecorator[str]):

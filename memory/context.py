@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, tzinfo
 
 from memory.models import Context, Message
 
@@ -13,14 +13,18 @@ _SHORTEST_CUT = 24  # tokens: less of a message than this is not worth its line
 
 
 def build(
-    ranked: Sequence[Message], budget: int, count: Callable[[str], int], known: Mapping[int, int] | None = None
+    ranked: Sequence[Message],
+    budget: int,
+    count: Callable[[str], int],
+    known: Mapping[int, int] | None = None,
+    zone: tzinfo = UTC,
 ) -> Context:
     """The best messages that fit into ``budget`` tokens, best first chosen, in time order told.
 
     A day is told once, as a line of its own, so that a message costs its text and its author's name. A message that
     alone is longer than what is left is cut at a word and marked; the last line says how many were left out. ``count``
     counts the tokens of a text; counts of lines add up, as they do for word pieces. ``known`` holds the tokens of
-    messages' texts that need no counting, by serial.
+    messages' texts that need no counting, by serial; days are those of ``zone``.
     """
     sizes = known or {}
     names: dict[str, int] = {}
@@ -40,7 +44,7 @@ def build(
     for message in ranked:
         if left < _SHORTEST_LINE:
             break
-        day = message.sent_at.date()
+        day = message.sent_at.astimezone(zone).date()
         heading = 0 if day in days else count(_heading(day))
         line = _line(message)
         cost = cost_of(message, line) + heading
@@ -51,19 +55,20 @@ def build(
             left -= cost
             days.add(day)
             chosen.append((message, line))
-    text = _told(chosen)
+    text = _told(chosen, zone)
     missing = len(ranked) - len(chosen)
     if missing and chosen:
         text += "\n" + left_out_line.format(missing)
     return Context(text, count(text), tuple(message.serial for message, _ in chosen), missing)
 
 
-def _told(chosen: Sequence[tuple[Message, str]]) -> str:
+def _told(chosen: Sequence[tuple[Message, str]], zone: tzinfo) -> str:
     lines: list[str] = []
     day: date | None = None
     for message, line in sorted(chosen, key=lambda pair: (pair[0].sent_at, pair[0].serial)):
-        if message.sent_at.date() != day:
-            day = message.sent_at.date()
+        there = message.sent_at.astimezone(zone).date()
+        if there != day:
+            day = there
             lines.append(_heading(day))
         lines.append(line)
     return "\n".join(lines)

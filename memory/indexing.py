@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from memory import ranking
+from memory import lexicon, ranking
 from memory.embedding import pack_states, pack_vectors
 from memory.erasure import next_version
 from memory.errors import Unavailable
@@ -63,6 +63,7 @@ class _Task:
 class _Derived:
     tasks: Sequence[_Task]
     embeddings: dict[bytes, Embedding]
+    terms: dict[bytes, bytes]
     mentions: dict[int, list[Mention]]
 
 
@@ -169,8 +170,10 @@ class Indexer:
 
     async def _derive(self, tasks: Sequence[_Task]) -> _Derived:
         missing = await self._missing(tasks)
-        embedded, named = await asyncio.gather(self._embed(missing), self._mentions(tasks))
-        return _Derived(tasks, embedded, named)
+        embedded, terms, named = await asyncio.gather(
+            self._embed(missing), asyncio.to_thread(_terms, missing), self._mentions(tasks)
+        )
+        return _Derived(tasks, embedded, terms, named)
 
     async def _missing(self, tasks: Sequence[_Task]) -> dict[bytes, str]:
         """Texts that no vector of this model stands for yet, by content hash."""
@@ -200,7 +203,7 @@ class Indexer:
         async with self._database.write() as conn:
             current = await _current(conn, derived.tasks)
             tasks = [task for task in derived.tasks if current.get(task.serial) == task.revision]
-            await self._store_embeddings(conn, tasks, derived.embeddings)
+            await self._store_embeddings(conn, tasks, derived)
             for room in sorted({task.room for task in tasks}):
                 here = [task for task in tasks if task.room == room]
                 await _store_mentions(conn, room, here, derived.mentions)
@@ -214,15 +217,13 @@ class Indexer:
             )
         return len(derived.tasks)
 
-    async def _store_embeddings(
-        self, conn: AsyncConnection, tasks: Sequence[_Task], found: dict[bytes, Embedding]
-    ) -> None:
-        wanted = {task.content_hash for task in tasks} & found.keys()
+    async def _store_embeddings(self, conn: AsyncConnection, tasks: Sequence[_Task], derived: _Derived) -> None:
+        wanted = {task.content_hash for task in tasks} & derived.embeddings.keys()
         query = select(embeddings.c.content_hash).where(
             embeddings.c.model_id == self._model, embeddings.c.content_hash.in_(wanted)
         )
         there = set((await conn.execute(query)).scalars())
-        rows = [_embedding_row(key, self._model, found[key]) for key in sorted(wanted - there)]
+        rows = [_embedding_row(key, self._model, derived) for key in sorted(wanted - there)]
         if rows:
             await conn.execute(insert(embeddings), rows)
 
@@ -241,13 +242,19 @@ def _task(row: Any) -> _Task:
     )
 
 
-def _embedding_row(key: bytes, model: int, embedding: Embedding) -> dict[str, Any]:
+def _terms(texts: dict[bytes, str]) -> dict[bytes, bytes]:
+    return {key: lexicon.pack(text) for key, text in texts.items()}
+
+
+def _embedding_row(key: bytes, model: int, derived: _Derived) -> dict[str, Any]:
+    embedding = derived.embeddings[key]
     return {
         "content_hash": key,
         "model_id": model,
         "vectors": pack_vectors(embedding.vectors),
         "token_ids": embedding.token_ids.astype("<u2").tobytes(),
         "codes": pack_states(embedding.states).tobytes(),
+        "terms": derived.terms[key],
     }
 
 

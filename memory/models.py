@@ -186,8 +186,10 @@ class RoomRow:
 class Query:
     """A question with everything that finding may use.
 
-    ``asked_at`` anchors relative dates. ``people`` maps the lower-cased names and name parts of the people of the rooms
-    to their ids. ``embedding`` is that of the question with those names cut; None when the model is not at hand.
+    ``asked_at``, in the timezone of whoever asks, anchors relative dates and tells days. ``people`` maps the
+    lower-cased names and name parts of the people of the rooms to their ids. ``embedding`` is that of the question with
+    those names cut; None when the model is not at hand. ``versions`` are the rooms' when the question was prepared:
+    what has reached them is searched without asking again.
     """
 
     text: str
@@ -196,6 +198,7 @@ class Query:
     people: Mapping[str, int] = field(default_factory=dict)
     embedding: Embedding | None = None
     limit: int = 10
+    versions: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,7 @@ class Candidates:
 
     The feature names and what they mean are listed in ``memory.ranking``. A missing value is NaN. ``messages`` is how
     many the room holds, ``found`` how many of them hold each of the question's terms, its people's names left out.
+    ``missing`` are the sources that were asked and did not answer.
     """
 
     room: int
@@ -220,6 +224,7 @@ class Candidates:
     features: Mapping[str, NDArray[np.float64]]
     messages: int = 0
     found: Mapping[str, int] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

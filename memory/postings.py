@@ -8,7 +8,7 @@ nothing holds any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Final, TypeAlias
@@ -16,59 +16,64 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.growing import Growing
+from memory.growing import Growing, Ragged
+from memory.lexicon import number as number_of
+from memory.lexicon import numbers
 
 Rows: TypeAlias = NDArray[np.int32]
 Counts: TypeAlias = NDArray[np.uint16]
 
 _SMALLEST_TAIL: Final = 8192
 _TAIL_SHARE: Final = 8
-_TERM_BYTES: Final = 120  # a short string, its dictionary slot and its boxed number
+_TERM_BYTES: Final = 140  # a dictionary slot and two boxed numbers
 
 
 class _Vocabulary:
-    """Terms and their numbers, shared by snapshots; numbers only grow, so an older snapshot ignores newer ones."""
+    """Terms, as `memory.lexicon` numbers them, to their places; shared by snapshots.
 
-    __slots__ = ("_lock", "_numbers", "_used")
+    Places only grow, so an older snapshot ignores newer ones.
+    """
 
-    def __init__(self, numbers: dict[str, int] | None = None, used: int = 0) -> None:
-        self._numbers = numbers if numbers is not None else {}
+    __slots__ = ("_lock", "_places", "_used")
+
+    def __init__(self, places: dict[int, int] | None = None, used: int = 0) -> None:
+        self._places = places if places is not None else {}
         self._used = used
         self._lock = Lock()
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._places)
 
     def __contains__(self, term: object) -> bool:
-        return term in self._numbers
+        return isinstance(term, str) and number_of(term) in self._places
 
     @property
     def used(self) -> int:
-        """One more than the highest number ever given."""
+        """One more than the highest place ever given."""
         return self._used
 
     def get(self, term: str) -> int:
-        """The number of a term, -1 when it has none."""
-        return self._numbers.get(term, -1)
+        """The place of a term, -1 when it has none."""
+        return self._places.get(number_of(term), -1)
 
-    def number(self, documents: Iterable[Sequence[str]]) -> list[int]:
-        """The numbers of all terms of all documents in order; new terms get new ones."""
+    def placed(self, terms: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """The places of terms, in order; new terms get new ones."""
+        different, back = np.unique(terms, return_inverse=True)
         with self._lock:
-            known, used, found = self._numbers, self._used, []
-            for document in documents:
-                for term in document:
-                    number = known.get(term)
-                    if number is None:
-                        known[term] = number = used
-                        used += 1
-                    found.append(number)
+            known, used, found = self._places, self._used, []
+            for term in different.tolist():
+                place = known.get(term)
+                if place is None:
+                    known[term] = place = used
+                    used += 1
+                found.append(place)
             self._used = used
-            return found
+        return np.array(found, dtype=np.int64)[back]
 
     def kept(self, alive: NDArray[np.bool_]) -> _Vocabulary:
-        """A vocabulary without the terms whose number is not alive."""
+        """A vocabulary without the terms whose place is not alive."""
         with self._lock:
-            kept = {term: n for term, n in self._numbers.items() if n < len(alive) and alive[n]}
+            kept = {term: n for term, n in self._places.items() if n < len(alive) and alive[n]}
             return _Vocabulary(kept, self._used)
 
 
@@ -101,8 +106,12 @@ class Postings:
     @classmethod
     def of(cls, documents: Sequence[Sequence[str]]) -> Postings:
         """The postings of documents (lists of terms) in rows 0, 1, 2 and so on."""
-        empty = cls(_Vocabulary(), np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.uint16))
-        return empty.extended(range(len(documents)), documents)
+        return cls.empty().extended(np.arange(len(documents)), documents_of(documents))
+
+    @classmethod
+    def empty(cls) -> Postings:
+        """Those of no document."""
+        return cls(_Vocabulary(), np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.uint16))
 
     @property
     def nbytes(self) -> int:
@@ -127,11 +136,9 @@ class Postings:
         part = slice(self.starts[number], self.starts[number + 1])
         return self.rows[part], self.counts[part]
 
-    def extended(self, rows: Sequence[int], documents: Sequence[Sequence[str]]) -> Postings:
-        """With the documents of some more rows, which must hold nothing yet."""
-        lengths = np.fromiter((len(document) for document in documents), np.int64, len(documents))
-        numbers = np.array(self.vocabulary.number(documents), dtype=np.int64)
-        keys = (numbers << 32) | np.repeat(np.asarray(rows, dtype=np.int64), lengths)
+    def extended(self, rows: NDArray[np.int64], documents: Ragged) -> Postings:
+        """With the terms of some more rows, which must hold nothing yet."""
+        keys = (self.vocabulary.placed(documents.values) << 32) | np.repeat(rows, documents.counts)
         unique, counts = np.unique(keys, return_counts=True)
         tail = self.tail.appended(
             (unique >> 32).astype(np.int32),
@@ -146,10 +153,10 @@ class Postings:
         terms, rows, counts = self._all()
         return self._sorted(self.vocabulary, terms, rows, counts)
 
-    def without(self, rows: Iterable[int]) -> Postings:
-        """Without what some rows hold; terms that no other row holds are forgotten, their letters too."""
+    def without(self, rows: NDArray[np.int64]) -> Postings:
+        """Without what some rows hold; terms that no other row holds are forgotten."""
         terms, held, counts = self._all()
-        stays = ~np.isin(held, np.fromiter(rows, np.int32))
+        stays = ~np.isin(held, rows)
         alive = np.zeros(self.vocabulary.used, dtype=np.bool_)
         alive[terms[stays]] = True
         return self._sorted(self.vocabulary.kept(alive), terms[stays], held[stays], counts[stays])
@@ -168,3 +175,8 @@ class Postings:
         starts = np.zeros(vocabulary.used + 1, dtype=np.int64)
         np.cumsum(np.bincount(terms, minlength=vocabulary.used), out=starts[1:])
         return Postings(vocabulary, starts, rows[order], counts[order])
+
+
+def documents_of(documents: Sequence[Sequence[str]]) -> Ragged:
+    """Lists of terms in the form that `Postings.extended` takes."""
+    return Ragged.of([numbers(document) for document in documents], np.zeros(0, np.uint32))

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import BigInteger, Select, and_, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from memory import ranking, records
+from memory import loading, ranking, records
+from memory.columns import AnyRow, instant
 from memory.models import EntityKind, Mention, MessageLinks, Person
 from memory.ports import Database, GraphIndex
 from memory.records import ModelKey
@@ -25,6 +26,7 @@ from memory.tables import entities, mentions, messages, people, tombstones
 
 _WASTE = 0.25
 _SLICE = 400
+_PAGE = 4096
 
 
 @dataclass(slots=True)
@@ -50,30 +52,34 @@ class Rooms:
         self._limit = limit
         self._shelves: OrderedDict[int, _Shelf] = OrderedDict()
 
-    async def view(self, room: int) -> RoomView:
-        """The arrays of a room as it is now."""
+    async def view(self, room: int, at: int | None = None) -> RoomView:
+        """The arrays of a room as it is now, or at least as it was ``at`` a version that the caller has just read."""
         shelf = self._shelf(room)
+        if at is not None and at <= shelf.version:
+            return shelf.view
         async with shelf.lock:
             async with self._database.read() as conn:
                 if await records.version_of(conn, room) == shelf.version:
                     return shelf.view
-                changes = await records.changes(conn, room, shelf.version, self._model)
+                changes = await loading.changes(conn, room, shelf.version, self._model)
             shelf.view = await asyncio.to_thread(shelf.view.updated, changes.rows, changes.removed)
-            shelf.version = changes.version
             if shelf.view.waste > _WASTE:
-                await self._reload(room, shelf)
+                changes = await self._reload(room, shelf)
             shelf.names = await self._names_of(shelf.view)
+            shelf.version = changes.version  # last: who finds it reached takes the view and the names unasked
         await self._make_room(keep=room)
         return shelf.view
 
-    async def names(self, room: int) -> Mapping[str, int]:
-        """The name forms of the people who wrote in a room, to their ids."""
-        await self.view(room)
+    async def names(self, room: int, at: int | None = None) -> Mapping[str, int]:
+        """The name forms of the people who wrote in a room, to their ids; ``at`` as in `view`."""
+        await self.view(room, at)
         return self._shelf(room).names
 
-    async def graph(self, room: int) -> GraphIndex:
-        """The graph, with the room as it is now."""
+    async def graph(self, room: int, at: int | None = None) -> GraphIndex:
+        """The graph, with the room as it is now; ``at`` as in `view`."""
         shelf = self._shelf(room)
+        if at is not None and at <= shelf.graph_version:
+            return self._graph
         async with shelf.graph_lock:
             async with self._database.read() as conn:
                 version = await records.version_of(conn, room)
@@ -108,15 +114,17 @@ class Rooms:
         await self._graph.drop(room)
 
     def _shelf(self, room: int) -> _Shelf:
-        shelf = self._shelves.setdefault(room, _Shelf())
+        shelf = self._shelves.get(room)
+        if shelf is None:
+            shelf = self._shelves[room] = _Shelf()
         self._shelves.move_to_end(room)
         return shelf
 
-    async def _reload(self, room: int, shelf: _Shelf) -> None:
+    async def _reload(self, room: int, shelf: _Shelf) -> loading.Changes:
         async with self._database.read() as conn:
-            changes = await records.changes(conn, room, -1, self._model)
+            changes = await loading.changes(conn, room, -1, self._model)
         shelf.view = await asyncio.to_thread(RoomView.of, changes.rows)
-        shelf.version = changes.version
+        return changes
 
     async def _names_of(self, view: RoomView) -> Mapping[str, int]:
         authors = await asyncio.to_thread(lambda: np.unique(view.authors[view.alive]).tolist())
@@ -147,49 +155,61 @@ async def _links(conn: AsyncConnection, room: int, since: int) -> tuple[list[int
         tombstones.c.room_id == room, tombstones.c.version > since, tombstones.c.serial.is_not(None)
     )
     removed = list((await conn.execute(gone)).scalars())
+    changed = and_(messages.c.room_id == room, messages.c.version > since)
+    named = (
+        select(mentions.c.message_serial, mentions.c.entity_id)
+        .join(messages, messages.c.serial == mentions.c.message_serial)
+        .where(changed)
+    )
+    known = await _entities(conn, select(named.subquery().c.entity_id))
+    said: dict[int, list[Mention]] = {}
+    async for page in (await conn.stream(named)).partitions(_PAGE):
+        for serial, entity in page:
+            said.setdefault(serial, []).append(known[entity])
     parent = messages.alias("parent")
-    changed = (messages.c.room_id == room, messages.c.version > since)
     query = (
         select(
             messages.c.serial,
             messages.c.author_id,
-            messages.c.sent_at,
-            messages.c.session_id,
             people.c.name,
+            type_coerce(messages.c.sent_at, BigInteger),
+            messages.c.session_id,
             parent.c.serial.label("parent_serial"),
         )
         .join(people, people.c.id == messages.c.author_id)
         .outerjoin(parent, (parent.c.room_id == room) & (parent.c.external_id == messages.c.reply_to))
-        .where(*changed)
+        .where(changed)
         .order_by(messages.c.serial)
     )
-    rows = (await conn.execute(query)).all()
-    named = (
-        select(mentions.c.message_serial, entities.c.kind, entities.c.key, entities.c.label)
-        .join(entities, entities.c.id == mentions.c.entity_id)
-        .join(messages, messages.c.serial == mentions.c.message_serial)
-        .where(*changed)
-    )
-    said = (await conn.execute(named)).all()
-    keys = {int(row.key) for row in said if row.kind == EntityKind.PERSON}
+    found: list[MessageLinks] = []
+    authors: dict[int, Mention] = {}
+    async for page in (await conn.stream(query)).partitions(_PAGE):
+        found += await asyncio.to_thread(_page_of_links, page, authors, said)
+    return removed, found
+
+
+async def _entities(conn: AsyncConnection, wanted: Select[tuple[int]]) -> dict[int, Mention]:
+    """The entities with these ids; people with the name that they have now."""
+    query = select(entities).where(entities.c.id.in_(wanted))
+    rows = [row async for page in (await conn.stream(query)).partitions(_PAGE) for row in page]
+    keys = {int(row.key) for row in rows if row.kind == EntityKind.PERSON}
     labels = {person.id: person.name for person in await _people(conn, sorted(keys))}
-    found: dict[int, list[Mention]] = {}
-    for row in said:
-        found.setdefault(row.message_serial, []).append(_mention(row, labels))
-    return removed, [_message_links(row, found.get(row.serial, ())) for row in rows]
+    return {row.id: _mention(row, labels) for row in rows}
+
+
+def _page_of_links(
+    page: Sequence[AnyRow], authors: dict[int, Mention], said: Mapping[int, Sequence[Mention]]
+) -> list[MessageLinks]:
+    found = []
+    for serial, author, name, sent_at, session, parent in page:
+        wrote = authors.get(author)
+        if wrote is None:
+            wrote = authors[author] = Mention(EntityKind.PERSON, str(author), name)
+        named = tuple(said.get(serial, ()))
+        found.append(MessageLinks(serial, wrote, instant(sent_at), parent, session, named))
+    return found
 
 
 def _mention(row: Any, labels: Mapping[int, str]) -> Mention:
     kind = EntityKind(row.kind)
     return Mention(kind, row.key, labels.get(int(row.key), "") if kind is EntityKind.PERSON else row.label)
-
-
-def _message_links(row: Any, found: Iterable[Mention]) -> MessageLinks:
-    return MessageLinks(
-        serial=row.serial,
-        author=Mention(EntityKind.PERSON, str(row.author_id), row.name),
-        sent_at=row.sent_at,
-        reply_to=row.parent_serial,
-        session=row.session_id,
-        mentions=tuple(found),
-    )

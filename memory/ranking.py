@@ -15,13 +15,13 @@ import calendar
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.extraction.dates import DateSpan, spans
+from memory.extraction.dates import spans
 from memory.models import Candidates, Embedding, Floats, Nominations, Query, Serials
 from memory.postings import Counts, Rows
 from memory.room import DECAY, WINDOW, RoomView
@@ -162,7 +162,7 @@ def recent(view: RoomView, query: Query, limit: int) -> Nominations:
 
 def dated(view: RoomView, query: Query, limit: int) -> Nominations:
     """Messages sent when the question says, by *date*; among equals the newest first."""
-    return _best("date", view, date_match(view, spans(query.text, query.asked_at)), limit, above=0.0)
+    return _best("date", view, date_match(view, query), limit, above=0.0)
 
 
 def _best(source: str, view: RoomView, scores: Column, limit: int, above: float = -np.inf) -> Nominations:
@@ -193,7 +193,7 @@ def features(view: RoomView, query: Query, serials: Serials, *, room: int | None
         "d": similarity(view, query.embedding, rows),
         "spk": named.astype(np.float64) * min(view.speaker_bits, _MOST_BITS),
         "self": (named & view.selves[rows]).astype(np.float64),
-        "date": date_match(view, spans(query.text, query.asked_at))[rows],
+        "date": date_match(view, query)[rows],
         "endq": view.asks[rows].astype(np.float64),
         "aq": _answered(view, query, rows),
         "recency": recency(view, query)[rows],
@@ -371,15 +371,16 @@ def recency(view: RoomView, query: Query) -> Column:
     return 1.0 / (1.0 + age)
 
 
-def date_match(view: RoomView, meant: Sequence[DateSpan]) -> Column:
-    """(n,) how well the day of sending fits the dates that are meant, the best of them.
+def date_match(view: RoomView, query: Query) -> Column:
+    """(n,) how well the day of sending, where the question is asked, fits the dates that it means, the best of them.
 
     1 on the day or in the week itself, 0.2 less per day up to three days beside it (people tell of a day afterwards),
     1/3 in its month, 0.1 in its year when that is all that was said.
     """
     match = np.zeros(len(view))
-    days = np.floor(view.sent_at / _DAY)
-    for span in meant:
+    away = query.asked_at.utcoffset() or timedelta()
+    days = np.floor((view.sent_at + away.total_seconds()) / _DAY)
+    for span in spans(query.text, query.asked_at):
         if span.grain == "year":
             _raise(match, _within(days, span.start, span.end), _SAME_YEAR)
             continue

@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.growing import Growing
+from memory.growing import Growing, Ragged, ranges
 from memory.models import Floats, RoomRow, Serials
 from memory.postings import Postings
-from memory.text import ends_with_question, speaks_of_self, terms
+from memory.room_rows import NONE, RoomRows
 
 WINDOW: Final = 5
 """How many messages before and after one lend it their terms."""
@@ -45,7 +45,8 @@ _KINDS: Final[Mapping[str, type[np.generic]]] = {
     "token_starts": np.int64,
     "token_counts": np.int32,
 }
-_NONE: Final = -1
+Given: TypeAlias = RoomRows | Iterable[RoomRow]
+"""Messages as columns, or as records of single ones."""
 
 
 @dataclass(frozen=True)  # not slotted: the lazily computed columns are kept in the instance
@@ -65,11 +66,11 @@ class RoomView:
     dropped: NDArray[np.int64]  # vectors that were erased
 
     @classmethod
-    def of(cls, rows: Iterable[RoomRow]) -> RoomView:
+    def of(cls, rows: Given) -> RoomView:
         """A view of these messages, ordered by serial."""
         return cls(
             columns={name: Growing.of(np.zeros(0, kind)) for name, kind in _KINDS.items()},
-            postings=Postings.of(()),
+            postings=Postings.empty(),
             vectors_of=Growing.of(np.zeros(0, np.int32)),
             vector_store=Growing.of(np.zeros((0, 0), np.float32)),
             token_store=Growing.of(np.zeros(0, np.uint16)),
@@ -196,12 +197,12 @@ class RoomView:
         """The row of each serial, -1 where there is no such message (any more)."""
         wanted = np.asarray(serials, dtype=np.int64)
         if not len(self):
-            return np.full(len(wanted), _NONE, dtype=np.int64)
+            return np.full(len(wanted), NONE, dtype=np.int64)
         order = self._order
         place = np.searchsorted(self.serials, wanted, sorter=order)
         place = np.minimum(place, len(self) - 1)
         rows = place if order is None else order[place]
-        return np.where((self.serials[rows] == wanted) & self.alive[rows], rows, _NONE)
+        return np.where((self.serials[rows] == wanted) & self.alive[rows], rows, NONE)
 
     def vectors_at(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The vectors of some rows: their numbers, and for each the place in ``rows`` that it belongs to."""
@@ -230,34 +231,35 @@ class RoomView:
         counts = np.where(rows >= 0, self.columns["token_counts"].array[rows], 0) if len(self) else np.zeros(len(rows))
         return {serial: int(count) for serial, count in zip(serials, counts, strict=True) if 0 < count < LONGEST_KNOWN}
 
-    def updated(self, rows: Iterable[RoomRow], removed: Iterable[int] = ()) -> RoomView:
+    def updated(self, rows: Given, removed: Iterable[int] = ()) -> RoomView:
         """The next snapshot: known serials are replaced, unknown ones added at the end, some removed."""
-        given = list(rows)
-        known = self.rows_of([row.serial for row in given]) >= 0
+        given = _columns(rows)
+        known = self.rows_of(given.serials) >= 0
         view = self.without(removed) if removed else self
-        view = view.replaced([row for row, old in zip(given, known, strict=True) if old])
-        return view.extended([row for row, old in zip(given, known, strict=True) if not old])
+        if known.any():
+            view = view.replaced(given.take(np.flatnonzero(known)))
+            given = given.take(np.flatnonzero(~known))
+        return view.extended(given)
 
-    def extended(self, rows: Iterable[RoomRow]) -> RoomView:
+    def extended(self, rows: Given) -> RoomView:
         """With new messages at the end. Costs what they cost, amortised, however long the room is."""
-        new = sorted(rows, key=lambda row: row.serial)
-        if not new:
+        new = _columns(rows).in_order()
+        if not len(new):
             return self
-        added = range(len(self), len(self) + len(new))
-        documents = [terms(row.text) for row in new]
-        values = _scalars(new, documents)
+        added = np.arange(len(self), len(self) + len(new))
+        values = _scalars(new)
         longer = {name: column.appended(values[name]) for name, column in self.columns.items()}
-        view = replace(self, columns=longer, postings=self.postings.extended(added, documents))
+        view = replace(self, columns=longer, postings=self.postings.extended(added, new.words.terms))
         return _embedded(_with_replies(view, added, new), added, new)
 
-    def replaced(self, rows: Iterable[RoomRow]) -> RoomView:
+    def replaced(self, rows: Given) -> RoomView:
         """With other contents for known messages: an edit, or an embedding that arrived. Unknown ones are ignored."""
-        given = list(rows)
-        places = self.rows_of([row.serial for row in given])
-        pairs = [(int(place), row) for place, row in zip(places, given, strict=True) if place >= 0]
-        if not pairs:
+        given = _columns(rows)
+        places = self.rows_of(given.serials)
+        known = np.flatnonzero(places >= 0)
+        if not len(known):
             return self
-        at, new = [place for place, _ in pairs], [row for _, row in pairs]
+        at, new = places[known], given.take(known)
         return _embedded(_emptied(_rewritten(self, at, new), at), at, new)
 
     def without(self, serials: Iterable[int]) -> RoomView:
@@ -269,17 +271,10 @@ class RoomView:
         columns = dict(self.columns)
         for name in ("authors", "sent_at", "asks", "selves", "sessions", "lengths", "digests", "alive"):
             columns[name] = columns[name].with_values(gone, 0)
-        columns["replies"] = columns["replies"].with_values(gone, _NONE)
-        columns["replies"] = columns["replies"].with_values(np.isin(columns["replies"].array, gone), _NONE)
-        view = replace(self, columns=columns, postings=self.postings.without(gone.tolist()))
-        return _emptied(view, gone.tolist())
-
-
-def ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The numbers start, start + 1, … of each range in turn, and the range that each belongs to."""
-    owners = np.repeat(np.arange(len(starts)), counts)
-    before = np.cumsum(counts) - counts
-    return np.arange(len(owners)) - np.repeat(before - starts, counts), owners
+        columns["replies"] = columns["replies"].with_values(gone, NONE)
+        columns["replies"] = columns["replies"].with_values(np.isin(columns["replies"].array, gone), NONE)
+        view = replace(self, columns=columns, postings=self.postings.without(gone))
+        return _emptied(view, gone)
 
 
 def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -298,65 +293,69 @@ def _with_width(store: Growing, width: int) -> Growing:
     return store if store.size else Growing.of(np.zeros((0, width), empty.dtype))
 
 
-def _counted(token_rows: NDArray[np.int32], ids: NDArray[np.uint16], rows: NDArray[np.int64]) -> NDArray[np.int32]:
-    """In how many rows each token id occurs, with some more (id, row) pairs."""
-    pairs = np.unique((ids.astype(np.int64) << 32) | rows) >> 32
-    return _padded(token_rows, int(pairs[-1]) + 1) + _padded(np.bincount(pairs).astype(np.int32), len(token_rows))
+def _columns(rows: Given) -> RoomRows:
+    return rows if isinstance(rows, RoomRows) else RoomRows.of(rows)
+
+
+def _counted(token_rows: NDArray[np.int32], tokens: Ragged) -> NDArray[np.int32]:
+    """In how many rows each token id occurs, with those of some more rows."""
+    pairs = np.repeat(np.arange(len(tokens)) << 16, tokens.counts) | tokens.values
+    pairs.sort()  # np.unique hashes since NumPy 2.3, which takes four times as long here
+    first = np.ones(len(pairs), dtype=np.bool_)
+    first[1:] = pairs[1:] != pairs[:-1]
+    found = np.bincount(pairs[first] & 0xFFFF).astype(np.int32)
+    return _padded(token_rows, len(found)) + _padded(found, len(token_rows))
 
 
 def _padded(values: NDArray[np.int32], length: int) -> NDArray[np.int32]:
     return np.pad(values, (0, max(0, length - len(values))))
 
 
-def _scalars(rows: Sequence[RoomRow], documents: Sequence[Sequence[str]]) -> dict[str, NDArray[Any]]:
+def _scalars(rows: RoomRows) -> dict[str, NDArray[Any]]:
     """The columns of one value a message, keyed as in the view."""
     n = len(rows)
-    values: dict[str, Sequence[Any] | NDArray[Any]] = {
-        "serials": [row.serial for row in rows],
-        "authors": [row.author for row in rows],
-        "sent_at": [row.sent_at for row in rows],
-        "asks": [ends_with_question(row.text) for row in rows],
-        "selves": [speaks_of_self(row.text) for row in rows],
-        "replies": np.full(n, _NONE),
-        "sessions": [_NONE if row.session is None else row.session for row in rows],
-        "lengths": [len(document) for document in documents],
-        "digests": [hash(row.text) for row in rows],
+    values: dict[str, NDArray[Any]] = {
+        "serials": rows.serials,
+        "authors": rows.authors,
+        "sent_at": rows.sent_at,
+        "asks": rows.words.asks,
+        "selves": rows.words.selves,
+        "replies": np.full(n, NONE),
+        "sessions": rows.sessions,
+        "lengths": rows.words.terms.counts,
+        "digests": rows.digests,
         "alive": np.ones(n),
         "token_starts": np.zeros(n),
         "token_counts": np.zeros(n),
     }
-    return {name: np.asarray(column, dtype=_KINDS[name]) for name, column in values.items()}
+    return {name: column.astype(_KINDS[name], copy=False) for name, column in values.items()}
 
 
-def _rewritten(view: RoomView, at: Sequence[int], new: Sequence[RoomRow]) -> RoomView:
+def _rewritten(view: RoomView, at: NDArray[np.int64], new: RoomRows) -> RoomView:
     """Scalars and postings of some rows anew; the postings only where the text is another one."""
-    documents = [terms(row.text) for row in new]
-    values = _scalars(new, documents)
-    rows = np.asarray(at)
-    edited = np.flatnonzero(view.columns["digests"].array[rows] != values["digests"])
+    values = _scalars(new)
+    edited = np.flatnonzero(view.columns["digests"].array[at] != values["digests"])
     columns = dict(view.columns)
     for name in ("authors", "sent_at", "asks", "selves", "sessions", "lengths", "digests"):
-        if not np.array_equal(columns[name].array[rows], values[name]):
-            columns[name] = columns[name].with_values(rows, values[name])
+        if not np.array_equal(columns[name].array[at], values[name]):
+            columns[name] = columns[name].with_values(at, values[name])
     postings = view.postings
     if len(edited):
-        changed = [at[int(i)] for i in edited]
-        postings = postings.without(changed).extended(changed, [documents[int(i)] for i in edited])
+        postings = postings.without(at[edited]).extended(at[edited], new.words.terms.take(edited))
     return replace(view, columns=columns, postings=postings)
 
 
-def _with_replies(view: RoomView, at: Sequence[int], new: Sequence[RoomRow]) -> RoomView:
-    pairs = [(place, row.reply_to) for place, row in zip(at, new, strict=True) if row.reply_to is not None]
-    if not pairs:
+def _with_replies(view: RoomView, at: NDArray[np.int64], new: RoomRows) -> RoomView:
+    replying = np.flatnonzero(new.replies != NONE)
+    if not len(replying):
         return view
-    targets = view.rows_of([target for _, target in pairs])
-    replies = view.columns["replies"].with_values(np.array([place for place, _ in pairs]), targets)
+    targets = view.rows_of(new.replies[replying])
+    replies = view.columns["replies"].with_values(at[replying], targets)
     return replace(view, columns={**view.columns, "replies": replies})
 
 
-def _emptied(view: RoomView, at: Sequence[int]) -> RoomView:
+def _emptied(view: RoomView, rows: NDArray[np.int64]) -> RoomView:
     """Erases the vectors, token ids and codes of some rows in the shared storage."""
-    rows = np.asarray(at)
     vectors = np.setdiff1d(np.flatnonzero(np.isin(view.vector_rows, rows)), view.dropped)
     view.vector_store.erase(vectors)
     lighter = replace(view, dropped=np.concatenate([view.dropped, vectors]))
@@ -375,46 +374,35 @@ def _emptied(view: RoomView, at: Sequence[int]) -> RoomView:
     return replace(lighter, columns=columns, token_rows=token_rows)
 
 
-def _embedded(view: RoomView, at: Sequence[int], new: Sequence[RoomRow]) -> RoomView:
+def _embedded(view: RoomView, at: NDArray[np.int64], new: RoomRows) -> RoomView:
     """With the vectors and token states that some rows bring."""
-    return _with_tokens(_with_vectors(view, at, new), at, new)
+    return _with_tokens(_with_vectors(view, at, new.vectors), at, new.tokens, new.codes)
 
 
-def _with_vectors(view: RoomView, at: Sequence[int], new: Sequence[RoomRow]) -> RoomView:
-    pairs = [(place, row.vectors) for place, row in zip(at, new, strict=True) if row.vectors is not None]
-    if not pairs:
+def _with_vectors(view: RoomView, at: NDArray[np.int64], vectors: Ragged) -> RoomView:
+    if not len(vectors.values):
         return view
-    vectors = np.concatenate([v for _, v in pairs]).astype(np.float32, copy=False)
-    rows = np.repeat(np.array([place for place, _ in pairs], np.int32), [len(v) for _, v in pairs])
     return replace(
         view,
-        vectors_of=view.vectors_of.appended(rows),
-        vector_store=_with_width(view.vector_store, vectors.shape[1]).appended(vectors),
+        vectors_of=view.vectors_of.appended(np.repeat(at, vectors.counts).astype(np.int32)),
+        vector_store=_with_width(view.vector_store, vectors.values.shape[1]).appended(vectors.values),
     )
 
 
-def _with_tokens(view: RoomView, at: Sequence[int], new: Sequence[RoomRow]) -> RoomView:
-    found = [
-        (place, row.token_ids, row.codes)
-        for place, row in zip(at, new, strict=True)
-        if row.token_ids is not None and row.codes is not None and len(row.token_ids)
-    ]
-    if not found:
+def _with_tokens(view: RoomView, at: NDArray[np.int64], tokens: Ragged, codes: Ragged) -> RoomView:
+    if not len(tokens.values):
         return view
-    ids = np.concatenate([i for _, i, _ in found])
-    codes = np.concatenate([c for _, _, c in found])
-    counts = np.array([len(i) for _, i, _ in found])
-    starts = view.token_store.size + np.concatenate([[0], np.cumsum(counts)[:-1]])
-    places = np.array([place for place, _, _ in found])
+    bring = np.flatnonzero(tokens.counts)
+    starts = view.token_store.size + np.cumsum(tokens.counts) - tokens.counts
     columns = {
         **view.columns,
-        "token_starts": view.columns["token_starts"].with_values(places, starts),
-        "token_counts": view.columns["token_counts"].with_values(places, counts),
+        "token_starts": view.columns["token_starts"].with_values(at[bring], starts[bring]),
+        "token_counts": view.columns["token_counts"].with_values(at[bring], tokens.counts[bring]),
     }
     return replace(
         view,
         columns=columns,
-        token_store=view.token_store.appended(ids),
-        code_store=_with_width(view.code_store, codes.shape[1]).appended(codes),
-        token_rows=_counted(view.token_rows, ids, np.repeat(places, counts)),
+        token_store=view.token_store.appended(tokens.values),
+        code_store=_with_width(view.code_store, codes.values.shape[1]).appended(codes.values),
+        token_rows=_counted(view.token_rows, tokens),
     )

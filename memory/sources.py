@@ -30,7 +30,7 @@ class ArraySource:
 
     async def find(self, query: Query, room: int, limit: int) -> Nominations:
         """The ranking function of that name, in a thread."""
-        view = await self.rooms.view(room)
+        view = await self.rooms.view(room, query.versions.get(room))
         return await asyncio.to_thread(self.search, view, query, limit)
 
 
@@ -43,8 +43,8 @@ class GraphSource:
 
     async def find(self, query: Query, room: int, limit: int) -> Nominations:
         """Messages by PageRank, best first."""
-        view = await self.rooms.view(room)
-        graph = await self.rooms.graph(room)
+        view = await self.rooms.view(room, query.versions.get(room))
+        graph = await self.rooms.graph(room, query.versions.get(room))
         seeds = await asyncio.to_thread(_seeds, view, query)
         return await graph.rank(room, seeds, question_mentions(query), limit)
 

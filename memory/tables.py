@@ -24,6 +24,7 @@ tenants = Table(
     Column("external_id", String(255), nullable=False),
     Column("name", String(255), nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("votes_version", key_type(), nullable=False, server_default="0"),  # grows with every change of its votes
     UniqueConstraint("platform", "external_id"),
 )
 
@@ -137,6 +138,7 @@ embeddings = Table(
     Column("vectors", LargeBinary, nullable=False),  # one record a chunk: scale, then int8
     Column("token_ids", LargeBinary, nullable=False),  # uint16
     Column("codes", LargeBinary, nullable=False),  # signs of the token states, packed
+    Column("terms", LargeBinary),  # for search by words: see memory.lexicon; None: embedded before they were kept
     sqlite_with_rowid=False,
 )
 

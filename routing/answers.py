@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
 from memory.errors import NotFound
 from memory.models import Hit, Scope
 from memory.ports import Database
-from memory.tables import messages
+from memory.tables import messages, people, rooms, tenants
+from routing import ballots
 from routing.models import Contribution, Decision, Features, Vote
 from routing.tables import answers, citations, decisions, digests, votes
 
@@ -40,6 +41,32 @@ class Kept:
     asked_at: datetime
     ms: float
     cited: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The answer given before in a room or thread: its serial, when it was asked for, and the route it took."""
+
+    serial: int
+    asked_at: datetime
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bearings:
+    """What every question reads afresh before it is decided, in one snapshot of the database.
+
+    room: where it was asked. versions: of the scope's rooms; a room that is not there has 0. votes: the version of the
+    team's votes, which grows whenever one is cast or taken back. newest: serial of the team's newest answer, 0 without
+    one. before: the answer before in the room, or in the thread. answered: id of the answer that the event has.
+    """
+
+    room: int
+    versions: Mapping[int, int]
+    votes: int
+    newest: int
+    before: Before | None = None
+    answered: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +113,24 @@ class AnswerBook:
                 await conn.execute(insert(citations), rows)
             return int(serial), str(key)
 
-    async def of_event(self, room: int, event_id: str) -> tuple[int, str] | None:
-        """The answer that an event already has: (serial, id)."""
+    async def bearings(
+        self, scope: Scope, thread: str | None = None, event_id: str | None = None, asked_in: int | None = None
+    ) -> Bearings:
+        """What a question in the scope has to read; ``asked_in`` is its room, when it is not the first of the scope."""
+        room = scope.rooms[0] if asked_in is None else asked_in
         async with self._database.read() as conn:
-            return await _of_event(conn, room, event_id)
+            known = None if event_id is None else await _of_event(conn, room, event_id)
+            there = await conn.execute(_VERSIONS, {"rooms": scope.rooms})
+            votes_version, newest = await _team(conn, scope.tenant)
+            last = (await conn.execute(_in_thread(_BEFORE, thread), {"room": room})).one_or_none()
+        return Bearings(
+            room=room,
+            versions=dict.fromkeys(scope.rooms, 0) | {row.id: row.version for row in there},
+            votes=votes_version,
+            newest=newest,
+            before=None if last is None else Before(last.serial, last.asked_at, last.route),
+            answered=known and known[1],
+        )
 
     async def read(self, tenant: int, answer_id: str) -> Kept:
         """An answer of the tenant by its id. Raises NotFound."""
@@ -127,20 +168,14 @@ class AnswerBook:
         return _decision(row), row.route_version
 
     async def cast(self, serial: int, person: int, emoji: str, at: datetime) -> bool:
-        """Adds an emoji to an answer; False when this person's stands there already."""
-        key = (votes.c.answer_serial == serial, votes.c.person_id == person, votes.c.emoji == emoji)
+        """Puts an emoji on an answer as this person's newest; False when it stands there as that already."""
         async with self._database.write() as conn:
-            if (await conn.execute(select(votes.c.serial).where(*key))).scalar() is not None:
-                return False
-            values = {"answer_serial": serial, "person_id": person, "emoji": emoji, "cast_at": at}
-            await conn.execute(insert(votes).values(**values))
-            return True
+            return await ballots.cast(conn, serial, person, emoji, at)
 
-    async def retract(self, serial: int, person: int, emoji: str) -> bool:
-        """Takes an emoji back; False when it was not there. Nothing of it is left."""
-        key = (votes.c.answer_serial == serial, votes.c.person_id == person, votes.c.emoji == emoji)
+    async def retract(self, serial: int, person: int, emoji: str, left: Sequence[str] = ()) -> bool:
+        """Takes an emoji back, but for what is ``left`` of it (`ballots.retract`); False when that changes nothing."""
         async with self._database.write() as conn:
-            return (await conn.execute(delete(votes).where(*key))).rowcount > 0
+            return await ballots.retract(conn, serial, person, emoji, left)
 
     async def standing(self, tenant: int, emojis: Sequence[str]) -> list[Vote]:
         """The votes of a team that stand: per person and answer the last added of the given emojis, in serial order."""
@@ -181,12 +216,10 @@ class AnswerBook:
                 found += (await conn.execute(query.where(answers.c.serial.in_(some)))).all()
             return found
 
-    async def votes_version(self, tenant: int) -> tuple[int, int]:
-        """A pair that changes whenever a vote of the team is cast or taken back: how many stand, and the newest."""
-        query = select(func.count(), func.max(votes.c.serial)).join(answers, answers.c.serial == votes.c.answer_serial)
+    async def votes_version(self, tenant: int) -> int:
+        """`Bearings.votes` of a team."""
         async with self._database.read() as conn:
-            count, newest = (await conn.execute(query.where(answers.c.tenant_id == tenant))).one()
-            return int(count), int(newest or 0)
+            return (await _team(conn, tenant))[0]
 
     async def routes_of(self, serials: Sequence[int], room: int, question: str) -> set[str]:
         """The routes of those of the answers that were given in a room to exactly this question."""
@@ -202,8 +235,7 @@ class AnswerBook:
     async def newest_serial(self, tenant: int) -> int:
         """The serial of the tenant's newest answer, 0 without one."""
         async with self._database.read() as conn:
-            query = select(func.max(answers.c.serial)).where(answers.c.tenant_id == tenant)
-            return int((await conn.execute(query)).scalar() or 0)
+            return (await _team(conn, tenant))[1]
 
     async def asked_by(self, tenant: int) -> dict[int, int]:
         """How many answers each person has asked for."""
@@ -230,6 +262,7 @@ class AnswerBook:
     async def erase_person(self, conn: AsyncConnection, person: int) -> None:
         """Votes and questions of the person go; the answers stay as decisions without words."""
         await conn.execute(delete(votes).where(votes.c.person_id == person))
+        await ballots.changed(conn, select(people.c.tenant_id).where(people.c.id == person).scalar_subquery())
         theirs = select(answers.c.serial).where(answers.c.asker_id == person)
         serials = list((await conn.execute(theirs)).scalars())
         await self._blank(conn, serials)
@@ -264,6 +297,30 @@ def decision_query() -> Select[Any]:
     more = (answers.c.asker_id, answers.c.asked_at, answers.c.room_id, answers.c.abstained)
     query = select(decisions, *more).join(answers, answers.c.serial == decisions.c.answer_serial)
     return query.order_by(decisions.c.answer_serial)
+
+
+_VERSIONS: Final = select(rooms.c.id, rooms.c.version).where(rooms.c.id.in_(bindparam("rooms", expanding=True)))
+_TEAM: Final = select(
+    tenants.c.votes_version,
+    select(func.max(answers.c.serial)).where(answers.c.tenant_id == bindparam("tenant")).scalar_subquery(),
+).where(tenants.c.id == bindparam("tenant"))
+_BEFORE: Final = (
+    select(answers.c.serial, answers.c.asked_at, decisions.c.route)
+    .join(decisions, decisions.c.answer_serial == answers.c.serial)
+    .where(answers.c.room_id == bindparam("room"))
+    .order_by(answers.c.serial.desc())
+    .limit(1)
+)
+
+
+def _in_thread(query: Select[Any], thread: str | None) -> Select[Any]:
+    return query if thread is None else query.where(answers.c.thread == thread)
+
+
+async def _team(conn: AsyncConnection, tenant: int) -> tuple[int, int]:
+    """The version of a team's votes, and its newest answer."""
+    votes_version, newest = (await conn.execute(_TEAM, {"tenant": tenant})).one()
+    return int(votes_version), int(newest or 0)
 
 
 async def _of_event(conn: AsyncConnection, room: int, event_id: str) -> tuple[int, str] | None:
@@ -335,6 +392,7 @@ def _decision_row(draft: Draft) -> dict[str, Any]:
         "evidence": decision.evidence,
         "posterior": decision.posterior,
         "solicited": decision.solicited,
+        "down": list(decision.down),
     }
 
 
@@ -373,4 +431,5 @@ def _decision(row: AnyRow) -> Decision:
         evidence=row.evidence,
         posterior=row.posterior,
         solicited=row.solicited,
+        down=tuple(row.down),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,20 +25,26 @@ _WORDS = {**FEATURES, "ppr": "it shares names with the best matches"}
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one route found: hits of all rooms, best first, and per room the pool with its fused scores."""
+    """What one route found: hits of all rooms, best first, and per room the pool with its fused scores.
+
+    ``missing`` are the route's sources that did not answer, or were not asked because they are known to be down.
+    """
 
     hits: tuple[Hit, ...]
     pools: Mapping[int, tuple[Candidates, NDArray[np.float64]]]
+    missing: tuple[str, ...] = ()
 
 
-async def find(engine: Engine, query: Query, route: Route) -> Found:
-    """Runs a route over every room of the scope.
+async def find(engine: Engine, query: Query, route: Route, without: Collection[str] = ()) -> Found:
+    """Runs a route over every room of the scope; ``without`` sources that are down, unless it has no others.
 
     Scores are standardised within a room, so hits of several rooms compete by how far they stand out in their own.
     """
     pattern = PATTERNS[route.pattern]
-    pools = await asyncio.gather(*(pattern(engine, query, room, route.sources) for room in query.scope.rooms))
-    return await asyncio.to_thread(_merge, pools, route.fusion)
+    asked = tuple(source for source in route.sources if source not in without) or route.sources
+    pools = await asyncio.gather(*(pattern(engine, query, room, asked) for room in query.scope.rooms))
+    missing = {source for source in route.sources if source not in asked}.union(*(pool.missing for pool in pools))
+    return replace(await asyncio.to_thread(_merge, pools, route.fusion), missing=tuple(sorted(missing)))
 
 
 def _merge(pools: Sequence[Candidates], name: str) -> Found:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
+from cachetools import LRUCache
 from sqlalchemy import insert, select, update
 
 from memory.columns import AnyRow
 from memory.ports import Clock, Database
 from routing import rewards
-from routing.answers import AnswerBook, features_of
+from routing.answers import AnswerBook, Bearings, features_of
 from routing.features import NAMES
 from routing.features import VERSION as FEATURES_VERSION
 from routing.models import Decision, Evidence, Reward, Vote
@@ -30,6 +31,7 @@ AGEING = 32
 needs no new inverse in between."""
 LIKED = 0.5
 """A reward above it means that the answer was liked."""
+_QUESTIONS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,12 @@ class Scored:
 class _Lesson:
     """What is computed for a team at one version of its votes."""
 
-    votes: tuple[int, int] = (-1, -1)
+    votes: int = -1
     standing: list[Vote] = field(default_factory=list)
     rewards: dict[int, Reward] = field(default_factory=dict)
     evidence: list[Evidence] = field(default_factory=list)
     posterior: Posterior | None = None
+    disliked: LRUCache[tuple[int, str], frozenset[str]] = field(default_factory=lambda: LRUCache(_QUESTIONS))
 
 
 class Learner:
@@ -66,10 +69,13 @@ class Learner:
         self._lessons: dict[int, _Lesson] = {}
         self._turn = asyncio.Lock()
 
-    async def posterior(self, tenant: int) -> Posterior:
-        """The posterior as the next answer sees it: votes aged to the newest answer, in steps of ``AGEING`` answers."""
-        lesson = await self._lesson(tenant)
-        newest = await self._book.newest_serial(tenant)
+    async def posterior(self, tenant: int, seen: Bearings | None = None) -> Posterior:
+        """The posterior as the next answer sees it: votes aged to the newest answer, in steps of ``AGEING`` answers.
+
+        ``seen``, here and below: what the caller has just read, so that it is not read again.
+        """
+        lesson = await self._lesson(tenant, seen)
+        newest = await self._book.newest_serial(tenant) if seen is None else seen.newest
         n = newest - newest % AGEING
         if lesson.posterior is None or lesson.posterior.n != n:
             lesson.posterior = await asyncio.to_thread(Posterior.from_votes, lesson.evidence, n)
@@ -83,9 +89,9 @@ class Learner:
         mean, _ = posterior.expect(decision.features.x, DESIGN.index[decision.rule_route])
         return float(mean[DESIGN.index[decision.route]])
 
-    async def reward_of(self, tenant: int, answer: int) -> float | None:
+    async def reward_of(self, tenant: int, answer: int, seen: Bearings | None = None) -> float | None:
         """What the votes on an answer say, in [0, 1]; None when they say nothing."""
-        reward = (await self._lesson(tenant)).rewards.get(answer)
+        reward = (await self._lesson(tenant, seen)).rewards.get(answer)
         return reward.y if reward is not None and reward.w > 0 else None
 
     async def standing_rewards(self, tenant: int, route: str) -> list[Reward]:
@@ -93,11 +99,16 @@ class Learner:
         lesson = await self._lesson(tenant)
         return [lesson.rewards[one.answer] for one in lesson.evidence if one.route == route]
 
-    async def disliked(self, tenant: int, room: int, question: str) -> frozenset[str]:
+    async def disliked(self, tenant: int, room: int, question: str, seen: Bearings | None = None) -> frozenset[str]:
         """The routes whose answers to this very question stand voted down in the room."""
-        lesson = await self._lesson(tenant)
+        lesson = await self._lesson(tenant, seen)
         down = [answer for answer, reward in lesson.rewards.items() if reward.w > 0 and reward.y < LIKED]
-        return frozenset(await self._book.routes_of(down, room, question)) if down else frozenset()
+        if not down:
+            return frozenset()
+        found = lesson.disliked.get((room, question))
+        if found is None:
+            found = lesson.disliked[room, question] = frozenset(await self._book.routes_of(down, room, question))
+        return found
 
     async def scored(self, tenant: int) -> list[Scored]:
         """Every answer of a team with its reward, in serial order."""
@@ -147,15 +158,15 @@ class Learner:
         """Nothing computed is kept; the next call reads the votes."""
         self._lessons.clear()
 
-    async def _lesson(self, tenant: int) -> _Lesson:
+    async def _lesson(self, tenant: int, seen: Bearings | None = None) -> _Lesson:
         async with self._turn:
-            version = await self._book.votes_version(tenant)
+            version = await self._book.votes_version(tenant) if seen is None else seen.votes
             lesson = self._lessons.get(tenant)
-            if lesson is None or lesson.votes != version:
+            if lesson is None or lesson.votes < version:
                 lesson = self._lessons[tenant] = await self._learn(tenant, version)
             return lesson
 
-    async def _learn(self, tenant: int, version: tuple[int, int]) -> _Lesson:
+    async def _learn(self, tenant: int, version: int) -> _Lesson:
         standing = await self._book.standing(tenant, rewards.RATINGS)
         rows = await self._book.decided(tenant, sorted({vote.answer for vote in standing}))
         routes = {row.answer_serial: row.route for row in rows}

@@ -83,6 +83,7 @@ class Decision:
     evidence: float  # standing vote weight behind the route played
     posterior: str  # hash of the learned state
     solicited: bool = False
+    down: tuple[str, ...] = ()  # sources that were known to be down: routes that need them could not be chosen
 
 
 class Emotion(enum.StrEnum):

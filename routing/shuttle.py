@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from cachetools import LRUCache
 
@@ -16,9 +16,10 @@ from memory.errors import NotFound
 from memory.models import Context, Hit, Message, Person, Query, Scope
 from memory.ports import Clock
 from routing import explain, finding, questions, rewards, wording
-from routing.answers import AnswerBook, Draft, Kept
+from routing.answers import AnswerBook, Bearings, Draft, Kept
 from routing.confidence import Confidence, assess
 from routing.features import Probe, Situation, features
+from routing.health import Health, routes_without
 from routing.learner import Learner
 from routing.models import Answer, Citation, Decision, Features, Route
 from routing.policies import rules
@@ -55,6 +56,7 @@ class _Evidence:
     context: Context
     text: str
     terms: tuple[str, ...]
+    missing: tuple[str, ...] = ()  # sources that did not answer
 
 
 class Shuttle:
@@ -66,6 +68,9 @@ class Shuttle:
         self._learner = learner
         self._clock = clock
         self._cache: LRUCache[tuple[object, ...], _Evidence] = LRUCache(_CACHED)
+        self._probes: LRUCache[tuple[object, ...], Probe] = LRUCache(_CACHED)
+        self._cleared = 0
+        self._health = Health(clock)
 
     async def weave(
         self,
@@ -80,28 +85,30 @@ class Shuttle:
         thread: str | None = None,
         event_id: str | None = None,
         asked_in: int | None = None,
+        zone: tzinfo = UTC,
     ) -> Answer:
         """The answer to a question, from the rooms of the scope. An event that was answered gets that answer again.
 
-        ``asked_in`` is the room that the question stands in, when it is not the first of the scope.
-        ``asked_at`` anchors relative dates; ``route`` forces one; the same ``seed`` on the same state decides alike.
+        ``asked_in`` is the room that the question stands in, when it is not the first of the scope. ``asked_at``
+        anchors relative dates; days are those of ``zone``, in the question and in the answer. ``route`` forces one; the
+        same ``seed`` on the same state decides alike.
         Raises NotFound for an unknown route, Unavailable when the model or every source is down.
         """
         began = time.perf_counter()
-        here = asked_in if asked_in is not None else scope.rooms[0]
-        if event_id is not None and (known := await self._book.of_event(here, event_id)) is not None:
-            return await self.answer(scope.tenant, known[1])
-        at = asked_at or self._clock.now()
+        bearings = await self._book.bearings(scope, thread, event_id, asked_in)
+        if bearings.answered is not None:
+            return await self.answer(scope.tenant, bearings.answered)
+        at = (asked_at or self._clock.now()).astimezone(zone)
         chosen = None if route is None else route_named(route)
-        query = await self._engine.prepare(question, scope, at, limit)
-        decision = await self._decide(query, chosen, seed, thread)
+        query = await self._engine.prepare(question, scope, at, limit, bearings.versions)
+        decision = await self._decide(query, bearings, chosen, seed)
         taken = route_named(decision.route)
-        evidence = await self._evidence(query, taken, tokens)
+        evidence = await self._evidence(query, taken, tokens, decision.down)
         shown = evidence.hits
         ms = (time.perf_counter() - began) * 1000
         draft = Draft(
             scope=scope,
-            room=here,
+            room=bearings.room,
             question=question,
             text=evidence.text,
             confidence=evidence.confidence.value,
@@ -122,7 +129,7 @@ class Shuttle:
             text=evidence.text,
             confidence=evidence.confidence.value,
             abstained=evidence.confidence.abstains,
-            reasons=evidence.confidence.reasons,
+            reasons=(*_lacking(decision, evidence), *evidence.confidence.reasons),
             citations=_citations(shown, evidence),
             decision=decision,
             context=evidence.context,
@@ -136,8 +143,9 @@ class Shuttle:
 
     async def read(self, question: str, scope: Scope, *, asked_at: datetime) -> tuple[Features, str]:
         """The features of a question and the route that the rules would take; for evaluation."""
-        query = await self._engine.prepare(question, scope, asked_at, 1)
-        reading, probe, situation = await self._situation(query, None)
+        bearings = await self._book.bearings(scope)
+        query = await self._engine.prepare(question, scope, asked_at, 1, bearings.versions)
+        reading, probe, situation = await self._situation(query, bearings)
         return features(reading, probe, situation), rules.advise(reading, probe, situation).route
 
     async def answer(self, tenant: int, answer_id: str) -> Answer:
@@ -162,10 +170,12 @@ class Shuttle:
         *,
         remove: bool = False,
         at: datetime | None = None,
+        left: Sequence[str] = (),
     ) -> VoteResult:
         """Adds or takes back a person's emoji on an answer. An emoji that says nothing changes nothing.
 
-        Raises NotFound for an unknown answer.
+        ``left`` are the person's reactions that still stand after one is taken back, oldest first: 👍 is not gone
+        while 👍🏽 stands. Raises NotFound for an unknown answer.
         """
         kept = await self._book.read(tenant, answer_id)
         normal = rewards.normalise(emoji)
@@ -177,7 +187,8 @@ class Shuttle:
                 answer_id, emoji, known=False, changed=False, route=decision.route, before=before, after=before
             )
         if remove:
-            changed = await self._book.retract(kept.serial, person.id, normal)
+            standing = [rewards.normalise(one) for one in left]
+            changed = await self._book.retract(kept.serial, person.id, normal, standing)
         else:
             changed = await self._book.cast(kept.serial, person.id, normal, at or self._clock.now())
         after = await self._learner.expectation(tenant, decision)
@@ -194,58 +205,80 @@ class Shuttle:
     async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
         """Dropper: no cached evidence outlives a message that was erased."""
         del room, serials, hashes
-        self._cache.clear()
+        self._clear()
 
     async def drop_person(self, person: int) -> None:
         """Dropper: neither does it outlive a person."""
         del person
-        self._cache.clear()
+        self._clear()
         self._learner.forget_all()
 
-    async def _decide(self, query: Query, forced: Route | None, seed: int | None, thread: str | None) -> Decision:
-        reading, probe, situation = await self._situation(query, thread)
+    def _clear(self) -> None:
+        self._cache.clear()
+        self._probes.clear()
+        self._cleared += 1
+
+    async def _decide(self, query: Query, bearings: Bearings, forced: Route | None, seed: int | None) -> Decision:
+        reading, probe, situation = await self._situation(query, bearings)
         numbers = features(reading, probe, situation)
-        advice = rules.advise(reading, probe, situation)
+        down = self._health.down
+        healthy = routes_without(down)
+        advice = rules.advise(reading, probe, situation, healthy)
         drawn = secrets.randbits(32) if seed is None else seed
         if forced is not None:
-            return rules.RulePolicy("chosen").decide(numbers, advice, seed=drawn, route=forced.name)
-        posterior = await self._learner.posterior(query.scope.tenant)
-        decision = ThompsonPolicy(posterior).decide(numbers, advice, seed=drawn)
-        return replace(decision, solicited=(drawn * 2654435761 % 2**32) / 2**32 < _SOLICITED)
+            decision = rules.RulePolicy("chosen").decide(numbers, advice, seed=drawn, route=forced.name)
+            return replace(decision, down=down)
+        posterior = await self._learner.posterior(query.scope.tenant, bearings)
+        decision = ThompsonPolicy(posterior).decide(numbers, advice, seed=drawn, healthy=healthy)
+        return replace(decision, down=down, solicited=(drawn * 2654435761 % 2**32) / 2**32 < _SOLICITED)
 
-    async def _situation(self, query: Query, thread: str | None) -> tuple[questions.Reading, Probe, Situation]:
-        room = query.scope.rooms[0]
-        look = await self._engine.look(query, room)
-        probe = Probe(look.top, look.gap, look.linked, look.degree, look.messages, look.authors, look.mean_words)
-        before = await self._book.last(room, thread)
+    async def _situation(self, query: Query, bearings: Bearings) -> tuple[questions.Reading, Probe, Situation]:
+        tenant, before = query.scope.tenant, bearings.before
         situation = Situation(asked_at=query.asked_at)
         if before is not None and timedelta(0) <= query.asked_at - before.asked_at <= _SAME_THREAD:
-            decision, _ = await self._book.decision(before.serial)
-            reward = await self._learner.reward_of(query.scope.tenant, before.serial)
-            situation = replace(situation, previous_route=decision.route, previous_reward=reward)
-        disliked = await self._learner.disliked(query.scope.tenant, room, query.text)
-        return questions.read(query.text, query.people), probe, replace(situation, disliked=disliked)
+            reward = await self._learner.reward_of(tenant, before.serial, bearings)
+            situation = replace(situation, previous_route=before.route, previous_reward=reward)
+        disliked = await self._learner.disliked(tenant, bearings.room, query.text, bearings)
+        reading = questions.read(query.text, query.people)
+        return reading, await self._probe(query), replace(situation, disliked=disliked)
 
-    async def _evidence(self, query: Query, route: Route, tokens: int) -> _Evidence:
-        versions = await self._engine.versions(query.scope)
-        day = query.asked_at.date()
-        key = (route.name, query.text, query.scope.rooms, versions, day, query.limit, tokens)
-        cached = self._cache.get(key)
-        if cached is None:
-            cached = self._cache[key] = await self._look(query, route, tokens)
-        return cached
+    async def _probe(self, query: Query) -> Probe:
+        room = query.scope.rooms[0]
+        key, cleared = _asked(query, (room,)), self._cleared
+        probe = self._probes.get(key)
+        if probe is None:
+            down = self._health.down
+            look = await self._engine.look(query, room, down)
+            self._health.saw(missing=set(look.missing).difference(down))
+            probe = Probe(look.top, look.gap, look.linked, look.degree, look.messages, look.authors, look.mean_words)
+            if cleared == self._cleared and not look.missing:
+                self._probes[key] = probe
+        return probe
 
-    async def _look(self, query: Query, route: Route, tokens: int) -> _Evidence:
-        found = await finding.find(self._engine, query, route)
+    async def _evidence(self, query: Query, route: Route, tokens: int, down: Collection[str]) -> _Evidence:
+        key, cleared = (route.name, query.limit, tokens, *_asked(query, query.scope.rooms)), self._cleared
+        evidence = self._cache.get(key)
+        if evidence is None:
+            evidence = await self._look(query, route, tokens, down)
+            if cleared == self._cleared and not evidence.missing:  # else what it holds may be erased, or is not all
+                self._cache[key] = evidence
+        return evidence
+
+    async def _look(self, query: Query, route: Route, tokens: int, down: Collection[str]) -> _Evidence:
+        found = await finding.find(self._engine, query, route, down)
+        self._health.saw(
+            missing=set(found.missing).difference(down), there=set(route.sources).difference(found.missing)
+        )
         texts = await self._engine.read([hit.serial for hit in found.hits])
         hits = tuple(hit for hit in found.hits if hit.serial in texts)
         shown = finding.explained(found, hits[: query.limit], route.fusion)
-        context = await self._engine.context([texts[hit.serial] for hit in hits], tokens)
+        zone = query.asked_at.tzinfo or UTC
+        context = await self._engine.context([texts[hit.serial] for hit in hits], tokens, zone)
         room = hits[0].room if hits else query.scope.rooms[0]
         confidence = await asyncio.to_thread(assess, query, *found.pools[room])
         cited = [texts[hit.serial] for hit in shown]
         text = wording.compose(
-            query, cited, [hit.score for hit in shown], confidence, await self._engine.span(query.scope.rooms)
+            query, cited, [hit.score for hit in shown], confidence, await self._engine.span(query.scope.rooms), zone
         )
         return _Evidence(
             hits=tuple(shown),
@@ -254,6 +287,7 @@ class Shuttle:
             context=context,
             text=text,
             terms=tuple(wording.terms_of(query)),
+            missing=found.missing,
         )
 
     async def _restored(self, kept: Kept) -> Answer:
@@ -278,6 +312,18 @@ class Shuttle:
             context=None,
             ms=kept.ms,
         )
+
+
+def _lacking(decision: Decision, evidence: _Evidence) -> tuple[str, ...]:
+    """What the answer had to do without, in words."""
+    down = sorted({*decision.down, *evidence.missing})
+    return (f"{' and '.join(down)} search is down",) if down else ()
+
+
+def _asked(query: Query, rooms: Sequence[int]) -> tuple[object, ...]:
+    """What a question finds depends on its words, the day and place where it is asked, and the rooms as they are."""
+    when = (query.asked_at.date(), str(query.asked_at.tzinfo))
+    return (query.text, *when, *((room, query.versions[room]) for room in rooms))
 
 
 def _citations(hits: Sequence[Hit], evidence: _Evidence) -> tuple[Citation, ...]:

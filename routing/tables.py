@@ -36,7 +36,10 @@ answers = Table(
     Column("ms", Float, nullable=False),
     UniqueConstraint("room_id", "event_id"),
     Index(None, "tenant_id", "asked_at"),
+    Index(None, "tenant_id", "serial"),  # the newest answer of a team, of a room, of a thread: asked for each question
     Index(None, "room_id", "asked_at"),
+    Index(None, "room_id", "serial"),
+    Index(None, "thread"),
     Index(None, "asker_id"),
     sqlite_autoincrement=True,  # decay counts answers by serial: one is never used twice
 )
@@ -74,6 +77,7 @@ decisions = Table(
     Column("evidence", Float, nullable=False),
     Column("posterior", String(64), nullable=False),
     Column("solicited", Boolean, nullable=False),
+    Column("down", JSON, nullable=False, server_default="[]"),  # sources known to be down: the mask of the choice
     Index(None, "route"),
 )
 

@@ -15,7 +15,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from threading import Lock
 from typing import Any, Final
 
@@ -183,12 +184,14 @@ class _RoomGraph:
             if parent is not None:
                 graph.add_edge(node, parent, Relation.REPLIES_TO)
                 shared.add(parent)
-        graph[node] = replace(link, author=shown, mentions=tuple(mention for _, mention in named))
+        mentioned = tuple(mention for _, mention in named)
+        if shown is not link.author or any(a is not b for a, b in zip(mentioned, link.mentions, strict=True)):
+            graph[node] = replace(link, author=shown, mentions=mentioned)
         return shared
 
     def _entity(self, mention: Mention) -> tuple[int, Mention]:
         """The node of an entity, made when new, and the mention itself, as one object for all that write it alike."""
-        if mention.kind is EntityKind.DATE:
+        if mention.kind is EntityKind.DATE and mention.label != mention.key:
             mention = replace(mention, label=mention.key)  # "yesterday" says nothing to others
         table = self._table(mention)
         node = table.get(mention.key)
@@ -196,6 +199,8 @@ class _RoomGraph:
             node = table[mention.key] = self._graph.add_node(mention)
             return node, mention
         shown: Mention = self._graph[node]
+        if shown is mention:
+            return node, shown
         if not shown.label:
             self._graph[node] = shown = mention
         return node, shown if shown == mention else mention
@@ -320,7 +325,12 @@ def _bound(scores: NDArray[np.float64], limit: int) -> float:
 
 
 def _day(moment: datetime) -> Mention:
-    key = moment.date().isoformat()
+    return _day_of(moment.date())
+
+
+@lru_cache(maxsize=4096)
+def _day_of(day: date) -> Mention:
+    key = day.isoformat()
     return Mention(EntityKind.DATE, key, key)
 
 

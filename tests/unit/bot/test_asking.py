@@ -52,6 +52,15 @@ class TestAsking:
         assert "sure" in page
         assert "weavebot react" in page
 
+    async def test_days_are_told_in_the_timezone_of_the_room(self, app: App) -> None:
+        await told(app, QUEEN)  # on Monday, 2 March, 09:01 UTC
+        room = await app.directory.find_room(app.tenant, "hives")
+        await app.preferences.change(room, "timezone", "Pacific/Niue", None)  # 11 hours behind
+
+        answer = await result(app, "ask", question="when was the queen red?", room="hives")
+
+        assert answer["text"].startswith("Ana, 1 Mar:")
+
     async def test_the_limit_bounds_the_citations_and_the_budget_the_context(self, app: App) -> None:
         await told(app, *[("Ana", f"the queen number {i}") for i in range(20)])
 

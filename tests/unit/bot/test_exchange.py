@@ -132,7 +132,8 @@ class TestAnEnd:
                 await operations.began.wait()
                 first.cancel()
                 await asyncio.gather(first, return_exceptions=True)
-            await operations.cancelled.wait()
+            async with asyncio.timeout(10):
+                assert await operations.cancelled.wait()
 
     async def test_an_owner_that_stops_tells_its_callers(self, tmp_path: Path) -> None:
         async with owned(tmp_path) as (operations, desk):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -250,5 +251,9 @@ class TestTheOthers:
 
     async def test_the_scheduler_looks_every_minute_until_it_is_stopped(self, hives: Room1) -> None:
         await hives.schedule.start()
-        hives.schedule.stop()
-        hives.schedule.stop()
+        [looking] = hives.schedule._scheduler.get_jobs()
+        assert str(looking.trigger) == "cron[second='1']"
+        for _ in range(2):
+            hives.schedule.stop()
+        await asyncio.sleep(0)
+        assert not hives.schedule._scheduler.running

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -40,6 +42,11 @@ class TestBuilding:
         built = context.build([message(1, "word " * 500)], 60, count)
         assert built.text.endswith("word …")
         assert 50 < built.tokens <= 60
+
+    def test_days_are_those_of_the_timezone(self) -> None:
+        late = replace(message(1, "good night"), sent_at=datetime(2026, 3, 2, 23, 30, tzinfo=UTC))
+        assert context.build([late], 60, count).text.startswith("Mon 2 Mar 2026")
+        assert context.build([late], 60, count, zone=ZoneInfo("Europe/Berlin")).text.startswith("Tue 3 Mar 2026")
 
     def test_nothing_found_is_an_empty_context(self) -> None:
         assert context.build([], 100, count).text == ""

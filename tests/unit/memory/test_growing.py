@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from memory.growing import Growing
+from memory.growing import Growing, Ragged
 
 
 class TestGrowing:
@@ -53,3 +53,25 @@ class TestGrowing:
         new.erase(np.array([0, 3]))
         assert old.array.tolist() == [0, 2, 3]
         assert new.array.tolist() == [0, 2, 3, 0]
+
+
+class TestRagged:
+    def test_ranges_are_taken_in_another_order_and_missing_ones_are_empty(self) -> None:
+        kept = Ragged.of([np.array([1, 2]), np.array([], np.int64), np.array([3])], np.zeros(0, np.int64))
+        taken = kept.take(np.array([2, -1, 0, 0, 1]))
+        assert taken.values.tolist() == [3, 1, 2, 1, 2]
+        assert taken.counts.tolist() == [1, 0, 2, 2, 0]
+
+    def test_rows_of_a_matrix_are_values_too(self) -> None:
+        kept = Ragged.of([np.eye(2), np.ones((1, 2))], np.zeros((0, 2)))
+        assert kept.take(np.array([1])).values.tolist() == [[1, 1]]
+
+    def test_nothing_joined_is_empty_and_gives_empty_ranges(self) -> None:
+        none = Ragged.joined([], np.zeros((0, 4)))
+        assert len(none) == 0
+        taken = none.take(np.array([-1, -1]))
+        assert (taken.values.shape, taken.counts.tolist()) == ((0, 4), [0, 0])
+
+    def test_several_are_joined(self) -> None:
+        one, two = (Ragged.of([np.full(n, n)], np.zeros(0, np.int64)) for n in (1, 2))
+        assert Ragged.joined([one, two], np.zeros(0, np.int64)).values.tolist() == [1, 2, 2]

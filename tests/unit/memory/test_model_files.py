@@ -45,7 +45,13 @@ class TestFinding:
 
 
 class TestVerifying:
-    def test_the_right_model_passes(self, folder: Path) -> None:
+    def test_the_right_model_passes_also_after_it_was_mended(self, folder: Path) -> None:
+        weights = folder / "model.safetensors"
+        right = weights.read_bytes()
+        weights.write_bytes(b"tampered")
+        with pytest.raises(ModelMismatch):
+            verify_model(SPEC, folder)
+        weights.write_bytes(right)
         verify_model(SPEC, folder)
 
     def test_other_weights_are_refused_with_the_command_that_mends_it(self, folder: Path) -> None:

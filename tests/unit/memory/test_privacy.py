@@ -29,6 +29,7 @@ async def traces(memory: Memory, text: str) -> dict[str, bytes]:
         "vectors": row.vectors,
         "token ids": row.token_ids,
         "codes": row.codes,
+        "terms": row.terms,
         "hash": row.content_hash,
     }
 
@@ -65,6 +66,7 @@ class TestForgettingAMessage:
         assert after.messages == 0
         assert after.rows_of([serial]).tolist() == [-1]
         assert not np.any(before.vectors), "an older snapshot shares the storage, which is overwritten"
+        assert len(after.postings.vocabulary) == 0
         query = await memory.engine.prepare("Wilhelmina", memory.scope(room), START, 5)
         assert (await graph.known(room.id, [])) == []
         assert (await memory.engine.nominate("graph", query, room.id, 5)).serials.tolist() == []

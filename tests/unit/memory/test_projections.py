@@ -31,6 +31,7 @@ class TestRefreshing:
         assert (await memory.engine.nominate("keyword", query, room.id, 5)).serials.tolist() == [serial]
         assert (await memory.engine.nominate("vector", query, room.id, 5)).serials.tolist() == []
         await memory.indexer.drain()
+        query = await memory.engine.prepare("broken smoker", memory.scope(room), START, 5)
         assert (await memory.engine.nominate("vector", query, room.id, 5)).serials.tolist() == [serial]
 
     async def test_a_view_brought_up_to_date_equals_one_loaded_afresh(self, memory: Memory, room: Room) -> None:

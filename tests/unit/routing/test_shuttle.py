@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import Connection, event
 
 from memory.errors import NotFound
 from memory.models import Room
@@ -40,6 +43,27 @@ class TestWeaving:
         scores = [citation.hit.score for citation in answer.citations]
         assert len(scores) <= 3
         assert scores == sorted(scores, reverse=True)
+
+    async def test_days_are_those_of_the_timezone_in_question_and_answer(self, memory: Memory, room: Room) -> None:
+        zone = ZoneInfo("Pacific/Auckland")  # 13 hours ahead of UTC in March
+        await memory.say(room, ("Ana", "the swarm left at dusk"), start=START + timedelta(hours=3))
+        await memory.say(room, ("Ben", "the swarm left too"), start=START + timedelta(days=2))
+        asked_at = START + timedelta(days=3)
+        told = [
+            await memory.shuttle.weave(
+                f"When did the swarm leave on {day} March?",
+                memory.scope(room),
+                route="chat",
+                asked_at=asked_at,
+                zone=zone,
+            )
+            for day in (2, 3)
+        ]
+        assert "Ana, 3 Mar:" in told[1].text
+        dates = [{c.message_id: c.hit.features["date"] for c in one.citations}["e1"] for one in told]
+        assert dates == [pytest.approx(0.8), 1.0]
+        assert told[1].context is not None
+        assert "Tue 3 Mar 2026" in told[1].context.text
 
     async def test_an_event_gets_one_answer(self, memory: Memory, room: Room) -> None:
         await memory.say(room, *TALK)
@@ -242,3 +266,58 @@ class TestLearning:
         far, _ = await memory.shuttle.read("and when?", memory.scope(room), asked_at=late)
         assert near.as_mapping()["previous_keyword"] > 0
         assert far.as_mapping()["previous_keyword"] == 0
+
+
+class TestReadingOnce:
+    async def test_a_repeated_question_reads_in_one_snapshot_and_writes_in_one_transaction(
+        self, memory: Memory, room: Room
+    ) -> None:
+        await memory.say(room, *TALK)
+        await memory.shuttle.weave("extractor?", memory.scope(room), route="chat", asked_at=START)
+        begun: list[str] = []
+
+        def note(conn: Connection) -> None:
+            begun.append("write" if conn.get_execution_options().get("weavebot_write") else "read")
+
+        event.listen(memory.database._engine.sync_engine, "begin", note)
+        await memory.shuttle.weave("extractor?", memory.scope(room), route="chat", asked_at=START)
+        assert begun == ["read", "write"]
+
+    async def test_bearings_are_of_the_scope_the_team_and_the_thread(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        empty = await memory.book.bearings(memory.scope(room))
+        assert (empty.versions, empty.newest, empty.before) == ({room.id: 2}, 0, None)
+        answers = [
+            await memory.shuttle.weave("extractor?", memory.scope(room), thread=thread, event_id=f"q{thread}")
+            for thread in ("a", "b")
+        ]
+        there = await memory.book.bearings(memory.scope(room), "a", "qb")
+        assert there.before is not None
+        assert (there.before.serial, there.newest, there.answered) == (
+            answers[0].serial,
+            answers[1].serial,
+            answers[1].id,
+        )
+
+    async def test_votes_change_their_version_and_votes_of_another_team_do_not(
+        self, memory: Memory, room: Room
+    ) -> None:
+        await memory.say(room, *TALK)
+        ana = await memory.directory.find_person(memory.tenant, "ana")
+        stranger = await memory.directory.tenant("local", "elsewhere", "another team")
+        answer = await memory.shuttle.weave("extractor?", memory.scope(room, asker=ana.id))
+        seen = [await memory.book.votes_version(memory.tenant)]
+        for remove in (False, False, True, True):
+            await memory.shuttle.vote(memory.tenant, answer.id, ana, "👍", remove=remove)
+            seen.append(await memory.book.votes_version(memory.tenant))
+        assert [b - a for a, b in pairwise(seen)] == [1, 0, 1, 0]
+        assert await memory.book.votes_version(stranger) == 0
+
+    async def test_forgetting_a_voter_changes_the_version_of_the_votes(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        ben = await memory.directory.find_person(memory.tenant, "ben")
+        answer = await memory.shuttle.weave("extractor?", memory.scope(room))
+        await memory.shuttle.vote(memory.tenant, answer.id, ben, "👍")
+        before = await memory.book.votes_version(memory.tenant)
+        await memory.privacy.forget_person(ben)
+        assert await memory.book.votes_version(memory.tenant) > before
