@@ -76,6 +76,9 @@ class Settings(BaseSettings):
 
     data: Path = Field(Path("data"), description="folder of the embedded data")
     database_url: SecretStr | None = Field(None, description="an SQLAlchemy URL; without it SQLite in the data folder")
+    model_folder: Path | None = Field(
+        None, description="folder of the embedding model; without it the packaged copy, or the hub's local cache"
+    )
     log_level: Literal["debug", "info", "warning", "error"] | None = Field(
         None, description="what is logged; without it info for chat and run, warning for the other commands"
     )

@@ -81,7 +81,7 @@ async def open_app(
         await schema.bring_up_to_date(database)
 
         if embedder is None:
-            embedder = real = SentenceTransformerEmbedder()
+            embedder = real = SentenceTransformerEmbedder(settings.model_folder)
             stack.push_async_callback(real.close)
         shared = BatchingEmbedder(embedder)
         model = await (change_model if new_model else current_model)(database, shared, time)

@@ -6,11 +6,13 @@ message belongs to it, another opens a new one.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
@@ -21,95 +23,94 @@ from memory.tables import messages, sessions
 GAP = timedelta(minutes=30)
 """Silence that ends a session: web sessions' usual 30 minutes (Catledge and Pitkow 1995 measured 25.5)."""
 
+_TIMES = ("started_at", "last_message_at", "ended_at")
 
-@dataclass(slots=True)
-class _Open:
-    id: int
+
+@dataclass(slots=True, eq=False)
+class _Stretch:
+    """A session as the table will hold it; ``id`` None until it is there."""
+
+    id: int | None
     started_at: datetime
     last_message_at: datetime
+    ended_at: datetime | None = None
+    previous: _Stretch | None = None
     added: int = 0
+    changed: bool = False
 
     def holds(self, at: datetime) -> bool:
         return self.started_at - GAP <= at <= self.last_message_at + GAP
 
+    def take(self, at: datetime) -> None:
+        self.started_at = min(self.started_at, at)
+        self.last_message_at = max(self.last_message_at, at)
+        self.added += 1
+
 
 async def place(conn: AsyncConnection, room: int, times: Sequence[datetime]) -> list[int]:
-    """The session of each message, opened, extended and linked in the caller's transaction."""
-    touched: dict[int, _Open] = {}
-    current: _Open | None = None
+    """The session of each message, opened, extended and linked in the caller's transaction.
+
+    However many sessions the messages open, the statements are as many as for one: a year of history has thousands.
+    """
+    line = await _timeline(conn, room, min(times), max(times))
+    current: _Stretch | None = None
     placed = []
     for at in times:
         if current is None or not current.holds(at):
-            current = await _session_at(conn, room, at, touched)
-        current.started_at = min(current.started_at, at)
-        current.last_message_at = max(current.last_message_at, at)
-        current.added += 1
-        touched[current.id] = current
-        placed.append(current.id)
-    for session in touched.values():
-        await _save(conn, session)
-    return placed
+            current = next((known for known in reversed(line) if known.holds(at)), None) or _open(line, at)
+        current.take(at)
+        placed.append(current)
+    await _save(conn, room, line)
+    return [cast("int", stretch.id) for stretch in placed]
 
 
-async def _session_at(conn: AsyncConnection, room: int, at: datetime, touched: dict[int, _Open]) -> _Open:
-    for known in touched.values():
-        if known.holds(at):
-            return known
-    nearest = (
-        await conn.execute(
-            select(sessions)
-            .where(
-                sessions.c.room_id == room, sessions.c.started_at <= at + GAP, sessions.c.last_message_at >= at - GAP
-            )
-            .order_by(sessions.c.started_at.desc())
-            .limit(1)
-        )
-    ).one_or_none()
-    if nearest is not None:
-        return _Open(nearest.id, nearest.started_at, nearest.last_message_at)
-    for known in touched.values():  # what follows is looked up in the table
-        await _save(conn, known)
-    return await _start(conn, room, at)
+async def _timeline(conn: AsyncConnection, room: int, first: datetime, last: datetime) -> list[_Stretch]:
+    """The sessions that touch the time between two messages, and one on either side, in order of their start."""
+    here = select(sessions).where(sessions.c.room_id == room)
+    before = here.where(sessions.c.last_message_at < first - GAP).order_by(sessions.c.started_at.desc()).limit(1)
+    within = here.where(sessions.c.last_message_at >= first - GAP, sessions.c.started_at <= last + GAP)
+    after = here.where(sessions.c.started_at > last + GAP).order_by(sessions.c.started_at).limit(1)
+    parts = union_all(*(part.subquery().select() for part in (before, within, after)))
+    rows = await conn.execute(parts.order_by("started_at", "id"))
+    return [_Stretch(row.id, row.started_at, row.last_message_at, row.ended_at) for row in rows]
 
 
-async def _start(conn: AsyncConnection, room: int, at: datetime) -> _Open:
-    before = (
-        await conn.execute(
-            select(sessions.c.id, sessions.c.last_message_at)
-            .where(sessions.c.room_id == room, sessions.c.started_at < at)
-            .order_by(sessions.c.started_at.desc())
-            .limit(1)
-        )
-    ).one_or_none()
-    after = select(sessions.c.id).where(sessions.c.room_id == room, sessions.c.started_at > at)
-    follower = (await conn.execute(after.order_by(sessions.c.started_at).limit(1))).scalar()
-    values = {"room_id": room, "started_at": at, "last_message_at": at, "previous_id": before and before.id}
-    made = await conn.execute(insert(sessions).values(messages=0, **values).returning(sessions.c.id))
-    key = int(made.scalar_one())
-    if before is not None:
-        await conn.execute(
-            update(sessions)
-            .where(sessions.c.id == before.id, sessions.c.ended_at.is_(None))
-            .values(ended_at=before.last_message_at)
-        )
-    if follower is not None:
-        await conn.execute(update(sessions).where(sessions.c.id == follower).values(previous_id=key))
-    return _Open(key, at, at)
+def _open(line: list[_Stretch], at: datetime) -> _Stretch:
+    """A session that begins now, linked to its neighbours in the line; the one before it has ended."""
+    place = bisect_left(line, at, key=lambda known: known.started_at)
+    fresh = _Stretch(None, at, at)
+    if place > 0:
+        before = fresh.previous = line[place - 1]
+        if before.ended_at is None:
+            before.ended_at, before.changed = before.last_message_at, True
+    if place < len(line):
+        line[place].previous, line[place].changed = fresh, True
+    line.insert(place, fresh)
+    return fresh
 
 
-async def _save(conn: AsyncConnection, session: _Open) -> None:
-    if not session.added:
-        return
-    await conn.execute(
-        update(sessions)
-        .where(sessions.c.id == session.id)
-        .values(
-            started_at=session.started_at,
-            last_message_at=session.last_message_at,
-            messages=sessions.c.messages + session.added,
-        )
-    )
-    session.added = 0
+async def _save(conn: AsyncConnection, room: int, line: list[_Stretch]) -> None:
+    fresh = [stretch for stretch in line if stretch.id is None]
+    if fresh:
+        rows = [_values(stretch) | {"room_id": room, "messages": 0} for stretch in fresh]
+        await conn.execute(insert(sessions), rows)
+        newest = select(sessions.c.id).where(sessions.c.room_id == room).order_by(sessions.c.id.desc())
+        keys = (await conn.execute(newest.limit(len(fresh)))).scalars().all()
+        for stretch, key in zip(fresh, reversed(keys), strict=True):
+            stretch.id = key
+    linked = [stretch for stretch in line if stretch.previous is not None]
+    if linked:
+        link = update(sessions).where(sessions.c.id == bindparam("at")).values(previous_id=bindparam("before"))
+        ids = [{"at": stretch.id, "before": cast("_Stretch", stretch.previous).id} for stretch in linked]
+        await conn.execute(link, ids)
+    touched = [stretch for stretch in line if stretch.added or stretch.changed]
+    grow = update(sessions).where(sessions.c.id == bindparam("at"))
+    grown = grow.values(messages=sessions.c.messages + bindparam("added"), **{n: bindparam(n) for n in _TIMES})
+    await conn.execute(grown, [_values(s) | {"at": s.id, "added": s.added} for s in touched])
+
+
+def _values(stretch: _Stretch) -> dict[str, datetime | None]:
+    return {name: getattr(stretch, name) for name in _TIMES}
 
 
 class SessionBook:

@@ -48,7 +48,7 @@ def find_model(spec: ModelSpec, configured: Path | None = None) -> Path:
         if missing:
             raise Unavailable(
                 f"The model folder {configured} has no {', '.join(missing)}: "
-                f"configure a folder that holds {spec.name}, or none to use the packaged copy."
+                f"set model_folder to one that holds {spec.name}, or leave it out to use the packaged copy."
             )
         return configured
     for folder in _candidates(spec):
@@ -63,13 +63,13 @@ def verify_model(spec: ModelSpec, folder: Path) -> None:
     if found != spec.sha256:
         raise ModelMismatch(
             f"The weights in {folder} have sha256 {found[:12]}…, those of {spec.name} have {spec.sha256[:12]}…: "
-            f"run `{_mend(spec)}`, or configure the folder of the right model."
+            f"run `{_mend(spec)}`, or set model_folder to the folder of the right model."
         )
     dim = _read(folder / "config.json").get("hidden_size")
     if dim != spec.dim:
         raise ModelMismatch(
             f"The model in {folder} gives vectors of {dim} dimensions where {spec.dim} are stored: "
-            f"run `{_mend(spec)}`, or configure the folder of the right model."
+            f"run `{_mend(spec)}`, or set model_folder to the folder of the right model."
         )
     pooling = folder / "1_Pooling" / "config.json"
     if pooling.is_file() and not _read(pooling).get("pooling_mode_mean_tokens", True):

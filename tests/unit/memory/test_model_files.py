@@ -36,7 +36,7 @@ class TestFinding:
 
     def test_a_configured_folder_that_lacks_a_file_is_never_passed_over(self, folder: Path) -> None:
         (folder / "model.safetensors").unlink()
-        with pytest.raises(Unavailable, match=r"has no model\.safetensors: configure a folder"):
+        with pytest.raises(Unavailable, match=r"has no model\.safetensors: set model_folder"):
             find_model(MINILM, folder)
 
     def test_a_model_that_is_nowhere_names_the_command_that_gets_it(self) -> None:
