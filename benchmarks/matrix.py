@@ -131,7 +131,11 @@ async def flood(scene: Scene) -> list[Row]:
         lag = await until(app, messages, FLOOD)
         await asyncio.sleep(1.0)
         found = await rows(app, messages)
-    figures = {"sent/s": FLOOD / sent, "journalled": f"{found:,} of {FLOOD:,}", "last one after, s": lag}
+    figures: dict[str, float | str] = {
+        "sent/s": FLOOD / sent,
+        "journalled": f"{found:,} of {FLOOD:,}",
+        "last one after, s": lag,
+    }
     return [Row("flood: 1,000 messages in ten rooms", figures)]
 
 
@@ -195,7 +199,7 @@ async def absence(scene: Scene) -> Row:
         spent = time.perf_counter() - began
         await asyncio.sleep(1.0)
         found = await rows(app, messages) - before, await rows(app, votes) - rated
-    figures = {
+    figures: dict[str, float | str] = {
         "messages": f"{found[0]:,} of {MISSED:,}",
         "votes": f"{found[1]} of {REACTIONS}",
         "recovered after, s": spent,

@@ -106,10 +106,10 @@ async def _save(conn: AsyncConnection, room: int, line: list[_Stretch]) -> None:
     touched = [stretch for stretch in line if stretch.added or stretch.changed]
     grow = update(sessions).where(sessions.c.id == bindparam("at"))
     grown = grow.values(messages=sessions.c.messages + bindparam("added"), **{n: bindparam(n) for n in _TIMES})
-    await conn.execute(grown, [_values(s) | {"at": s.id, "added": s.added} for s in touched])
+    await conn.execute(grown, [{**_values(s), "at": s.id, "added": s.added} for s in touched])
 
 
-def _values(stretch: _Stretch) -> dict[str, datetime | None]:
+def _values(stretch: _Stretch) -> dict[str, datetime | int | None]:
     return {name: getattr(stretch, name) for name in _TIMES}
 
 
