@@ -21,6 +21,7 @@ STATUS: dict[type[errors.WeavebotError], int] = {
     errors.NotFound: FAILED,
     errors.BadInput: WRONG_USE,
     errors.Refused: FAILED,
+    errors.Rejected: FAILED,  # what an adapter rejects for a reason of its platform
     errors.ModelMismatch: FAILED,
     errors.Unavailable: FAILED,
 }

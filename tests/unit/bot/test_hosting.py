@@ -115,9 +115,11 @@ class TestRun:
             os.kill(os.getpid(), number)
 
         stopping = threading.Thread(target=stop)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
         stopping.start()
         assert host_run(Flags(data=data, json=True), opening=opening) == DONE
         stopping.join()
+        signal.signal(signal.SIGINT, before)
 
         [card] = seen
         assert card is not None
