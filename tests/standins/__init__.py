@@ -1,1 +1,1 @@
-"""Servers that tests put in the place of real ones."""
+"""Local stand-ins for services that cannot be run here."""
