@@ -18,7 +18,6 @@ import asyncio
 import itertools
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -43,6 +42,7 @@ from bot.settings import load as load_settings
 from bot.wiring import open_app
 from memory.tables import messages
 from routing.tables import answers, votes
+from tests.services.bot.adapters.matrix.measured import peak_memory
 from tests.services.matrix import Person, said_by
 from tests.services.synapse import Homeserver
 
@@ -228,7 +228,7 @@ async def inside(told: str, count: int) -> None:
         notebook = SqlNotebook(
             app.database, app.clock, platform="matrix", account=account.user_id, team=account.user_id
         )
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak_memory()
         # with the libraries: they are part of what the adapter costs
         port = MatrixPort(account, folder_of(Path(folder), account.user_id), notebook, app.clock)
         connections = Connections(app, [port])
@@ -236,9 +236,9 @@ async def inside(told: str, count: int) -> None:
             while len(await connections.rooms()) < count:  # noqa: ASYNC110 - polled
                 await asyncio.sleep(0.2)
             await asyncio.sleep(5)
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        after = peak_memory()
         await app.close()
-    sys.stdout.write(json.dumps({"MiB": (after - before) / 1024}) + "\n")
+    sys.stdout.write(json.dumps({"MiB": (after - before) / 2**20}) + "\n")
 
 
 async def main() -> None:
