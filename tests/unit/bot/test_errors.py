@@ -32,7 +32,8 @@ class TestTheTable:
             below = kind.__subclasses__()
             return [leaf for one in below for leaf in leaves(one)] if below else [kind]
 
-        assert all(explain(kind("words")) is not None for kind in leaves(errors.WeavebotError))
+        # made without their constructors: an adapter's own may take more than words
+        assert all(explain(kind.__new__(kind, "words")) is not None for kind in leaves(errors.WeavebotError))
 
     def test_a_full_disk_says_so(self) -> None:
         problem = explain(OSError(errno.ENOSPC, "No space left on device"))
