@@ -65,3 +65,14 @@ class TestLookingUp:
         assert await other(app).rooms() == []
         room = (await app.directory.rooms(await app.directory.tenant("matrix", TEAM, TEAM)))[0]
         assert await app.outbox.find(room, transaction_of("q2")) is not None
+
+
+async def test_a_message_is_forgotten_in_the_team_of_its_room(app: App) -> None:
+    chat, now = Chat(app, Matrix()), app.clock.now()
+    said = IncomingMessage(ROOM, "e1", actor("Ana"), "the queen is red", now)
+    forget = IncomingMessage(ROOM, "f1", actor("Ana"), "!weave forget last", now)
+
+    await chat.dispatch.take([said, forget])
+    await chat.dispatch.replies.settle()
+
+    assert "Forgotten everywhere" in chat.platform.said
