@@ -7,8 +7,8 @@ Needs a Synapse on this machine and real accounts on it::
 *Flood*: 1,000 messages by five people in ten rooms as fast as Synapse takes them. *Answers*: from the moment when
 Synapse has taken the question to the moment when the asker's client has the answer, less the engine's own time (the
 answer's ``ms``); one question at a time, and while the rooms chat. *Absence*: 2,000 messages and 50 reactions while the
-bot is stopped, from its start to all of them being rows. *Memory*: what the resident size grows by while an account in
-200 rooms reads, in a process of its own.
+bot is stopped, from its start to all of them being rows. *Memory*: the peak of a process of its own, without
+the model, with an account in 200 rooms.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import numpy as np
 from sqlalchemy import Table, func, select
 
 from benchmarks.harness import Row, console, show, write
+from bot import logs
 from bot.adapters.matrix.accounts import Account, folder_of
 from bot.adapters.matrix.port import MatrixPort
 from bot.app import App
@@ -208,37 +209,34 @@ async def absence(scene: Scene) -> Row:
 
 
 async def memory(scene: Scene) -> Row:
-    """MiB that an account in 200 rooms adds."""
+    """MiB of a whole process, the model not loaded, with an account in 200 rooms."""
     ana = scene.people[0]
     already = len(scene.rooms)
     for number in range(MANY_ROOMS - already):
         scene.rooms.append(await ana.create_room(name=f"many {number}", invite=(scene.account.user_id,)))
     told = json.dumps({name: getattr(scene.account, name) for name in Account.__dataclass_fields__})
-    command = [sys.executable, "-m", "benchmarks.matrix", "--inside", told, "--rooms", str(len(scene.rooms))]
+    more = ["--folder", str(scene.folder), "--rooms", str(len(scene.rooms))]
+    command = [sys.executable, "-m", "benchmarks.matrix", "--inside", told, *more]
     done = await asyncio.to_thread(subprocess.run, command, check=True, stdout=subprocess.PIPE, text=True)
     grown = json.loads(done.stdout.splitlines()[-1])
     return Row(f"an account in {len(scene.rooms)} rooms", {"MiB": grown["MiB"]})
 
 
-async def inside(told: str, count: int) -> None:
-    """In a process of its own: how much the resident size grows while the account reads all of its rooms."""
+async def inside(told: str, folder: Path, count: int) -> None:
+    """In a process of its own, without the model: its peak of memory when the account has read all of its rooms."""
     account = Account(**json.loads(told))
-    with tempfile.TemporaryDirectory() as folder:
-        app = await open_app(load_settings(None, data=Path(folder)))
-        notebook = SqlNotebook(
-            app.database, app.clock, platform="matrix", account=account.user_id, team=account.user_id
-        )
-        before = peak_memory()
-        # with the libraries: they are part of what the adapter costs
-        port = MatrixPort(account, folder_of(Path(folder), account.user_id), notebook, app.clock)
-        connections = Connections(app, [port])
-        async with connections.open(console.print), asyncio.timeout(300):
-            while len(await connections.rooms()) < count:  # noqa: ASYNC110 - polled
-                await asyncio.sleep(0.2)
-            await asyncio.sleep(5)
-        after = peak_memory()
-        await app.close()
-    sys.stdout.write(json.dumps({"MiB": (after - before) / 2**20}) + "\n")
+    app = await open_app(load_settings(None, data=folder))
+    user = account.user_id
+    notebook = SqlNotebook(app.database, app.clock, platform="matrix", account=user, team=user)
+    port = MatrixPort(account, folder_of(folder, user), notebook, app.clock)
+    connections = Connections(app, [port])
+    async with connections.open(console.print), asyncio.timeout(300):
+        while len(await connections.rooms()) < count:  # noqa: ASYNC110 - polled
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(5)
+    peak = peak_memory()
+    await app.close()
+    sys.stdout.write(json.dumps({"MiB": peak / 2**20}) + "\n")
 
 
 async def main() -> None:
@@ -252,6 +250,7 @@ async def main() -> None:
             found = await flood(scene)
             found += [await answer_times(scene, chatting=chatting) for chatting in (False, True)]
             found.append(await absence(scene))
+            show("so far", found)
             found.append(await memory(scene))
     show("Matrix, on a real Synapse on the same cores", found)
     write("matrix", {"rows": {row.name: dict(row.figures) for row in found}})
@@ -260,6 +259,8 @@ async def main() -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inside", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--rooms", type=int, default=MANY_ROOMS, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    asyncio.run(inside(given.inside, given.rooms) if given.inside else main())
+    logs.set_up(level="warning")
+    asyncio.run(inside(given.inside, given.folder, given.rooms) if given.inside else main())
