@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.models import Arrival, Edit, IncomingMessage
 from bot.tables import inbox
 from memory.columns import AnyRow
+from memory.errors import Unavailable
 from memory.models import Person, Room, Tenant
 from memory.ports import Clock, Database
 from memory.tables import rooms, tenants
@@ -87,11 +88,10 @@ class Inbox:
         self._clock = clock
 
     async def put(self, room: Room, kind: Kind, event_id: str, payload: Payload, person: Person | None = None) -> bool:
-        """Keeps one; False when it was there."""
+        """Keeps one; False when it was there. Raises Unavailable when its person was forgotten this very moment."""
+        key = {"room_id": room.id, "kind": kind, "event_id": event_id}
         values = {
-            "room_id": room.id,
-            "kind": kind,
-            "event_id": event_id,
+            **key,
             "person_id": person.id if person else None,
             "payload": _FORMS[kind].dump_json(payload).decode(),
             "begun": 0,
@@ -100,7 +100,11 @@ class Inbox:
         try:
             async with self._database.write() as conn:
                 await conn.execute(insert(inbox).values(**values))
-        except IntegrityError:
+        except IntegrityError as exc:
+            there = select(inbox.c.id).where(*(inbox.c[name] == value for name, value in key.items()))
+            async with self._database.read() as conn:
+                if (await conn.execute(there)).scalar() is None:
+                    raise Unavailable("who asked was forgotten meanwhile: it must come again") from exc
             return False
         return True
 

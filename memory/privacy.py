@@ -57,21 +57,34 @@ class Privacy:
 
     async def forget_person(self, person: Person) -> int:
         """Erases everything a person wrote, asked and voted, and their name. Gives the number of messages."""
-        erased = 0
-        async with self._database.read() as conn:
-            query = select(messages.c.room_id, messages.c.external_id).where(messages.c.author_id == person.id)
-            wrote = (await conn.execute(query)).all()
-        for room in sorted({row.room_id for row in wrote}):
-            theirs = [row.external_id for row in wrote if row.room_id == room]
-            erased += await self._erasure.erase(room, theirs, self._clock.now())
-        async with self._database.write() as conn:
-            for holder in self._erasure.holders:
-                await holder.erase_person(conn, person.id)
-            await _erase_row(conn, person)
+        erased = await self._erase_written(person)
+        while not await self._erase_name(person):  # they wrote something meanwhile
+            erased += await self._erase_written(person)
         for dropper in self._erasure.droppers:
             await dropper.drop_person(person.id)
         await self._database.scrub()
         return erased
+
+    async def _erase_written(self, person: Person) -> int:
+        async with self._database.read() as conn:
+            query = select(messages.c.room_id, messages.c.external_id).where(messages.c.author_id == person.id)
+            wrote = (await conn.execute(query)).all()
+        erased = 0
+        for room in sorted({row.room_id for row in wrote}):
+            theirs = [row.external_id for row in wrote if row.room_id == room]
+            erased += await self._erasure.erase(room, theirs, self._clock.now())
+        return erased
+
+    async def _erase_name(self, person: Person) -> bool:
+        """What other parts keep of them, and the row that names them; False, and nothing, while a message is there."""
+        async with self._database.write() as conn:
+            theirs = select(messages.c.serial).where(messages.c.author_id == person.id).limit(1)
+            if (await conn.execute(theirs)).scalar() is not None:
+                return False
+            for holder in self._erasure.holders:
+                await holder.erase_person(conn, person.id)
+            await _erase_row(conn, person)
+        return True
 
     async def expire(self, room: Room, before: datetime) -> int:
         """Erases what was written in a room before a moment. Gives the number of messages."""

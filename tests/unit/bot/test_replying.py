@@ -311,6 +311,18 @@ class TestWhatIsTakenAway:
         async with app.database.read() as conn:
             assert set((await conn.execute(select(send_outbox.c.person_id))).scalars()) == {None}
 
+    async def test_a_question_that_comes_while_its_person_is_forgotten_comes_again(self, app: App, edits: Chat) -> None:
+        await edits.say("Ben", "the queen is red", event_id="m1")
+        ben = await app.directory.find_person(app.tenant, "ben")
+        room = await app.directory.room(app.tenant, HIVES.room, HIVES.name)
+        await app.privacy.forget_person(ben)
+
+        with pytest.raises(Unavailable):
+            await app.inbox.put(room, Kind.ASKED, "q1", asked(app), ben)
+        await edits.dispatch.take([asked(app)])
+
+        assert await waiting(app) == 1
+
 
 class TestReactionsMissed:
     def added(self, app: App, event_id: str, who: str, emoji: str) -> ReactionAdded:

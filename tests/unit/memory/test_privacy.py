@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,23 @@ class TestForgettingAMessage:
             await memory.privacy.forget_message(stranger, "e1")
 
 
+class Late:
+    """Says one thing more after the first messages of the forgotten went, as a chat goes on meanwhile."""
+
+    def __init__(self, memory: Memory, room: Room) -> None:
+        self.memory = memory
+        self.room = room
+        self.said = False
+
+    async def drop(self, _room: int, _serials: Sequence[int], _hashes: Sequence[bytes]) -> None:
+        if not self.said:
+            self.said = True
+            await self.memory.journal.admit(self.room, [draft("late", "Wilhelmina", "one thing more")])
+
+    async def drop_person(self, _person: int) -> None:
+        pass
+
+
 class TestForgettingAPerson:
     async def person(self, memory: Memory) -> Person:
         return await memory.directory.find_person(memory.tenant, "Wilhelmina")
@@ -117,6 +135,20 @@ class TestForgettingAPerson:
         async with memory.database.read() as conn:
             assert [row.name for row in await conn.execute(select(people))] == ["Ben"]
             assert len((await conn.execute(select(messages))).all()) == 1
+
+    async def test_what_they_write_while_they_are_forgotten_goes_too(
+        self, memory: Memory, room: Room, tmp_path: Path
+    ) -> None:
+        await memory.say(room, ("Wilhelmina", "the extractor is mended"), ("Ben", "thanks a lot"))
+        late = Late(memory, room)
+        memory.erasure.droppers.append(late)
+
+        assert await memory.privacy.forget_person(await self.person(memory)) == 2
+
+        assert late.said
+        assert found_in(tmp_path, b"Wilhelmina") == []
+        async with memory.database.read() as conn:
+            assert [row.name for row in await conn.execute(select(people))] == ["Ben"]
 
     async def test_their_opt_out_outlives_them(self, memory: Memory, room: Room, tmp_path: Path) -> None:
         await memory.say(room, ("Wilhelmina", "remember nothing of me"))
