@@ -14,7 +14,7 @@ from bot.adapters.matrix.accounts import CRYPTO, folder_of
 from bot.adapters.matrix.desk import Desk
 from bot.adapters.matrix.starting import open_ports
 from bot.clock import SystemClock
-from bot.settings import Settings
+from bot.settings import load
 from memory.errors import BadInput, NotFound, Refused
 from tests.notebooks import MemoryNotebook
 from tests.services.synapse import Homeserver
@@ -122,11 +122,11 @@ class TestLoggingOut:
 class TestTheAccountOfTheSettings:
     async def test_is_logged_in_once_and_then_used(self, homeserver: Homeserver, tmp_path: Path) -> None:
         registered = await homeserver.register("weave")
-        settings = Settings(
+        settings = load(
             data=tmp_path,
             matrix_homeserver=homeserver.url,
             matrix_user=registered.user_id,
-            matrix_password=registered.password,  # type: ignore[arg-type]  # pydantic hides it
+            matrix_password=registered.password,
         )
         for _ in range(2):
             ports = await open_ports(settings, lambda _: MemoryNotebook(), SystemClock())
@@ -139,6 +139,6 @@ class TestTheAccountOfTheSettings:
     async def test_without_a_secret_says_which_settings_are_missing(
         self, homeserver: Homeserver, tmp_path: Path
     ) -> None:
-        settings = Settings(data=tmp_path, matrix_homeserver=homeserver.url)
+        settings = load(data=tmp_path, matrix_homeserver=homeserver.url)
         with pytest.raises(BadInput, match="neither matrix_token nor matrix_user and matrix_password"):
             await open_ports(settings, lambda _: MemoryNotebook(), SystemClock())
