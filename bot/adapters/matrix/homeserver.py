@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import ClientError, ClientResponse
 from nio import AsyncClient, ErrorResponse
 
-from memory.errors import NotFound, Refused, Rejected, Unavailable, WeavebotError
+from memory.errors import NotFound, Refused, Unavailable, WeavebotError
 
 CLIENT: Final = "/_matrix/client/v3"
 UNKNOWN_WAIT: Final = 5.0  # seconds, when a homeserver limits us and does not say for how long
@@ -50,7 +50,7 @@ class Challenge(Refused):
         self.asked = asked
 
 
-class TooLarge(Rejected):
+class TooLarge(Refused):
     """What was sent is larger than the homeserver takes."""
 
 
