@@ -15,10 +15,11 @@ import asyncio
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.adapters.model_files import MINILM, ModelSpec, find_model, verify_model
+from memory.adapters.probes import PROBES
 from memory.adapters.word_pieces import MAX_CHARACTERS, WordPieces
 from memory.adapters.workers import Workers
 from memory.errors import ModelMismatch, Unavailable
@@ -44,12 +46,6 @@ _CPU_BATCH = 768  # tokens, 40 ms: larger ones are no faster, and a question wou
 _BATCHES = 8  # for each worker, where the call is large enough: so that all end together
 _CUDA_BATCH = 65_536
 _LEAST_BATCH = 192  # below it, a batch costs more than it shares
-_PROBE = (
-    "Who moved the hives to the orchard?",
-    "The budget was approved on 3 March, after a long discussion about the new extractor.",
-    "ok 👍",
-    "error: cannot open /var/lib/data.db (errno 13), see https://example.org/help#permissions",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +169,9 @@ class SentenceTransformerEmbedder:
             from memory.adapters.bert import BertEncoder, Projection  # noqa: PLC0415 - it imports torch: 1 s
         except ImportError as error:
             raise Unavailable("torch cannot be imported: run `make setup`.") from error
-        encoder = BertEncoder.load(self._folder, self._pieces.batch(self._pieces.ids(_PROBE)), device=self._device)
+        probes = sorted((self._pieces.chunks(ids)[0] for ids in self._pieces.ids(PROBES)), key=len)
+        batches = [self._pieces.batch(some) for some in _shared(probes)]
+        encoder = BertEncoder.load(self._folder, batches, device=self._device)
         return _Model(encoder, Projection(*self._axes, encoder))
 
     def _cut(self, texts: Sequence[str]) -> _Call:
@@ -240,6 +238,12 @@ class SentenceTransformerEmbedder:
 
 def _failed(loading: Future[_Model]) -> bool:
     return loading.cancelled() or (loading.done() and loading.exception() is not None)
+
+
+def _shared(chunks: list[NDArray[np.int64]]) -> Iterator[list[NDArray[np.int64]]]:
+    """Chunks in order of length, some at a time, the padding of which is bearable."""
+    for _, some in groupby(chunks, key=lambda chunk: (len(chunk) + 2).bit_length()):
+        yield list(some)
 
 
 def _cores() -> int:

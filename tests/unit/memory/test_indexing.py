@@ -40,6 +40,12 @@ class TestDraining:
         assert seen[-1] == (count, 0)
         assert (await rows(memory, index_outbox), await rows(memory, embeddings)) == (0, count)
 
+    async def test_a_batch_of_long_texts_holds_few(self, memory: Memory, room: Room) -> None:
+        long = [draft(f"e{i}", "Ana", f"{i} " + "word " * 1_000) for i in range(140)]
+        await memory.journal.admit(room, long)
+        assert len(await memory.indexer._claim(0)) == 128
+        assert await memory.indexer.drain() == len(long)
+
     async def test_the_same_text_is_embedded_once(self, memory: Memory, room: Room) -> None:
         await memory.say(room, ("Ana", "good morning"), ("Ben", "good morning"))
         await memory.say(room, ("Cleo", "good morning"))
