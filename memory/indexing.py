@@ -8,10 +8,11 @@ edited in between is dropped: the revision no longer fits. Killed at any point, 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from sqlalchemy import Select, and_, delete, insert, select, update
@@ -45,6 +46,8 @@ _PAGE = 128  # messages read at once: at 1 MiB each they are what a batch holds 
 _TRIES = 5
 _SLICE = 400
 
+_AHEAD = 2  # batches under way: one that is embedded, one that waits for it
+
 Progress = Callable[[int, int], None]
 """Called with (done, still waiting)."""
 
@@ -68,6 +71,9 @@ class _Derived:
     embeddings: dict[bytes, Embedding]
     terms: dict[bytes, bytes]
     mentions: dict[int, list[Mention]]
+
+
+_Batch: TypeAlias = tuple[list[_Task], asyncio.Task[_Derived]]
 
 
 class Indexer:
@@ -105,26 +111,42 @@ class Indexer:
     async def drain(self, progress: Progress | None = None) -> int:
         """Takes everything that waits now or comes meanwhile; gives the number of messages done.
 
-        The next batch is embedded while the one before is stored. Raises Unavailable when a store or the model fails;
-        what was not stored stays in the outbox.
+        The next batch is embedded while the one before is stored, also when it comes only then. Raises Unavailable
+        when a store or the model fails; what was not stored stays in the outbox.
         """
         async with self._draining:
-            done, after = 0, 0
-            ahead: tuple[list[_Task], asyncio.Task[_Derived]] | None = None
+            done, after, woken = 0, 0, False
+            under_way: deque[_Batch] = deque()
             try:
                 while True:
-                    tasks = await self._claim(after)
-                    current, ahead = ahead, (tasks, asyncio.create_task(self._derive(tasks))) if tasks else None
-                    if current is not None:
-                        done += await self._finish(*current)
+                    if len(under_way) < _AHEAD and (tasks := await self._claim(after)):
+                        under_way.append((tasks, asyncio.create_task(self._derive(tasks))))
+                        after = tasks[-1].serial
+                    elif not under_way and not woken:
+                        return done
+                    elif not under_way:
+                        after, woken = 0, False  # what woke us may have been an edit of a message that we had passed
+                    elif len(under_way) < _AHEAD and await self._woken_before(under_way[0][1]):
+                        woken = True
+                    else:
+                        done += await self._finish(*under_way.popleft())
                         if progress is not None:
                             progress(done, await self._count())
-                    if ahead is None:
-                        return done
-                    after = tasks[-1].serial
             finally:
-                if ahead is not None:
-                    ahead[1].cancel()
+                for _, derived in under_way:
+                    derived.cancel()
+
+    async def _woken_before(self, derived: asyncio.Task[_Derived]) -> bool:
+        """Waits for a batch or for more to do; whether more to do came first."""
+        more = asyncio.create_task(self._wake.wait())
+        try:
+            await asyncio.wait((derived, more), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            more.cancel()
+        if derived.done():
+            return False
+        self._wake.clear()
+        return True
 
     async def _finish(self, tasks: Sequence[_Task], derived: asyncio.Task[_Derived]) -> int:
         """Stores a batch; when it cannot be derived, each message by itself, so that one cannot stop the others."""

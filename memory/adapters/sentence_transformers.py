@@ -42,6 +42,7 @@ STATES = Path(__file__).with_name("token_states.npz")
 
 _SECONDS_PER_TOKEN = 5e-5  # of one core; these two only order the jobs
 _SECONDS_PER_TEXT = 5e-5
+_LARGE, _BULK = 0.5, 2.0  # calls of more seconds than the first count as the second: of those, the first come is first
 _CPU_BATCH = 768  # tokens, 40 ms: larger ones are no faster, and a question would wait longer for the next
 _BATCHES = 8  # for each worker, where the call is large enough: so that all end together
 _CUDA_BATCH = 65_536
@@ -124,6 +125,7 @@ class SentenceTransformerEmbedder:
         model = await self._loaded()
         call = await self._run(partial(self._cut, texts), len(texts) * _SECONDS_PER_TEXT)
         seconds = len(call.token_ids) * _SECONDS_PER_TOKEN
+        seconds = seconds if seconds < _LARGE else _BULK
         jobs = [partial(self._compute, model, call, rows) for rows in self._batches(call, model)]
         await asyncio.gather(*(self._run(job, seconds) for job in jobs))
         return _embeddings(call)
