@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 import structlog
-from sqlalchemy import Select, and_, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory import lexicon, ranking
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 BATCH = 2048
 """Messages that are embedded together at most: the more, the less padding (2 % of the tokens; 4 % of 1,024)."""
 _CHARACTERS = 1 << 19  # of a batch's texts: their token states and vectors are some 80 MB, twice in flight
-_PAGE = 128  # messages read at once: at 1 MiB each they are what a batch holds in the worst case
+_PAGE = 256  # messages read at once: at 1 MiB each they are what a batch holds in the worst case
 _TRIES = 5
 _SLICE = 400
 
@@ -72,6 +72,18 @@ class _Derived:
     terms: dict[bytes, bytes]
     mentions: dict[int, list[Mention]]
 
+
+_PARENT = messages.alias("parent")
+_WAITING = (
+    select(messages, index_outbox.c.revision.label("wanted"), rooms.c.tenant_id, _PARENT.c.author_id.label("to"))
+    .join(index_outbox, index_outbox.c.message_serial == messages.c.serial)
+    .join(rooms, rooms.c.id == messages.c.room_id)
+    .outerjoin(_PARENT, and_(_PARENT.c.room_id == messages.c.room_id, _PARENT.c.external_id == messages.c.reply_to))
+    .where(messages.c.serial > bindparam("after"), index_outbox.c.attempts < _TRIES)
+    .order_by(messages.c.serial)
+    .limit(_PAGE)
+)
+"""The next page of messages behind a serial that wait to be indexed."""
 
 _Batch: TypeAlias = tuple[list[_Task], asyncio.Task[_Derived]]
 
@@ -182,7 +194,7 @@ class Indexer:
         characters = 0
         async with self._database.read() as conn:
             while len(tasks) < BATCH and characters < _CHARACTERS:
-                page = [_task(row) for row in await conn.execute(_waiting(after))]
+                page = [_task(row) for row in await conn.execute(_WAITING, {"after": after})]
                 tasks += page
                 if len(page) < _PAGE:
                     break
@@ -248,21 +260,6 @@ class Indexer:
         rows = [_embedding_row(key, self._model, derived) for key in sorted(wanted - there)]
         if rows:
             await conn.execute(insert(embeddings), rows)
-
-
-def _waiting(after: int) -> Select[*tuple[Any, ...]]:
-    """The next page of messages behind a serial that wait to be indexed."""
-    parent = messages.alias("parent")
-    replied = and_(parent.c.room_id == messages.c.room_id, parent.c.external_id == messages.c.reply_to)
-    return (
-        select(messages, index_outbox.c.revision.label("wanted"), rooms.c.tenant_id, parent.c.author_id.label("to"))
-        .join(index_outbox, index_outbox.c.message_serial == messages.c.serial)
-        .join(rooms, rooms.c.id == messages.c.room_id)
-        .outerjoin(parent, replied)
-        .where(messages.c.serial > after, index_outbox.c.attempts < _TRIES)
-        .order_by(messages.c.serial)
-        .limit(_PAGE)
-    )
 
 
 def _task(row: Any) -> _Task:
