@@ -8,13 +8,14 @@ edited in between is dropped: the revision no longer fits. Killed at any point, 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
-from sqlalchemy import Select, and_, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory import lexicon, ranking
@@ -41,9 +42,11 @@ log = structlog.get_logger()
 BATCH = 2048
 """Messages that are embedded together at most: the more, the less padding (2 % of the tokens; 4 % of 1,024)."""
 _CHARACTERS = 1 << 19  # of a batch's texts: their token states and vectors are some 80 MB, twice in flight
-_PAGE = 128  # messages read at once: at 1 MiB each they are what a batch holds in the worst case
+_PAGE = 256  # messages read at once: at 1 MiB each they are what a batch holds in the worst case
 _TRIES = 5
 _SLICE = 400
+
+_AHEAD = 2  # batches under way: one that is embedded, one that waits for it
 
 Progress = Callable[[int, int], None]
 """Called with (done, still waiting)."""
@@ -68,6 +71,21 @@ class _Derived:
     embeddings: dict[bytes, Embedding]
     terms: dict[bytes, bytes]
     mentions: dict[int, list[Mention]]
+
+
+_PARENT = messages.alias("parent")
+_WAITING = (
+    select(messages, index_outbox.c.revision.label("wanted"), rooms.c.tenant_id, _PARENT.c.author_id.label("to"))
+    .join(index_outbox, index_outbox.c.message_serial == messages.c.serial)
+    .join(rooms, rooms.c.id == messages.c.room_id)
+    .outerjoin(_PARENT, and_(_PARENT.c.room_id == messages.c.room_id, _PARENT.c.external_id == messages.c.reply_to))
+    .where(messages.c.serial > bindparam("after"), index_outbox.c.attempts < _TRIES)
+    .order_by(messages.c.serial)
+    .limit(_PAGE)
+)
+"""The next page of messages behind a serial that wait to be indexed."""
+
+_Batch: TypeAlias = tuple[list[_Task], asyncio.Task[_Derived]]
 
 
 class Indexer:
@@ -105,26 +123,42 @@ class Indexer:
     async def drain(self, progress: Progress | None = None) -> int:
         """Takes everything that waits now or comes meanwhile; gives the number of messages done.
 
-        The next batch is embedded while the one before is stored. Raises Unavailable when a store or the model fails;
-        what was not stored stays in the outbox.
+        The next batch is embedded while the one before is stored, also when it comes only then. Raises Unavailable
+        when a store or the model fails; what was not stored stays in the outbox.
         """
         async with self._draining:
-            done, after = 0, 0
-            ahead: tuple[list[_Task], asyncio.Task[_Derived]] | None = None
+            done, after, woken = 0, 0, False
+            under_way: deque[_Batch] = deque()
             try:
                 while True:
-                    tasks = await self._claim(after)
-                    current, ahead = ahead, (tasks, asyncio.create_task(self._derive(tasks))) if tasks else None
-                    if current is not None:
-                        done += await self._finish(*current)
+                    if len(under_way) < _AHEAD and (tasks := await self._claim(after)):
+                        under_way.append((tasks, asyncio.create_task(self._derive(tasks))))
+                        after = tasks[-1].serial
+                    elif not under_way and not woken:
+                        return done
+                    elif not under_way:
+                        after, woken = 0, False  # what woke us may have been an edit of a message that we had passed
+                    elif len(under_way) < _AHEAD and await self._woken_before(under_way[0][1]):
+                        woken = True
+                    else:
+                        done += await self._finish(*under_way.popleft())
                         if progress is not None:
                             progress(done, await self._count())
-                    if ahead is None:
-                        return done
-                    after = tasks[-1].serial
             finally:
-                if ahead is not None:
-                    ahead[1].cancel()
+                for _, derived in under_way:
+                    derived.cancel()
+
+    async def _woken_before(self, derived: asyncio.Task[_Derived]) -> bool:
+        """Waits for a batch or for more to do; whether more to do came first."""
+        more = asyncio.create_task(self._wake.wait())
+        try:
+            await asyncio.wait((derived, more), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            more.cancel()
+        if derived.done():
+            return False
+        self._wake.clear()
+        return True
 
     async def _finish(self, tasks: Sequence[_Task], derived: asyncio.Task[_Derived]) -> int:
         """Stores a batch; when it cannot be derived, each message by itself, so that one cannot stop the others."""
@@ -160,7 +194,7 @@ class Indexer:
         characters = 0
         async with self._database.read() as conn:
             while len(tasks) < BATCH and characters < _CHARACTERS:
-                page = [_task(row) for row in await conn.execute(_waiting(after))]
+                page = [_task(row) for row in await conn.execute(_WAITING, {"after": after})]
                 tasks += page
                 if len(page) < _PAGE:
                     break
@@ -226,21 +260,6 @@ class Indexer:
         rows = [_embedding_row(key, self._model, derived) for key in sorted(wanted - there)]
         if rows:
             await conn.execute(insert(embeddings), rows)
-
-
-def _waiting(after: int) -> Select[*tuple[Any, ...]]:
-    """The next page of messages behind a serial that wait to be indexed."""
-    parent = messages.alias("parent")
-    replied = and_(parent.c.room_id == messages.c.room_id, parent.c.external_id == messages.c.reply_to)
-    return (
-        select(messages, index_outbox.c.revision.label("wanted"), rooms.c.tenant_id, parent.c.author_id.label("to"))
-        .join(index_outbox, index_outbox.c.message_serial == messages.c.serial)
-        .join(rooms, rooms.c.id == messages.c.room_id)
-        .outerjoin(parent, replied)
-        .where(messages.c.serial > after, index_outbox.c.attempts < _TRIES)
-        .order_by(messages.c.serial)
-        .limit(_PAGE)
-    )
 
 
 def _task(row: Any) -> _Task:

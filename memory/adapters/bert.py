@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -133,7 +133,7 @@ class BertEncoder:
     def load(
         cls,
         folder: Path,
-        probe: Batch | None = None,
+        probes: Sequence[Batch] = (),
         *,
         device: str | None = None,
         dtype: torch.dtype | None = None,
@@ -142,12 +142,12 @@ class BertEncoder:
         """The encoder in a folder.
 
         ``device`` None takes CUDA when there is one. ``dtype`` None takes bfloat16 where the processor computes it and
-        the cosine of its vectors to those of float32 is at least ``least_cosine`` on every text of ``probe``.
+        the cosine of its vectors to those of float32 is at least ``least_cosine`` on every text of ``probes``.
         Raises ModelMismatch when the folder holds something else.
         """
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         _compute_in_one_thread(device)
-        probed = dtype is None and probe is not None and has_bfloat16(device)
+        probed = dtype is None and bool(probes) and has_bfloat16(device)
         try:
             shape = Shape.read(folder / "config.json")
             weights = load_file(folder / "model.safetensors")
@@ -156,11 +156,11 @@ class BertEncoder:
             raise ModelMismatch(
                 f"The model in {folder} is no BERT encoder with GELU: configure one that is."
             ) from error
-        if not probed or probe is None:
+        if not probed:
             return exact
         quick = cls(weights, shape, dtype=torch.bfloat16, device=device)
-        cosine = (exact.encode(probe)[1] * quick.encode(probe)[1]).sum(-1)
-        if float(cosine.min()) >= least_cosine:
+        cosines = ((exact.encode(probe)[1] * quick.encode(probe)[1]).sum(-1) for probe in probes)
+        if all(float(cosine.min()) >= least_cosine for cosine in cosines):
             return quick
         return cls(weights, shape, dtype=torch.float32, device=device)
 

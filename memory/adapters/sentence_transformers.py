@@ -15,10 +15,11 @@ import asyncio
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.adapters.model_files import MINILM, ModelSpec, find_model, verify_model
+from memory.adapters.probes import PROBES
 from memory.adapters.word_pieces import MAX_CHARACTERS, WordPieces
 from memory.adapters.workers import Workers
 from memory.errors import ModelMismatch, Unavailable
@@ -40,16 +42,11 @@ STATES = Path(__file__).with_name("token_states.npz")
 
 _SECONDS_PER_TOKEN = 5e-5  # of one core; these two only order the jobs
 _SECONDS_PER_TEXT = 5e-5
+_LARGE, _BULK = 0.5, 2.0  # calls of more seconds than the first count as the second: of those, the first come is first
 _CPU_BATCH = 768  # tokens, 40 ms: larger ones are no faster, and a question would wait longer for the next
 _BATCHES = 8  # for each worker, where the call is large enough: so that all end together
 _CUDA_BATCH = 65_536
 _LEAST_BATCH = 192  # below it, a batch costs more than it shares
-_PROBE = (
-    "Who moved the hives to the orchard?",
-    "The budget was approved on 3 March, after a long discussion about the new extractor.",
-    "ok 👍",
-    "error: cannot open /var/lib/data.db (errno 13), see https://example.org/help#permissions",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +125,7 @@ class SentenceTransformerEmbedder:
         model = await self._loaded()
         call = await self._run(partial(self._cut, texts), len(texts) * _SECONDS_PER_TEXT)
         seconds = len(call.token_ids) * _SECONDS_PER_TOKEN
+        seconds = seconds if seconds < _LARGE else _BULK
         jobs = [partial(self._compute, model, call, rows) for rows in self._batches(call, model)]
         await asyncio.gather(*(self._run(job, seconds) for job in jobs))
         return _embeddings(call)
@@ -173,7 +171,9 @@ class SentenceTransformerEmbedder:
             from memory.adapters.bert import BertEncoder, Projection  # noqa: PLC0415 - it imports torch: 1 s
         except ImportError as error:
             raise Unavailable("torch cannot be imported: run `make setup`.") from error
-        encoder = BertEncoder.load(self._folder, self._pieces.batch(self._pieces.ids(_PROBE)), device=self._device)
+        probes = sorted((self._pieces.chunks(ids)[0] for ids in self._pieces.ids(PROBES)), key=len)
+        batches = [self._pieces.batch(some) for some in _shared(probes)]
+        encoder = BertEncoder.load(self._folder, batches, device=self._device)
         return _Model(encoder, Projection(*self._axes, encoder))
 
     def _cut(self, texts: Sequence[str]) -> _Call:
@@ -240,6 +240,12 @@ class SentenceTransformerEmbedder:
 
 def _failed(loading: Future[_Model]) -> bool:
     return loading.cancelled() or (loading.done() and loading.exception() is not None)
+
+
+def _shared(chunks: list[NDArray[np.int64]]) -> Iterator[list[NDArray[np.int64]]]:
+    """Chunks in order of length, some at a time, the padding of which is bearable."""
+    for _, some in groupby(chunks, key=lambda chunk: (len(chunk) + 2).bit_length()):
+        yield list(some)
 
 
 def _cores() -> int:

@@ -132,6 +132,12 @@ class TestProjection:
         assert np.allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5)
 
 
+def bfloat16_cosines(folder: Path, probe: Batch) -> torch.Tensor:
+    """Of each text: the cosine between its vectors in the two types."""
+    exact, quick = (BertEncoder.load(folder, device="cpu", dtype=t) for t in (torch.float32, torch.bfloat16))
+    return (exact.encode(probe)[1] * quick.encode(probe)[1]).sum(-1)
+
+
 class TestLoading:
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
@@ -156,12 +162,19 @@ class TestLoading:
         assert np.allclose(states, plain(weights(), TEXTS[0]), atol=1e-4)
 
     def test_takes_bfloat16_where_the_processor_has_it(self, folder: Path) -> None:
-        encoder = BertEncoder.load(folder, batch(*TEXTS), device="cpu")
+        encoder = BertEncoder.load(folder, [batch(*TEXTS)], device="cpu")
         assert encoder.dtype == (torch.bfloat16 if has_bfloat16("cpu") else torch.float32)
 
     def test_keeps_float32_where_bfloat16_would_change_the_vectors(self, folder: Path) -> None:
-        demanding = BertEncoder.load(folder, batch(*TEXTS), device="cpu", least_cosine=1.001)
+        demanding = BertEncoder.load(folder, [batch(*TEXTS)], device="cpu", least_cosine=1.001)
         assert demanding.dtype == torch.float32
+
+    def test_one_text_among_the_probes_is_enough_to_keep_float32(self, folder: Path) -> None:
+        probes = [batch(TEXTS[0]), batch(TEXTS[1])]
+        worst, best = sorted(float(c) for probe in probes for c in bfloat16_cosines(folder, probe))
+        assert worst < best
+        between = (worst + best) / 2
+        assert BertEncoder.load(folder, probes, device="cpu", least_cosine=between).dtype == torch.float32
 
     def test_refuses_a_torn_file(self, folder: Path) -> None:
         (folder / "model.safetensors").write_bytes(b"torn")
@@ -178,6 +191,17 @@ class TestLoading:
         (folder / "config.json").write_text('{"model_type": "t5"}', "utf-8")
         with pytest.raises(ModelMismatch, match="is no BERT encoder"):
             BertEncoder.load(folder)
+
+
+class TestRows:
+    def test_rows_that_fill_up_a_batch_change_no_state(self) -> None:
+        encoder = BertEncoder(weights(), SHAPE, dtype=torch.float32)
+        for texts in (1, 5, 8, 9):  # of four tokens: 4, 20, 32 and 36 rows
+            same = batch(*[TEXTS[1][:4]] * texts)
+            states, vectors = encoder.encode(same)
+            assert states.shape == (4 * texts, SHAPE.hidden)
+            assert np.allclose(states.view(4, texts, -1)[:, -1], plain(weights(), TEXTS[1][:4]), atol=1e-4)
+            assert np.allclose(vectors[0], vectors[-1], atol=1e-6)
 
 
 @pytest.mark.model

@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 
 from memory.errors import Unavailable
 from memory.indexing import BATCH, Indexer
+from memory.modelbook import current_model
 from memory.models import Embedding, Room
 from memory.tables import embeddings, entities, index_outbox, mentions, relations
 from tests.doubles import START, WordEmbedder
@@ -31,6 +32,48 @@ class Poisoned(WordEmbedder):
         return await super().embed(texts)
 
 
+class Held(WordEmbedder):
+    """Computes only when it may, and tells when it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Semaphore(0)
+        self.may = asyncio.Event()
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        self.asked.release()
+        await self.may.wait()
+        return await super().embed(texts)
+
+
+class TestWhatComesMeanwhile:
+    async def test_it_is_derived_before_the_first_batch_is_done(self, memory: Memory, room: Room) -> None:
+        held = Held()
+        indexer = Indexer(memory.database, held, await current_model(memory.database, held, memory.clock))
+        await memory.journal.admit(room, [draft("e1", "Ana", "first")])
+        work = asyncio.create_task(indexer.drain())
+        await held.asked.acquire()
+        await memory.journal.admit(room, [draft("e2", "Ana", "second")])
+        indexer.nudge()
+        await held.asked.acquire()
+        held.may.set()
+        assert await work == 2
+        assert await rows(memory, index_outbox) == 0
+
+    async def test_an_edit_of_what_is_being_derived_is_not_missed(self, memory: Memory, room: Room) -> None:
+        held = Held()
+        indexer = Indexer(memory.database, held, await current_model(memory.database, held, memory.clock))
+        await memory.journal.admit(room, [draft("e1", "Ana", "old words")])
+        work = asyncio.create_task(indexer.drain())
+        await held.asked.acquire()
+        await memory.journal.edit(room, "e1", "ana", "new words", START)
+        indexer.nudge()
+        held.may.set()
+        await work
+        assert held.embedded[-1] == "new words"
+        assert await rows(memory, index_outbox) == 0
+
+
 class TestDraining:
     async def test_everything_waiting_is_done_over_many_batches(self, memory: Memory, room: Room) -> None:
         count = 2 * BATCH + 7
@@ -39,6 +82,12 @@ class TestDraining:
         assert await memory.indexer.drain(lambda done, left: seen.append((done, left))) == count
         assert seen[-1] == (count, 0)
         assert (await rows(memory, index_outbox), await rows(memory, embeddings)) == (0, count)
+
+    async def test_a_batch_of_long_texts_holds_few(self, memory: Memory, room: Room) -> None:
+        long = [draft(f"e{i}", "Ana", f"{i} " + "words" * 500) for i in range(300)]
+        await memory.journal.admit(room, long)
+        assert len(await memory.indexer._claim(0)) == 256
+        assert await memory.indexer.drain() == len(long)
 
     async def test_the_same_text_is_embedded_once(self, memory: Memory, room: Room) -> None:
         await memory.say(room, ("Ana", "good morning"), ("Ben", "good morning"))
