@@ -33,8 +33,11 @@ SETS: Final = ("demo", "qmsum")
 POOR: Final = (KEYWORD, VECTOR)
 """Routes that the rules of a wrong world always name; on both sets they find much less than the best."""
 
+STRETCHES: Final = ("qmsum",)
+"""Sets whose evidence are whole stretches of talk: showing any of it is what counts, not how much of it is found."""
+
 LENGTH: Final = 2_000
-SEEDS: Final = 3
+SEEDS: Final = 4
 MARGIN: Final = 0.5
 """Points below the rules, where those are right."""
 
@@ -84,6 +87,8 @@ def worlds() -> Iterator[World]:
         table = outcomes_of(name)
         if table is None:
             raise SystemExit("the fit needs QMSum's meetings: set WEAVEBOT_BENCH_DATA to a folder that has them")
+        if name in STRETCHES:
+            table = replace(table, quality=table.proven.astype(np.float64))
         yield World(name, right=True, outcomes=table)
         for route in POOR:
             advised = np.full(len(table.questions), table.routes.index(route), dtype=np.int64)
