@@ -96,9 +96,6 @@ async def measure(app: App, size: int) -> dict[str, dict[str, float]]:
     async def ask(question: str) -> None:
         await app.shuttle.weave(question, scope, asked_at=ASKED_AT)
 
-    async def ask_again(question: str) -> None:
-        await app.shuttle.weave(question, scope, asked_at=ASKED_AT, route="chat")
-
     async def search(question: str) -> None:
         await app.shuttle.find(question, scope, "chat", asked_at=ASKED_AT, limit=10)
 
@@ -113,7 +110,7 @@ async def measure(app: App, size: int) -> dict[str, dict[str, float]]:
 
     parts = {
         "ask": await timed(ask, asked),
-        "cached ask": (await timed(ask_again, asked[:1] * ASKS))[1:],
+        "cached ask": (await timed(ask, asked[:1] * 2 * ASKS))[ASKS:],  # by then each route that may be drawn was
         "search": await timed(search, other),
         "graph search": await timed(graph, other[:50]),
         "paths": await timed(paths, other[:50]),

@@ -119,7 +119,7 @@ class EntityKind(enum.StrEnum):
 
     PERSON = "person"
     NAME = "name"  # a proper noun: a place, a product, an organisation
-    TOPIC = "topic"  # a recurring content word of the room
+    TOPIC = "topic"  # a tag that somebody wrote: decision 11 says why no other words
     CODE = "code"  # a quoted or code identifier
     LINK = "link"
     DATE = "date"  # an ISO day, resolved against the message's own time

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
 from memory.errors import NotFound
 from memory.models import Hit, Scope
 from memory.ports import Database
-from memory.tables import messages, people, rooms, tenants
-from routing import ballots
+from memory.tables import messages, people
+from routing import ballots, bearings
+from routing.bearings import Bearings
 from routing.models import Contribution, Decision, Features, Vote
 from routing.tables import answers, citations, decisions, digests, votes
 
@@ -41,32 +51,6 @@ class Kept:
     asked_at: datetime
     ms: float
     cited: tuple[Hit, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """The answer given before in a room or thread: its serial, when it was asked for, and the route it took."""
-
-    serial: int
-    asked_at: datetime
-    route: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bearings:
-    """What every question reads afresh before it is decided, in one snapshot of the database.
-
-    room: where it was asked. versions: of the scope's rooms; a room that is not there has 0. votes: the version of the
-    team's votes, which grows whenever one is cast or taken back. newest: serial of the team's newest answer, 0 without
-    one. before: the answer before in the room, or in the thread. answered: id of the answer that the event has.
-    """
-
-    room: int
-    versions: Mapping[int, int]
-    votes: int
-    newest: int
-    before: Before | None = None
-    answered: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +85,19 @@ class AnswerBook:
         that was erased meanwhile are left out.
         """
         async with self._database.write() as conn:
-            if draft.event_id is not None and (known := await _of_event(conn, draft.room, draft.event_id)) is not None:
+            if (
+                draft.event_id is not None
+                and (known := await bearings.of_event(conn, draft.room, draft.event_id)) is not None
+            ):
                 return known
             made = await conn.execute(
                 insert(answers).values(**_answer_row(draft)).returning(answers.c.serial, answers.c.id)
             )
             serial, key = made.one()
             await conn.execute(insert(decisions).values(answer_serial=serial, **_decision_row(draft)))
-            rows = [_citation_row(serial, rank, hit) for rank, hit in enumerate(await _alive(conn, draft.hits), 1)]
-            if rows:
-                await conn.execute(insert(citations), rows)
+            if draft.hits:
+                rows = [_citation_row(serial, rank, hit) for rank, hit in enumerate(draft.hits, 1)]
+                await conn.execute(_CITE, rows)
             return int(serial), str(key)
 
     async def bearings(
@@ -119,18 +106,7 @@ class AnswerBook:
         """What a question in the scope has to read; ``asked_in`` is its room, when it is not the first of the scope."""
         room = scope.rooms[0] if asked_in is None else asked_in
         async with self._database.read() as conn:
-            known = None if event_id is None else await _of_event(conn, room, event_id)
-            there = await conn.execute(_VERSIONS, {"rooms": scope.rooms})
-            votes_version, newest = await _team(conn, scope.tenant)
-            last = (await conn.execute(_in_thread(_BEFORE, thread), {"room": room})).one_or_none()
-        return Bearings(
-            room=room,
-            versions=dict.fromkeys(scope.rooms, 0) | {row.id: row.version for row in there},
-            votes=votes_version,
-            newest=newest,
-            before=None if last is None else Before(last.serial, last.asked_at, last.route),
-            answered=known and known[1],
-        )
+            return await bearings.read(conn, scope, room, thread, event_id)
 
     async def read(self, tenant: int, answer_id: str) -> Kept:
         """An answer of the tenant by its id. Raises NotFound."""
@@ -219,7 +195,7 @@ class AnswerBook:
     async def votes_version(self, tenant: int) -> int:
         """`Bearings.votes` of a team."""
         async with self._database.read() as conn:
-            return (await _team(conn, tenant))[0]
+            return (await bearings.of_team(conn, tenant))[0]
 
     async def routes_of(self, serials: Sequence[int], room: int, question: str) -> set[str]:
         """The routes of those of the answers that were given in a room to exactly this question."""
@@ -235,7 +211,7 @@ class AnswerBook:
     async def newest_serial(self, tenant: int) -> int:
         """The serial of the tenant's newest answer, 0 without one."""
         async with self._database.read() as conn:
-            return (await _team(conn, tenant))[1]
+            return (await bearings.of_team(conn, tenant))[1]
 
     async def asked_by(self, tenant: int) -> dict[int, int]:
         """How many answers each person has asked for."""
@@ -299,40 +275,14 @@ def decision_query() -> Select[Any]:
     return query.order_by(decisions.c.answer_serial)
 
 
-_VERSIONS: Final = select(rooms.c.id, rooms.c.version).where(rooms.c.id.in_(bindparam("rooms", expanding=True)))
-_TEAM: Final = select(
-    tenants.c.votes_version,
-    select(func.max(answers.c.serial)).where(answers.c.tenant_id == bindparam("tenant")).scalar_subquery(),
-).where(tenants.c.id == bindparam("tenant"))
-_BEFORE: Final = (
-    select(answers.c.serial, answers.c.asked_at, decisions.c.route)
-    .join(decisions, decisions.c.answer_serial == answers.c.serial)
-    .where(answers.c.room_id == bindparam("room"))
-    .order_by(answers.c.serial.desc())
-    .limit(1)
+_CITATION: Final = ("answer_serial", "rank", "message_serial", "score", "features")
+_CITE: Final = insert(citations).from_select(
+    _CITATION,
+    select(*(bindparam(name, type_=citations.c[name].type) for name in _CITATION)).where(
+        exists().where(messages.c.serial == bindparam("message_serial", type_=messages.c.serial.type))
+    ),
 )
-
-
-def _in_thread(query: Select[Any], thread: str | None) -> Select[Any]:
-    return query if thread is None else query.where(answers.c.thread == thread)
-
-
-async def _team(conn: AsyncConnection, tenant: int) -> tuple[int, int]:
-    """The version of a team's votes, and its newest answer."""
-    votes_version, newest = (await conn.execute(_TEAM, {"tenant": tenant})).one()
-    return int(votes_version), int(newest or 0)
-
-
-async def _of_event(conn: AsyncConnection, room: int, event_id: str) -> tuple[int, str] | None:
-    query = select(answers.c.serial, answers.c.id).where(answers.c.room_id == room, answers.c.event_id == event_id)
-    row = (await conn.execute(query)).one_or_none()
-    return None if row is None else (row.serial, row.id)
-
-
-async def _alive(conn: AsyncConnection, hits: Sequence[Hit]) -> list[Hit]:
-    query = select(messages.c.serial).where(messages.c.serial.in_([hit.serial for hit in hits]))
-    there = set((await conn.execute(query)).scalars())
-    return [hit for hit in hits if hit.serial in there]
+"""Cites a message, if it is still there."""
 
 
 async def _kept(conn: AsyncConnection, row: AnyRow) -> Kept:

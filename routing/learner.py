@@ -18,7 +18,8 @@ from sqlalchemy import insert, select, update
 from memory.columns import AnyRow
 from memory.ports import Clock, Database
 from routing import rewards
-from routing.answers import AnswerBook, Bearings, features_of
+from routing.answers import AnswerBook, features_of
+from routing.bearings import Bearings
 from routing.features import NAMES
 from routing.features import VERSION as FEATURES_VERSION
 from routing.models import Decision, Evidence, Reward, Vote

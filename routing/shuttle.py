@@ -16,7 +16,8 @@ from memory.errors import NotFound
 from memory.models import Context, Hit, Message, Person, Query, Scope
 from memory.ports import Clock
 from routing import explain, finding, questions, rewards, wording
-from routing.answers import AnswerBook, Bearings, Draft, Kept
+from routing.answers import AnswerBook, Draft, Kept
+from routing.bearings import Bearings
 from routing.confidence import Confidence, assess
 from routing.features import Probe, Situation, features
 from routing.health import Health, routes_without
