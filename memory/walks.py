@@ -217,7 +217,8 @@ class _Walk:
         some = self._relations[ties] == _PLACE[out]
         places, tied = places[some], self._nodes[ties[some]]
         width = np.bincount(places, minlength=len(rows))
-        return np.bincount(tied, weights=at[rows[places]] / width[places], minlength=self._width)
+        weights = at[rows[places]] / width[places]
+        return np.bincount(tied, weights=weights, minlength=self._width).astype(np.float64)
 
     def _arrive(self, reached: Chances, back: Relation) -> Chances:
         """(targets,) one step back from nodes to the targets."""
@@ -235,9 +236,10 @@ class _Walk:
     def _twice(self, out: Relation, back: Relation) -> tuple[Rows, Rows]:
         """Where a target is tied to one node by both relations: places and nodes."""
         if (out, back) not in self._both:
-            keys = [places * self._width + tied for places, tied, _ in (self._way(out), self._way(back))]
-            both = np.intersect1d(*keys, assume_unique=True)
-            self._both[out, back] = both // max(self._width, 1), both % max(self._width, 1)
+            width = max(self._width, 1)
+            there, again = (places * width + tied for places, tied, _ in (self._way(out), self._way(back)))
+            both = np.intersect1d(there, again, assume_unique=True)
+            self._both[out, back] = both // width, both % width
         return self._both[out, back]
 
     def _way(self, relation: Relation) -> tuple[Rows, Rows, Rows]:

@@ -82,7 +82,7 @@ def likeliest_path(
     names, so a graph that is built afresh gives the same path.
     """
     search = _Search(graph, serials)
-    best = {node: (score, (node,)) for node, score in starts.items() if node != target}
+    best: dict[int, _Way] = {node: (score, (node,)) for node, score in starts.items() if node != target}
     for code in path[1:-1]:
         best = search.stepped(best, code, {target, *starts})
     last = path[-1]
