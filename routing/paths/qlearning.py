@@ -129,15 +129,23 @@ class QLearner:
         self.counts[pair] += 1
         self.q[pair] += self._step(self._trust + int(self.counts[pair])) * (target - self.q[pair])
 
+    def count(self, path: Sequence[int]) -> None:
+        """Notes the visits of a path's relations; its last pair counts when it is moved."""
+        self.counts[list(path[:-1])] += 1
+
+    def back_up(self) -> None:
+        """Every value from what stopping gives, over the whole graph."""
+        self.q[:] = backed_up(self.graph, self.q)
+
     def best_of(self, state: int) -> float:
         """The value of a state."""
         return float(self.q[self._pairs[state]].max())
 
 
 def _known(learner: QLearner, path: Sequence[int], reward: float) -> None:
+    learner.count(path)
     learner.moved(path[-1], reward)
-    learner.counts[list(path[:-1])] += 1
-    learner.q[:] = backed_up(learner.graph, learner.q)
+    learner.back_up()
 
 
 def _backward(learner: QLearner, path: Sequence[int], reward: float) -> None:

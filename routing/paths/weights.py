@@ -77,9 +77,9 @@ def fitted(items: Sequence[Item], prior: Mapping[PathType, float]) -> PathWeight
     columns = _columns(told)
     design, precision, mean = _problem(told, columns, prior)
     y, w = np.array([item.y for item in told]), np.array([item.w for item in told])
-    solved = _solved(design, y, w, precision, mean)
-    slope = max(float(solved[1]), LEAST_SLOPE)
-    return PathWeights({column: float(value) / slope for column, value in zip(columns, solved[2:], strict=True)})
+    found = solved(design, y, w, precision, mean)
+    slope = max(float(found[1]), LEAST_SLOPE)
+    return PathWeights({column: float(value) / slope for column, value in zip(columns, found[2:], strict=True)})
 
 
 def _columns(items: Sequence[Item]) -> list[tuple[str, PathType]]:
@@ -115,7 +115,7 @@ def _problem(
     return design, np.array([1e-3, PRECISION_OF_SIMILARITY, *of_kinds]), np.array([0.0, 1.0, *means])
 
 
-def _solved(design: Array, y: Array, w: Array, precision: Array, mean: Array) -> Array:
+def solved(design: Array, y: Array, w: Array, precision: Array, mean: Array) -> Array:
     """The weights of the largest posterior, by Newton's method with halved steps."""
 
     def loss(at: Array) -> float:
