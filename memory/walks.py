@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -58,7 +59,7 @@ def arriving(relation: Relation) -> str:
     return relation.code if relation is Relation.WROTE else AGAINST + relation.code
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # not slotted: the degrees are computed when they are first asked for
 class Ties:
     """What each message is tied to and how; a snapshot that grows at its end."""
 
@@ -83,6 +84,14 @@ class Ties:
         stays = ~np.isin(self.incidence.serials.array, np.array(serials, dtype=np.int64))
         lengths = np.diff(self.incidence.ends.array, prepend=0)
         return Ties(self.incidence.without(serials), Growing.of(self.relations.array[np.repeat(stays, lengths)]))
+
+    @cached_property
+    def degrees(self) -> NDArray[np.int64]:
+        """(relations, nodes) how many messages each node is tied to by each relation of `TIES`."""
+        nodes, relations = self.incidence.nodes.array, self.relations.array
+        width = int(nodes.max(initial=-1)) + 1
+        flat = np.bincount(relations.astype(np.int64) * width + nodes, minlength=len(TIES) * width)
+        return flat.reshape(len(TIES), width)
 
     def rows_of(self, serials: Sequence[int] | Serials) -> Rows:
         """The row of each message, -1 for those that are not there."""
@@ -168,24 +177,21 @@ class _Walk:
         self._ends = ties.incidence.ends.array
         self._nodes = ties.incidence.nodes.array
         self._relations = ties.relations.array
-        self._width = int(self._nodes.max(initial=-1)) + 1
+        self._degrees = ties.degrees
+        self._width = self._degrees.shape[1]
         self._rows, self._near = self._of_rows(targets)  # for each tie of a target its place, and where it lies
-        self._degrees: dict[Relation, NDArray[np.int64]] = {}
         self._ways: dict[Relation, tuple[Rows, Rows, Rows]] = {}
         self._both: dict[tuple[Relation, Relation], tuple[Rows, Rows]] = {}
 
     def degree(self, relation: Relation) -> NDArray[np.int64]:
         """(nodes,) how many messages each node is tied to by a relation."""
-        if relation not in self._degrees:
-            mask = self._relations == _PLACE[relation]
-            self._degrees[relation] = np.bincount(self._nodes[mask], minlength=self._width)
-        return self._degrees[relation]
+        return self._degrees[_PLACE[relation]]
 
     def from_nodes(self, nodes: Sequence[int]) -> Iterator[tuple[Relation, Chances]]:
         """From nodes, rarer ones likelier, one step back to the messages tied to them: by relation (rows,)."""
         start = np.zeros(self._width)
         for node in nodes:
-            degree = sum(int(self.degree(relation)[node]) for relation in TIES)
+            degree = int(self._degrees[:, node].sum())
             start[node] = np.log1p(self.count / max(degree, 1))
         if not start.any():
             return
@@ -215,23 +221,25 @@ class _Walk:
     def _onward(self, at: Chances, rows: Rows, places: Rows, ties: Rows, out: Relation) -> Chances:
         """(nodes,) one step from rows along a relation."""
         some = self._relations[ties] == _PLACE[out]
+        if not some.any():
+            return np.zeros(self._width)
         places, tied = places[some], self._nodes[ties[some]]
         width = np.bincount(places, minlength=len(rows))
         weights = at[rows[places]] / width[places]
-        return np.bincount(tied, weights=weights, minlength=self._width).astype(np.float64)
+        return np.bincount(tied, weights=weights, minlength=self._width).astype(np.float64, copy=False)
 
     def _arrive(self, reached: Chances, back: Relation) -> Chances:
         """(targets,) one step back from nodes to the targets."""
         places, tied, _ = self._way(back)
         weights = reached[tied] / self.degree(back)[tied]
-        return np.bincount(places, weights=weights, minlength=len(self.targets)).astype(np.float64)
+        return np.bincount(places, weights=weights, minlength=len(self.targets)).astype(np.float64, copy=False)
 
     def _returned(self, at: Chances, out: Relation, back: Relation, left: Sequence[int]) -> Chances:
         """(targets,) what of it left that very message."""
         places, tied = self._twice(out, back)
         weights = at[self.targets[places]] / self._way(out)[2][places] / self.degree(back)[tied]
         weights[np.isin(tied, list(left))] = 0.0
-        return np.bincount(places, weights=weights, minlength=len(self.targets)).astype(np.float64)
+        return np.bincount(places, weights=weights, minlength=len(self.targets)).astype(np.float64, copy=False)
 
     def _twice(self, out: Relation, back: Relation) -> tuple[Rows, Rows]:
         """Where a target is tied to one node by both relations: places and nodes."""

@@ -17,7 +17,10 @@ Floats = NDArray[np.float32]
 
 UNIT: Final = 1.0 / 1024
 GPU_FROM: Final = 1_000_000
-"""Updates in one batch from which a GPU is used when there is one (``python -m benchmarks.path_updates``)."""
+"""Updates in one batch from which a GPU is used: a guess until `benchmarks.path_updates` has run on one."""
+
+_SPARSE: Final = 8
+"""A batch of less than an eighth of the pairs is added in place; a larger one by one pass over all of them."""
 
 
 def units(value: float) -> int:
@@ -32,8 +35,11 @@ def added(sums: Floats, counts: Floats, places: Ints, more: Floats, many: Floats
     """
     chosen = _device(len(places)) if device == "auto" else device
     if chosen == "numpy":
-        sums += np.bincount(places, weights=more, minlength=len(sums)).astype(np.float32)
-        counts += np.bincount(places, weights=many, minlength=len(counts)).astype(np.float32)
+        for array, values in ((sums, more), (counts, many)):
+            if len(places) * _SPARSE < len(array):
+                np.add.at(array, places, values)
+            else:
+                array[:] += np.bincount(places, weights=values, minlength=len(array)).astype(np.float32)
         return
     import torch  # noqa: PLC0415 - 1 s, and most processes never need it here
 
