@@ -73,7 +73,7 @@ class Knowledge:
 def stepped(edges: Array) -> Array:
     """Rows divided by their sums; rows of zeros stay."""
     degree = edges.sum(axis=-1, keepdims=True)
-    return np.divide(edges, degree, out=np.zeros_like(edges), where=degree > 0)
+    return np.asarray(np.divide(edges, degree, out=np.zeros_like(edges), where=degree > 0))
 
 
 def read(name: str) -> Knowledge | None:
@@ -153,7 +153,7 @@ class Masked:
         for changed, at, rows in ((self.relation, self.heads, self.onward), (self.inverse, self.tails, self.back)):
             if relation == changed:
                 ends = ends + reached[each, at][:, None] * (rows - steps[relation, at])
-        return np.maximum(ends, 0)
+        return np.asarray(np.maximum(ends, 0))
 
     def into(self, steps: Array, ends: Ints) -> Array:
         """(triples, entities, relations) the chance of each second step that ends in each triple's own end."""

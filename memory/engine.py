@@ -188,9 +188,7 @@ class Engine:
         graph = await self._rooms.graph(room, query.versions.get(room))
         return await graph.paths(room, question_mentions(query), serials)
 
-    async def walks(
-        self, query: Query, room: int, found: Mapping[int, float], serials: Sequence[int]
-    ) -> Walks | None:
+    async def walks(self, query: Query, room: int, found: Mapping[int, float], serials: Sequence[int]) -> Walks | None:
         """How likely walks from found messages (serials to scores) and the question's entities end in messages.
 
         None when the graph does not answer.

@@ -185,7 +185,7 @@ class _Walk:
 
     def degree(self, relation: Relation) -> NDArray[np.int64]:
         """(nodes,) how many messages each node is tied to by a relation."""
-        return self._degrees[_PLACE[relation]]
+        return np.asarray(self._degrees[_PLACE[relation]])
 
     def from_nodes(self, nodes: Sequence[int]) -> Iterator[tuple[Relation, Chances]]:
         """From nodes, rarer ones likelier, one step back to the messages tied to them: by relation (rows,)."""

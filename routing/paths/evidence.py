@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 from memory.columns import AnyRow
 from memory.models import PathType
 from memory.ports import Database
-from memory.tables import tombstones
+from memory.tables import tenants
 from routing import questions
 from routing.emoji import PICKS, pick
 from routing.models import Reward
@@ -42,6 +42,9 @@ _SLICE: Final = 400
 
 Units = tuple[int, int]
 """Sum and number, in units."""
+
+Version = tuple[int, int]
+"""Of what is learned from: it changes with every vote, and when a message that was cited is erased or edited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +137,13 @@ class PathLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def version(self, tenant: int) -> tuple[int, int, int]:
-        """Changes whenever a vote of the team is cast or taken back, or anybody's message is erased."""
-        of_tenant = answers.c.tenant_id == tenant
-        cast = select(func.count(), func.max(votes.c.serial)).join(answers, answers.c.serial == votes.c.answer_serial)
-        erased = select(func.count()).select_from(tombstones)
+    async def version(self, tenant: int) -> Version:
+        """The version of the team's votes, and how many citations of voted answers there are."""
+        voted = select(votes.c.answer_serial).join(answers, answers.c.serial == votes.c.answer_serial)
+        there = select(func.count()).where(citations.c.answer_serial.in_(voted.where(answers.c.tenant_id == tenant)))
+        cast = select(tenants.c.votes_version).where(tenants.c.id == tenant)
         async with self._database.read() as conn:
-            count, newest = (await conn.execute(cast.where(of_tenant))).one()
-            return int(count), int(newest or 0), int((await conn.execute(erased)).scalar_one())
+            return int((await conn.execute(cast)).scalar_one()), int((await conn.execute(there)).scalar_one())
 
     async def picks(self, tenant: int) -> dict[int, dict[int, int]]:
         """By answer, how many people picked each citation."""

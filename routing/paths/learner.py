@@ -17,10 +17,11 @@ import structlog
 
 from memory.models import PathType
 from memory.ports import Clock, Database
+from routing.answers import Bearings
 from routing.learner import Learner
 from routing.paths.abstract import ANY, path_of
 from routing.paths.cache import COMPACT_FROM, Cache
-from routing.paths.evidence import PathLog, Tally, Units, items_of
+from routing.paths.evidence import PathLog, Tally, Units, Version, items_of
 from routing.paths.qlearning import OPTIMISM, TRUST, path_return
 from routing.paths.snapshots import Snapshot, Snapshots
 from routing.paths.updates import UNIT
@@ -31,7 +32,6 @@ log = structlog.get_logger()
 SHRINKING: Final = 5.0
 """Observations at the usual reward that a type's own ones are added to, for the prior means of the weights."""
 
-Version = tuple[int, int, int]
 Items = dict[tuple[int, int], Item]
 
 
@@ -77,10 +77,13 @@ class PathLearner:
         self._caches: dict[int, Cache] = {}
         self._turn = asyncio.Lock()
 
-    async def model(self, tenant: int) -> PathModel:
-        """What the votes that stand now have taught."""
+    async def model(self, tenant: int, seen: Bearings | None = None) -> PathModel:
+        """What the votes that stand now have taught; ``seen`` spares the look whether they changed."""
         async with self._turn:
-            return (await self._lesson(tenant)).model
+            lesson = self._lessons.get(tenant)
+            if lesson is None or seen is None or lesson.version[0] != seen.votes:
+                lesson = await self._lesson(tenant)
+            return lesson.model
 
     async def state(self, tenant: int) -> dict[str, tuple[float, float]]:
         """Sum and number of the rewards of every (state, action) pair that has any, by the pair's text."""

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.models import PathType
 from memory.ports import Clock, Database
-from routing.paths.evidence import Tally, Units
+from routing.paths.evidence import Tally, Units, Version
 from routing.tables import learner_snapshots
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ _LOCK: Final = 0x70617468  # "path", so that no other use of advisory locks has 
 class Snapshot:
     """Counts, sums and weights, with the version of the votes that they are made of."""
 
-    votes: tuple[int, int, int]
+    votes: Version
     tally: Mapping[str, Units]
     worth: Mapping[tuple[str, PathType], float]
 
@@ -54,12 +54,12 @@ class Snapshot:
             found: Any = json.loads(zlib.decompress(content))
             if found["format"] != FORMAT:
                 return None
-            count, newest, there = found["votes"]
+            cast, there = found["votes"]
             tally = {text: (int(total), int(count)) for text, (total, count) in found["tally"].items()}
             worth = {(kind, tuple(path)): float(value) for kind, path, value in found["worth"]}
         except (zlib.error, ValueError, KeyError, TypeError):
             return None
-        return cls((count, newest, there), tally, worth)
+        return cls((cast, there), tally, worth)
 
 
 class Snapshots:

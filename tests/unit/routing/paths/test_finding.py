@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from memory.models import Path as TypedPath
 from memory.models import Room
 from routing import finding
 from routing.paths.evidence import SIMILARITY
-from routing.paths.finding import BONUS, in_words, worth
+from routing.paths.finding import BONUS, in_words
 from routing.paths.learner import PathModel
 from routing.paths.utility import BOUND
 from routing.paths.weights import PathWeights
@@ -23,7 +21,7 @@ TAUGHT = PathModel("x", PathWeights({("any", ABOUT): 6.0}), {ABOUT: 400.0}, {ABO
 
 async def found(memory: Memory, room: Room, route: str, model: PathModel | None, limit: int = 3) -> finding.Found:
     query = await memory.engine.prepare(QUESTIONS[0], memory.scope(room), START, limit)
-    return await finding.find(memory.engine, query, route_named(route), model)
+    return await finding.find(memory.engine, query, route_named(route), (), model)
 
 
 class TestRanking:
@@ -58,10 +56,18 @@ class TestRanking:
         assert {hit.serial for hit in plain.hits[:2]} == {hit.serial for hit in taught.hits[:2]}
         assert [hit.serial for hit in plain.hits[2:]] == [hit.serial for hit in taught.hits[2:]]
 
-    def test_how_often_something_was_found_means_nothing(self) -> None:
-        often = replace(TAUGHT, evidence={ABOUT: 400.0, ("hit", "follows"): 0.0})
-        chances = [{ABOUT: 0.5}, {("hit", "follows"): 0.5}, {}]
-        assert (worth(TAUGHT, "who", chances) == worth(often, "who", chances)).all()
+    async def test_how_often_something_was_found_means_nothing(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        answer = await memory.shuttle.weave(QUESTIONS[0], memory.scope(room), route=DOCUMENTS)
+        await memory.shuttle.vote(memory.tenant, answer.id, await voter(memory), "2️⃣")
+        before = await memory.paths.model(memory.tenant)
+        hits = (await found(memory, room, DOCUMENTS, before)).hits
+        for seed in range(4):
+            await memory.shuttle.weave(QUESTIONS[0], memory.scope(room), route=DOCUMENTS, seed=seed)
+        after = await memory.paths.model(memory.tenant)
+        assert after == before
+        again = (await found(memory, room, DOCUMENTS, after)).hits
+        assert [(hit.serial, hit.score) for hit in again] == [(hit.serial, hit.score) for hit in hits]
 
 
 class TestTelling:

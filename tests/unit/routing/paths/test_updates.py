@@ -13,7 +13,7 @@ from routing.paths.updates import UNIT, added, units
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
-def batch(pairs: int, updates: int, seed: int) -> tuple[np.ndarray, ...]:  # type: ignore[type-arg]
+def batch(pairs: int, updates: int, seed: int) -> tuple[np.ndarray, ...]:
     chance = np.random.default_rng(seed)
     start = [chance.integers(0, 2**20, pairs).astype(np.float32) * np.float32(UNIT) for _ in range(2)]
     places = chance.integers(0, pairs, updates)

@@ -13,7 +13,7 @@ SCORES = st.lists(st.floats(-5, 5, allow_nan=False).map(lambda x: round(x, 3)), 
 
 
 def order(scores: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[int]:
-    return np.argsort(-scores, kind="stable").tolist()
+    return [int(place) for place in np.argsort(-scores, kind="stable")]
 
 
 class TestBonus:
