@@ -7,7 +7,7 @@ import sys
 
 from rich.console import Console
 
-ALL = ("retrieval", "confidence", "learning", "latency", "ingest")
+ALL = ("retrieval", "confidence", "learning", "paths", "path_updates", "latency", "ingest")
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ from memory.projections import Rooms
 from memory.sessions import SessionBook
 from routing.digest import Digests
 from routing.learner import Learner
+from routing.paths.learner import PathLearner
 from routing.shuttle import Shuttle
 from routing.statistics import Statistician
 
@@ -42,6 +43,7 @@ class App:
     privacy: Privacy
     shuttle: Shuttle
     learner: Learner
+    paths: PathLearner
     statistician: Statistician
     digests: Digests
     preferences: PreferenceBook

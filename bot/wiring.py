@@ -48,6 +48,7 @@ from memory.sources import GraphSource, array_sources
 from routing.answers import AnswerBook
 from routing.digest import Digests
 from routing.learner import Learner
+from routing.paths.learner import PathLearner
 from routing.shuttle import Shuttle
 from routing.statistics import Statistician
 
@@ -95,7 +96,8 @@ async def open_app(
 
         book = AnswerBook(database)
         learner = Learner(database, book, time)
-        shuttle = Shuttle(engine, book, learner, time)
+        paths = PathLearner(database, learner, time, settings.data / "learning")
+        shuttle = Shuttle(engine, book, learner, time, paths)
         erasure.holders += [
             BotHolder(time),
             book,
@@ -117,6 +119,7 @@ async def open_app(
             privacy=Privacy(database, time, erasure),
             shuttle=shuttle,
             learner=learner,
+            paths=paths,
             statistician=Statistician(database, learner, time),
             digests=Digests(database, rooms, learner, time),
             preferences=PreferenceBook(database, time, settings),

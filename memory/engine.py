@@ -14,7 +14,18 @@ import numpy as np
 from memory import context, ranking, records
 from memory.errors import NotFound, Unavailable
 from memory.indexing import Indexer, Progress
-from memory.models import Candidates, Context, Mention, Message, Nominations, Path, Query, Scope
+from memory.models import (
+    Candidates,
+    Context,
+    Mention,
+    Message,
+    Nominations,
+    Path,
+    PathType,
+    Query,
+    Scope,
+    Walks,
+)
 from memory.ports import Database, Embedder, Source
 from memory.projections import Rooms
 from memory.sources import question_mentions
@@ -176,6 +187,34 @@ class Engine:
         _check(query, room)
         graph = await self._rooms.graph(room, query.versions.get(room))
         return await graph.paths(room, question_mentions(query), serials)
+
+    async def walks(self, query: Query, room: int, found: Mapping[int, float], serials: Sequence[int]) -> Walks | None:
+        """How likely walks from found messages (serials to scores) and the question's entities end in messages.
+
+        None when the graph does not answer.
+        """
+        _check(query, room)
+        try:
+            async with asyncio.timeout(self._patience):
+                graph = await self._rooms.graph(room, query.versions.get(room))
+                return await graph.walks(room, found, question_mentions(query), serials)
+        except (Unavailable, TimeoutError):
+            return None
+
+    async def trace(
+        self, query: Query, room: int, path: PathType, found: Mapping[int, float], serial: int
+    ) -> Path | None:
+        """The likeliest path of a type from found messages or the question's entities to a message, with labels.
+
+        None without one, and when the graph does not answer.
+        """
+        _check(query, room)
+        try:
+            async with asyncio.timeout(self._patience):
+                graph = await self._rooms.graph(room, query.versions.get(room))
+                return await graph.trace(room, path, found, question_mentions(query), serial)
+        except (Unavailable, TimeoutError):
+            return None
 
     async def read(self, serials: Sequence[int]) -> dict[int, Message]:
         """Messages by serial."""

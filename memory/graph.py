@@ -40,6 +40,7 @@ class Relation(enum.Enum):
 
     WROTE = ("wrote", "written by")  # person to message
     MENTIONS = ("mentions", "mentioned in")  # message to entity
+    ABOUT = ("is about", "subject of")  # message to the entity that it opens with, instead of MENTIONS
     REPLIES_TO = ("replies to", "answered by")  # message to message
     IN_SESSION = ("in", "holds")  # message to session
     ON = ("on", "day of")  # message to the day when it was sent
@@ -54,6 +55,11 @@ class Relation(enum.Enum):
     def against(self) -> str:
         """The words from its end to its start."""
         return self.value[1]
+
+    @property
+    def code(self) -> str:
+        """What stands for it in a `PathType`; against its direction with a tilde in front."""
+        return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)

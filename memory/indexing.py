@@ -22,6 +22,7 @@ from memory import lexicon, ranking
 from memory.embedding import pack_states, pack_vectors
 from memory.erasure import next_version
 from memory.errors import Unavailable
+from memory.extraction.entities import NO_SUBJECT, subject
 from memory.extraction.entities import mentions as find_mentions
 from memory.models import Embedding, EntityKind, Mention
 from memory.ports import Database, Embedder
@@ -313,10 +314,18 @@ async def _store_mentions(
         rows = [{"room_id": room, "kind": m.kind, "key": m.key, "label": _label(m)} for m in fresh]
         await conn.execute(insert(entities), rows)
         keys = await _entity_keys(conn, room, list({key for _, key in wanted}))
-    pairs = {(task.serial, keys[m.kind, m.key]) for task in tasks for m in found[task.serial]}
+    subjects = {task.serial: subject(task.text, found[task.serial]) for task in tasks}
+    pairs = {
+        (task.serial, keys[m.kind, m.key]): m.kind not in NO_SUBJECT and m.key == subjects[task.serial]
+        for task in tasks
+        for m in found[task.serial]
+    }
     await conn.execute(delete(mentions).where(mentions.c.message_serial.in_([task.serial for task in tasks])))
     if pairs:
-        rows = [{"message_serial": serial, "entity_id": entity} for serial, entity in sorted(pairs)]
+        rows = [
+            {"message_serial": serial, "entity_id": entity, "is_subject": opens}
+            for (serial, entity), opens in sorted(pairs.items())
+        ]
         await conn.execute(insert(mentions), rows)
 
 

@@ -139,7 +139,8 @@ class MessageLinks:
     """What ties a message to the graph of its room.
 
     ``author`` is a person with the name that people see as its label. ``reply_to`` is the serial of the message that
-    this one replies to, in the same room; it need not be there (yet).
+    this one replies to, in the same room; it need not be there (yet). ``subject`` is the key of the mention that the
+    message opens with (`memory.extraction.entities.subject`).
     """
 
     serial: int
@@ -148,6 +149,7 @@ class MessageLinks:
     reply_to: int | None = None
     session: int | None = None
     mentions: tuple[Mention, ...] = ()
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,25 @@ class Path:
     serial: int
     steps: tuple[str, ...]
     score: float
+
+
+PathType: TypeAlias = tuple[str, ...]
+"""Where a path starts and the relations it takes, no node of it: ("hit", "mentions", "~about").
+
+The start is "hit" (a message that was found), or "person", "name" or "date" (an entity of the question). A relation is
+one of `memory.graph.CODES`; against its direction it has a tilde in front.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Walks:
+    """How likely random walks along each type of path end in each message.
+
+    chances: by path type (messages,) in [0, 1], parallel to ``serials``; types that lead to none of them are left out.
+    """
+
+    serials: Serials
+    chances: Mapping[PathType, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from memory.models import Embedding, Mention, MessageLinks, Nominations, Path, Query
+from memory.models import Embedding, Mention, MessageLinks, Nominations, Path, PathType, Query, Walks
 
 
 class Clock(Protocol):
@@ -110,4 +110,24 @@ class GraphIndex(Protocol):
         Steps alternate labels and relations as words: Ana, wrote, message of 12 May 2026. The score is the square root
         of the probability that a random walk from the entity takes this path, in (0, 1]; among equally short paths the
         likeliest is given. In the order of the serials; messages that cannot be reached are left out.
+        """
+
+    async def walks(
+        self, room: int, messages: Mapping[int, float], entities: Sequence[Mention], serials: Sequence[int]
+    ) -> Walks:
+        """How likely random walks along each type of path end in each of the messages that are there.
+
+        Walks start at the found messages (``messages``: serials to scores; by their softmax) and at the question's
+        entities: people, dates and other names apart, each by their idf. At each step they choose evenly among the
+        edges of one relation. From an entity they take up to three relations, from a found message up to two (finding
+        it was the first); no walk comes back to the message that it has left or to an entity of its start, and a
+        relation between two messages is the last of a path. Each chance is in [0, 1]. See `memory.walks`.
+        """
+
+    async def trace(
+        self, room: int, path: PathType, messages: Mapping[int, float], entities: Sequence[Mention], serial: int
+    ) -> Path | None:
+        """The likeliest path of that type to a message, from where `walks` starts, with its labels; None without one.
+
+        The score is the square root of the probability that a walk from its start takes it.
         """

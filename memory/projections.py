@@ -157,15 +157,18 @@ async def _links(conn: AsyncConnection, room: int, since: int) -> tuple[list[int
     removed = list((await conn.execute(gone)).scalars())
     changed = and_(messages.c.room_id == room, messages.c.version > since)
     named = (
-        select(mentions.c.message_serial, mentions.c.entity_id)
+        select(mentions.c.message_serial, mentions.c.entity_id, mentions.c.is_subject)
         .join(messages, messages.c.serial == mentions.c.message_serial)
         .where(changed)
     )
     known = await _entities(conn, select(named.subquery().c.entity_id))
     said: dict[int, list[Mention]] = {}
+    subjects: dict[int, str] = {}
     async for page in (await conn.stream(named)).partitions(_PAGE):
-        for serial, entity in page:
+        for serial, entity, is_subject in page:
             said.setdefault(serial, []).append(known[entity])
+            if is_subject:
+                subjects[serial] = known[entity].key
     parent = messages.alias("parent")
     query = (
         select(
@@ -184,7 +187,7 @@ async def _links(conn: AsyncConnection, room: int, since: int) -> tuple[list[int
     found: list[MessageLinks] = []
     authors: dict[int, Mention] = {}
     async for page in (await conn.stream(query)).partitions(_PAGE):
-        found += await asyncio.to_thread(_page_of_links, page, authors, said)
+        found += await asyncio.to_thread(_page_of_links, page, authors, said, subjects)
     return removed, found
 
 
@@ -198,7 +201,10 @@ async def _entities(conn: AsyncConnection, wanted: Select[tuple[int]]) -> dict[i
 
 
 def _page_of_links(
-    page: Sequence[AnyRow], authors: dict[int, Mention], said: Mapping[int, Sequence[Mention]]
+    page: Sequence[AnyRow],
+    authors: dict[int, Mention],
+    said: Mapping[int, Sequence[Mention]],
+    subjects: Mapping[int, str],
 ) -> list[MessageLinks]:
     found = []
     for serial, author, name, sent_at, session, parent in page:
@@ -206,7 +212,7 @@ def _page_of_links(
         if wrote is None:
             wrote = authors[author] = Mention(EntityKind.PERSON, str(author), name)
         named = tuple(said.get(serial, ()))
-        found.append(MessageLinks(serial, wrote, instant(sent_at), parent, session, named))
+        found.append(MessageLinks(serial, wrote, instant(sent_at), parent, session, named, subjects.get(serial)))
     return found
 
 

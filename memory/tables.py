@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 from memory.columns import CompressedText, Instant, key_type, metadata
@@ -158,6 +159,7 @@ mentions = Table(
     metadata,
     Column("message_serial", ForeignKey("messages.serial", ondelete="CASCADE"), primary_key=True),
     Column("entity_id", ForeignKey("entities.id", ondelete="CASCADE"), primary_key=True),
+    Column("is_subject", Boolean, nullable=False, server_default=false()),  # the message opens with it
     Index(None, "entity_id"),
     sqlite_with_rowid=False,
 )

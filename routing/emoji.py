@@ -62,6 +62,9 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
 
 _PICKS: Final = {**{f"{n}\u20e3": n for n in range(1, 10)}, "🔟": 10}
 
+PICKS: Final = tuple(_PICKS)
+"""The emoji that pick a citation, normalised."""
+
 
 def normalise(emoji: str) -> str:
     """The one form of an emoji, of what is typed for it (``+1``, ``*``) or of it behind a plus (``+👍``)."""

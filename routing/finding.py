@@ -14,13 +14,15 @@ from memory.models import Candidates, Hit, Query
 from memory.ranking import FEATURES
 from routing import fusion
 from routing.models import Route
+from routing.paths.finding import BONUS, GRAPH, Pool, with_paths
+from routing.paths.learner import PathModel
 from routing.patterns import PATTERNS
 
 RANKED = 200
 """Hits that are kept of one question: the citations and what may go into the context."""
 _WORTH_SAYING = 0.25  # of a standardised score: less of a term does not explain a hit
 _REASONS = 3
-_WORDS = {**FEATURES, "ppr": "it shares names with the best matches"}
+_WORDS = {**FEATURES, "ppr": "it shares names with the best matches", BONUS: "paths to it led to liked answers before"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,12 @@ class Found:
     missing: tuple[str, ...] = ()
 
 
-async def find(engine: Engine, query: Query, route: Route, without: Collection[str] = ()) -> Found:
+async def find(
+    engine: Engine, query: Query, route: Route, without: Collection[str] = (), paths: PathModel | None = None
+) -> Found:
     """Runs a route over every room of the scope; ``without`` sources that are down, unless it has no others.
+
+    ``paths`` is what was learned of them, None when none are wanted.
 
     Scores are standardised within a room, so hits of several rooms compete by how far they stand out in their own.
     """
@@ -44,14 +50,20 @@ async def find(engine: Engine, query: Query, route: Route, without: Collection[s
     asked = tuple(source for source in route.sources if source not in without) or route.sources
     pools = await asyncio.gather(*(pattern(engine, query, room, asked) for room in query.scope.rooms))
     missing = {source for source in route.sources if source not in asked}.union(*(pool.missing for pool in pools))
-    return replace(await asyncio.to_thread(_merge, pools, route.fusion), missing=tuple(sorted(missing)))
+    scored = await asyncio.to_thread(_scored, pools, route.fusion)
+    if paths is not None and GRAPH not in {*without, *missing}:
+        scored = list(await asyncio.gather(*(with_paths(engine, query, one, route, paths) for one in scored)))
+    return replace(await asyncio.to_thread(_merge, scored), missing=tuple(sorted(missing)))
 
 
-def _merge(pools: Sequence[Candidates], name: str) -> Found:
+def _scored(pools: Sequence[Candidates], name: str) -> list[Pool]:
+    return [(candidates, fusion.FUSIONS[name](candidates)) for candidates in pools]
+
+
+def _merge(pools: Sequence[Pool]) -> Found:
     hits: list[Hit] = []
-    scored: dict[int, tuple[Candidates, NDArray[np.float64]]] = {}
-    for candidates in pools:
-        scores = fusion.FUSIONS[name](candidates)
+    scored: dict[int, Pool] = {}
+    for candidates, scores in pools:
         scored[candidates.room] = (candidates, scores)
         best = fusion.order(scores)[:RANKED]
         hits += [_hit(candidates, int(i), float(scores[i])) for i in best]
@@ -66,8 +78,14 @@ def _hit(candidates: Candidates, index: int, score: float) -> Hit:
 
 def explained(found: Found, hits: Sequence[Hit], fusion_name: str) -> list[Hit]:
     """The hits with what spoke most for each, in words, strongest first."""
-    columns = {room: fusion.term_columns(pool, fusion_name) for room, (pool, _) in found.pools.items()}
+    columns = {room: _terms(pool, fusion_name) for room, (pool, _) in found.pools.items()}
     return [replace(hit, why=_why(found.pools[hit.room][0], columns[hit.room], hit)) for hit in hits]
+
+
+def _terms(pool: Candidates, fusion_name: str) -> dict[str, NDArray[np.float64]]:
+    """What each feature adds, the bonus of paths included."""
+    bonus = pool.features.get(BONUS)
+    return {**fusion.term_columns(pool, fusion_name), **({} if bonus is None else {BONUS: bonus})}
 
 
 def _why(pool: Candidates, columns: Mapping[str, NDArray[np.float64]], hit: Hit) -> tuple[str, ...]:

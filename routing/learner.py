@@ -95,6 +95,10 @@ class Learner:
         reward = (await self._lesson(tenant, seen)).rewards.get(answer)
         return reward.y if reward is not None and reward.w > 0 else None
 
+    async def rewards(self, tenant: int) -> dict[int, Reward]:
+        """What the votes that stand say about each rated answer, by its serial."""
+        return dict((await self._lesson(tenant)).rewards)
+
     async def standing_rewards(self, tenant: int, route: str) -> list[Reward]:
         """The rewards of a route's answers that people voted on."""
         lesson = await self._lesson(tenant)

@@ -23,6 +23,8 @@ from routing.features import Probe, Situation, features
 from routing.health import Health, routes_without
 from routing.learner import Learner
 from routing.models import Answer, Citation, Decision, Features, Route
+from routing.paths.finding import lines as path_lines
+from routing.paths.learner import PathLearner, PathModel
 from routing.policies import rules
 from routing.policies.thompson import ThompsonPolicy
 from routing.routes import route_named
@@ -63,11 +65,14 @@ class _Evidence:
 class Shuttle:
     """Decides, looks, answers, learns. Every ask has its own decision and answer row, cached evidence or not."""
 
-    def __init__(self, engine: Engine, book: AnswerBook, learner: Learner, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, book: AnswerBook, learner: Learner, clock: Clock, paths: PathLearner | None = None
+    ) -> None:
         self._engine = engine
         self._book = book
         self._learner = learner
         self._clock = clock
+        self._paths = paths
         self._cache: LRUCache[tuple[object, ...], _Evidence] = LRUCache(_CACHED)
         self._probes: LRUCache[tuple[object, ...], Probe] = LRUCache(_CACHED)
         self._cleared = 0
@@ -104,7 +109,8 @@ class Shuttle:
         query = await self._engine.prepare(question, scope, at, limit, bearings.versions)
         decision = await self._decide(query, bearings, chosen, seed)
         taken = route_named(decision.route)
-        evidence = await self._evidence(query, taken, tokens, decision.down)
+        paths = await self._path_model(scope.tenant, bearings)
+        evidence = await self._evidence(query, taken, tokens, decision.down, paths)
         shown = evidence.hits
         ms = (time.perf_counter() - began) * 1000
         draft = Draft(
@@ -140,7 +146,7 @@ class Shuttle:
     async def find(self, question: str, scope: Scope, route: str, *, asked_at: datetime, limit: int) -> finding.Found:
         """What a route finds, without deciding, answering or keeping anything; for evaluation."""
         query = await self._engine.prepare(question, scope, asked_at, limit)
-        return await finding.find(self._engine, query, route_named(route))
+        return await finding.find(self._engine, query, route_named(route), (), await self._path_model(scope.tenant))
 
     async def read(self, question: str, scope: Scope, *, asked_at: datetime) -> tuple[Features, str]:
         """The features of a question and the route that the rules would take; for evaluation."""
@@ -201,7 +207,12 @@ class Shuttle:
         """Why this route: sentences, with exact contributions. Raises NotFound."""
         kept = await self._book.read(tenant, answer_id)
         decision, _ = await self._book.decision(kept.serial)
-        return explain.why(decision, await self._learner.standing_rewards(tenant, decision.route))
+        lines = explain.why(decision, await self._learner.standing_rewards(tenant, decision.route))
+        model = await self._path_model(tenant)
+        if model is None:
+            return lines
+        query = await self._engine.prepare(kept.question, Scope(tenant, (kept.room,)), kept.asked_at, len(kept.cited))
+        return lines + await path_lines(self._engine, query, kept.cited, model)
 
     async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
         """Dropper: no cached evidence outlives a message that was erased."""
@@ -214,10 +225,15 @@ class Shuttle:
         self._clear()
         self._learner.forget_all()
 
+    async def _path_model(self, tenant: int, seen: Bearings | None = None) -> PathModel | None:
+        return None if self._paths is None else await self._paths.model(tenant, seen)
+
     def _clear(self) -> None:
         self._cache.clear()
         self._probes.clear()
         self._cleared += 1
+        if self._paths is not None:
+            self._paths.forget_all()  # citations of what was erased are gone, and with them what votes said of them
 
     async def _decide(self, query: Query, bearings: Bearings, forced: Route | None, seed: int | None) -> Decision:
         reading, probe, situation = await self._situation(query, bearings)
@@ -256,17 +272,22 @@ class Shuttle:
                 self._probes[key] = probe
         return probe
 
-    async def _evidence(self, query: Query, route: Route, tokens: int, down: Collection[str]) -> _Evidence:
-        key, cleared = (route.name, query.limit, tokens, *_asked(query, query.scope.rooms)), self._cleared
+    async def _evidence(
+        self, query: Query, route: Route, tokens: int, down: Collection[str], paths: PathModel | None
+    ) -> _Evidence:
+        learned = "" if paths is None else paths.version
+        key, cleared = (route.name, query.limit, tokens, learned, *_asked(query, query.scope.rooms)), self._cleared
         evidence = self._cache.get(key)
         if evidence is None:
-            evidence = await self._look(query, route, tokens, down)
+            evidence = await self._look(query, route, tokens, down, paths)
             if cleared == self._cleared and not evidence.missing:  # else what it holds may be erased, or is not all
                 self._cache[key] = evidence
         return evidence
 
-    async def _look(self, query: Query, route: Route, tokens: int, down: Collection[str]) -> _Evidence:
-        found = await finding.find(self._engine, query, route, down)
+    async def _look(
+        self, query: Query, route: Route, tokens: int, down: Collection[str], paths: PathModel | None
+    ) -> _Evidence:
+        found = await finding.find(self._engine, query, route, down, paths)
         self._health.saw(
             missing=set(found.missing).difference(down), there=set(route.sources).difference(found.missing)
         )

@@ -25,6 +25,7 @@ from memory.sessions import SessionBook
 from memory.sources import GraphSource, array_sources
 from routing.answers import AnswerBook
 from routing.learner import Learner
+from routing.paths.learner import PathLearner
 from routing.shuttle import Shuttle
 from tests.doubles import START, HandClock, WordEmbedder
 
@@ -46,6 +47,7 @@ class Memory:
     sessions: SessionBook
     book: AnswerBook
     learner: Learner
+    paths: PathLearner
     shuttle: Shuttle
     tenant: int
 
@@ -90,7 +92,8 @@ async def open_memory(folder: Path) -> AsyncIterator[Memory]:
     engine = Engine(database, rooms, embedder, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
     book = AnswerBook(database)
     learner = Learner(database, book, clock)
-    shuttle = Shuttle(engine, book, learner, clock)
+    paths = PathLearner(database, learner, clock, folder / "learning")
+    shuttle = Shuttle(engine, book, learner, clock, paths)
     erasure.holders += [book]
     erasure.droppers += [rooms, shuttle, embedder]
     try:
@@ -108,6 +111,7 @@ async def open_memory(folder: Path) -> AsyncIterator[Memory]:
             sessions=SessionBook(database, clock),
             book=book,
             learner=learner,
+            paths=paths,
             shuttle=shuttle,
             tenant=await directory.tenant("local", "local", "here"),
         )

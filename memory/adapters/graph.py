@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rustworkx import NoSuitableNeighbors, PyDiGraph
 
-from memory.adapters.graph_paths import neighbours, shortest_paths
+from memory.adapters.graph_paths import likeliest_path, neighbours, shortest_paths, steps_between
 from memory.graph import Incidence, Relation, walk
-from memory.models import EntityKind, Mention, MessageLinks, Nominations, Path
+from memory.models import EntityKind, Mention, MessageLinks, Nominations, Path, PathType, Walks
+from memory.walks import HIT, NAME, STARTS, Starts, Ties, walk_types
 
 _SLICE: Final = 1024
 """Messages put in one go; between two goes others may look at the room."""
@@ -75,6 +76,18 @@ class RustworkxGraphIndex:
         """See the port."""
         return await asyncio.to_thread(self._rooms.get(room, _EMPTY).paths, start, serials)
 
+    async def walks(
+        self, room: int, messages: Mapping[int, float], entities: Sequence[Mention], serials: Sequence[int]
+    ) -> Walks:
+        """See the port."""
+        return await asyncio.to_thread(self._rooms.get(room, _EMPTY).walks, messages, entities, serials)
+
+    async def trace(
+        self, room: int, path: PathType, messages: Mapping[int, float], entities: Sequence[Mention], serial: int
+    ) -> Path | None:
+        """See the port."""
+        return await asyncio.to_thread(self._rooms.get(room, _EMPTY).trace, path, messages, entities, serial)
+
 
 @dataclass(slots=True)
 class _Chain:
@@ -94,6 +107,7 @@ class _RoomGraph:
     def _clear(self) -> None:
         self._graph: PyDiGraph[Any, Relation] = PyDiGraph()
         self._incidence = Incidence.empty()
+        self._ties = Ties.empty()
         self._people: dict[str, int] = {}  # key to node
         self._things: dict[str, int] = {}  # names, topics, codes, links and days: one node a key, whatever the kind
         self._messages: dict[int, int] = {}  # serial to node
@@ -143,6 +157,39 @@ class _RoomGraph:
             targets = {serial: self._messages[serial] for serial in serials if serial in self._messages}
             return shortest_paths(self._graph, self._serials, list(starts), targets)
 
+    def walks(self, messages: Mapping[int, float], entities: Sequence[Mention], serials: Sequence[int]) -> Walks:
+        """Typed walks on the room as it is when the call begins."""
+        with self._lock:
+            ties = self._ties
+            named = self._starts(entities)
+            there = np.array([serial for serial in serials if serial in self._messages], dtype=np.int64)
+            between = steps_between(self._graph, self._serials, [self._messages[s] for s in there.tolist()])
+        beside = {code: steps.on(ties) for code, steps in between.items()}
+        chances = walk_types(ties, Starts.of(ties, messages, named), ties.rows_of(there), beside)
+        return Walks(there, chances)
+
+    def trace(
+        self, path: PathType, messages: Mapping[int, float], entities: Sequence[Mention], serial: int
+    ) -> Path | None:
+        """Starts where `walks` does."""
+        with self._lock:
+            target = self._messages.get(serial)
+            if target is None:
+                return None
+            hits = {self._messages[s]: score for s, score in messages.items() if s in self._messages}
+            starts = hits if path[0] == HIT else dict.fromkeys(self._starts(entities).get(path[0], ()), 0.0)
+            return likeliest_path(self._graph, self._serials, path, starts, target)
+
+    def _starts(self, entities: Sequence[Mention]) -> dict[str, list[int]]:
+        """The nodes of the entities that are there, each once, by what a path type calls their start."""
+        found: dict[str, list[int]] = {}
+        for mention in entities:
+            node = self._node_of(mention)
+            nodes = found.setdefault(STARTS.get(mention.kind, NAME), [])
+            if node is not None and node not in nodes:
+                nodes.append(node)
+        return found
+
     def _replies_to(self, serials: Iterable[int]) -> list[MessageLinks]:
         """The messages that are there and reply to one of these."""
         replying = {child for serial in serials for child in self._repliers.get(serial, ())}
@@ -158,7 +205,9 @@ class _RoomGraph:
         tied = [self._tie(link, node) for link, node in added]
         for link, node in sorted(added, key=lambda pair: (pair[0].sent_at, pair[0].serial)):
             self._place(link, node)
+        pairs = [self._pairs(link) for link in links]
         self._incidence = self._incidence.appended([link.serial for link in links], tied)
+        self._ties = self._ties.appended([link.serial for link in links], pairs)
 
     def _number(self, added: Sequence[tuple[MessageLinks, int]]) -> None:
         highest = max((node for _, node in added), default=-1)
@@ -174,7 +223,7 @@ class _RoomGraph:
         named = [self._entity(mention) for mention in link.mentions]
         shared = {entity for entity, _ in named}
         for entity in shared:
-            graph.add_edge(node, entity, Relation.MENTIONS)
+            graph.add_edge(node, entity, self._naming(link, entity))
         day, _ = self._entity(_day(link.sent_at))
         graph.add_edge(node, day, Relation.ON)
         shared |= {author, node}  # a message and the replies to it share its thread, named by its own node
@@ -188,6 +237,21 @@ class _RoomGraph:
         if shown is not link.author or any(a is not b for a, b in zip(mentioned, link.mentions, strict=True)):
             graph[node] = replace(link, author=shown, mentions=mentioned)
         return shared
+
+    def _naming(self, link: MessageLinks, entity: int) -> Relation:
+        """How a message names an entity."""
+        subject = None if link.subject is None else self._things.get(link.subject)
+        return Relation.ABOUT if entity == subject else Relation.MENTIONS
+
+    def _pairs(self, link: MessageLinks) -> list[tuple[int, Relation]]:
+        """The nodes that a message is tied to, each once by each relation, for typed walks."""
+        entities = {node for mention in link.mentions if (node := self._node_of(mention)) is not None}
+        pairs = [(self._table(link.author)[link.author.key], Relation.WROTE)]
+        pairs += [(entity, self._naming(link, entity)) for entity in sorted(entities)]
+        pairs.append((self._table(_day(link.sent_at))[_day(link.sent_at).key], Relation.ON))
+        if link.session is not None:
+            pairs.append((self._sessions[link.session].node, Relation.IN_SESSION))
+        return pairs
 
     def _entity(self, mention: Mention) -> tuple[int, Mention]:
         """The node of an entity, made when new, and the mention itself, as one object for all that write it alike."""
@@ -259,6 +323,7 @@ class _RoomGraph:
         for mention in touched.values():
             self._refresh(mention)
         self._incidence = self._incidence.without(serials)
+        self._ties = self._ties.without(serials)
 
     def _rebuild_without(self, serials: set[int]) -> None:
         stay = [self._graph[node] for serial, node in self._messages.items() if serial not in serials]

@@ -1,4 +1,4 @@
-"""Shortest paths from entities to messages in a room's graph, as labels and relations in words.
+"""Paths to messages in a room's graph, as labels and relations in words: shortest ones, and likeliest of a type.
 
 Every edge has a message at one end, so a path of at most three steps is entity, message; or entity, message, message;
 or entity, message, anything, message. That is two look-ups of neighbours from the message's side and one from the
@@ -7,21 +7,29 @@ entity's, which is quicker than a search in breadth: half of a room lies within 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
-from math import sqrt
-from typing import Any
+from math import exp, log, sqrt
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from rustworkx import PyDiGraph
 
 from memory.graph import Relation
-from memory.models import EntityKind, Mention, MessageLinks, Path
+from memory.models import EntityKind, Mention, MessageLinks, Path, PathType
+from memory.walks import AGAINST, Beside, Ties
 
 _Nodes = NDArray[np.int64]
+_Way = tuple[float, tuple[int, ...]]  # the log of its chance, and its nodes
+
+_RELATIONS: Final = {relation.code: relation for relation in Relation}
+_BETWEEN: Final = tuple(
+    prefix + relation.code for relation in (Relation.REPLIES_TO, Relation.FOLLOWS) for prefix in ("", AGAINST)
+)
+_DIGITS: Final = 12
 
 
 def shortest_paths(
@@ -35,6 +43,73 @@ def shortest_paths(
     search = _Search(graph, serials)
     found = ((serial, search.best(starts, node)) for serial, node in targets.items())
     return [search.told(serial, nodes) for serial, nodes in found if nodes]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Steps between messages that end in the targets: parallel lists."""
+
+    targets: list[int] = field(default_factory=list)  # places among the targets
+    serials: list[int] = field(default_factory=list)  # of the messages that the step starts from
+    chances: list[float] = field(default_factory=list)
+
+    def on(self, ties: Ties) -> Beside:
+        """With the rows of a snapshot; what came after it is left out."""
+        rows = ties.rows_of(np.array(self.serials, dtype=np.int64))
+        there = rows >= 0
+        return Beside(np.array(self.targets, dtype=np.int64)[there], rows[there], np.array(self.chances)[there])
+
+
+def steps_between(graph: PyDiGraph[Any, Relation], serials: _Nodes, targets: Sequence[int]) -> dict[str, Steps]:
+    """By the code of a relation between messages, the steps along or against it that end in one of the target nodes."""
+    found: dict[str, Steps] = {}
+    for place, target in enumerate(targets):
+        for code in _BETWEEN:
+            for start in _ends(graph, target, _turned(code)):
+                steps = found.setdefault(code, Steps())
+                steps.targets.append(place)
+                steps.serials.append(int(serials[start]))
+                steps.chances.append(1.0 / len(_ends(graph, start, code)))
+    return found
+
+
+def likeliest_path(
+    graph: PyDiGraph[Any, Relation], serials: _Nodes, path: PathType, starts: Mapping[int, float], target: int
+) -> Path | None:
+    """The likeliest path of a type from one of the starts (nodes to log weights) to a message; None when there is none.
+
+    Dynamic programming over the steps (Viterbi): a node keeps the best way that leads to it. Ties go by the nodes'
+    names, so a graph that is built afresh gives the same path.
+    """
+    search = _Search(graph, serials)
+    best: dict[int, _Way] = {node: (score, (node,)) for node, score in starts.items() if node != target}
+    for code in path[1:-1]:
+        best = search.stepped(best, code, {target, *starts})
+    last = path[-1]
+    found = [
+        (score - log(len(_ends(graph, node, last))), (*nodes, target))
+        for node in _ends(graph, target, _turned(last))
+        if node in best
+        for score, nodes in (best[node],)
+    ]
+    if len(path) == 1 or not found:
+        return None
+    _, nodes = max(found, key=search.ordered)
+    likely = exp(-sum(log(len(_ends(graph, node, code))) for node, code in zip(nodes, path[1:], strict=False)))
+    return Path(int(serials[target]), search.words(nodes, path[1:]), sqrt(likely))
+
+
+def _ends(graph: PyDiGraph[Any, Relation], node: int, code: str) -> list[int]:
+    """The other ends of a node's edges of a relation, in the direction that its code says."""
+    relation = _RELATIONS[code.removeprefix(AGAINST)]
+    if code.startswith(AGAINST):
+        return [start for start, _, kind in graph.in_edges(node) if kind is relation]
+    return [end for _, end, kind in graph.out_edges(node) if kind is relation]
+
+
+def _turned(code: str) -> str:
+    """The same edge in the other direction."""
+    return code.removeprefix(AGAINST) if code.startswith(AGAINST) else AGAINST + code
 
 
 def neighbours(graph: PyDiGraph[Any, Relation], node: int) -> _Nodes:
@@ -75,6 +150,30 @@ class _Search:
         for here, there in pairwise(nodes):
             steps += [self._relation(here, there), self._label(there)]
         return Path(serial, tuple(steps), sqrt(self.probability(nodes)))
+
+    def stepped(self, best: Mapping[int, _Way], code: str, barred: Collection[int]) -> dict[int, _Way]:
+        """The best ways one step further; none comes to what is barred."""
+        found: dict[int, _Way] = {}
+        for node, (score, nodes) in best.items():
+            ends = _ends(self.graph, node, code)
+            for end in ends:
+                way = (score - log(len(ends)), (*nodes, end))
+                if end not in barred and (end not in found or self.ordered(way) > self.ordered(found[end])):
+                    found[end] = way
+        return found
+
+    def ordered(self, way: _Way) -> tuple[float, list[str]]:
+        """What tells which of two ways is better."""
+        score, nodes = way
+        return round(score, _DIGITS), [self._name(node) for node in nodes]
+
+    def words(self, nodes: Sequence[int], codes: Sequence[str]) -> tuple[str, ...]:
+        """A path in words."""
+        steps = [self._label(nodes[0])]
+        for code, node in zip(codes, nodes[1:], strict=True):
+            relation = _RELATIONS[code.removeprefix(AGAINST)]
+            steps += [relation.against if code.startswith(AGAINST) else relation.along, self._label(node)]
+        return tuple(steps)
 
     def around(self, node: int) -> _Nodes:
         """The neighbours of a node; looked up once."""

@@ -13,7 +13,7 @@ import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -64,8 +64,12 @@ _ACTING: Final = ("ed", "ing")
 
 _NAMING: Final = frozenset({EntityKind.NAME, EntityKind.CODE, EntityKind.LINK, EntityKind.TOPIC})
 
+NO_SUBJECT: Final = frozenset({EntityKind.PERSON, EntityKind.DATE})
+"""Kinds that a message is not about: whoever is addressed first, and when."""
+
 _QUOTES: Final = "\"'\u201c\u2018\u00ab*_"
 _EDGE: Final = string.punctuation + "\u2026\u2013\u2014\u2018\u2019\u201c\u201d\u00ab\u00bb\u00bf\u00a1\u2022"
+_OPENING: Final = _EDGE + " \t\r\n"
 _CODE_EDGE: Final = _EDGE.replace("/", "").replace(".", "")
 _BREAKS: Final = frozenset(".!?;:\u2026\u3002\uff01\uff1f")
 _ACRONYM: Final = re.compile(r"(?:[^\W\d_]\.)+")
@@ -140,6 +144,26 @@ def asked(text: str, *, people: Mapping[str, str], sent_at: datetime) -> list[Me
         if len(keys) < 2 * MOST and 1 < len(key) <= LONGEST and key not in people:
             keys.setdefault(key, Mention(EntityKind.NAME, key, label))
     return list(keys.values())
+
+
+def subject(text: str, found: Iterable[Mention]) -> str | None:
+    """The key of the longest thing that the text opens with, article and quotation marks aside; no person and no date.
+
+    "Hive 4 is queenless", "# Oak meadow", "Neighbours. Neighbours is an Australian soap opera": what a message opens
+    with is what it is about, and what it mentions leads there.
+    """
+    opening = _ARTICLE.sub("", text[: 2 * LONGEST].lstrip(_OPENING).lower(), count=1)
+    longest, key = 0, None
+    for mention in found:
+        label = _ARTICLE.sub("", mention.label.strip(_EDGE).lower(), count=1)
+        if (
+            mention.kind not in NO_SUBJECT
+            and len(label) > longest
+            and opening.startswith(label)
+            and not opening[len(label) : len(label) + 1].isalnum()
+        ):
+            longest, key = len(label), mention.key
+    return key
 
 
 def normal(label: str) -> str:

@@ -63,11 +63,40 @@ def steps(paths: Sequence[Path]) -> dict[int, tuple[str, ...]]:
     return {path.serial: path.steps for path in paths}
 
 
+def hits(serials: Sequence[int]) -> dict[int, float]:
+    return {serial: 1.0 / serial for serial in serials if serial % 2}
+
+
+async def ways(
+    index: GraphIndex, serials: Sequence[int], *entities: Mention, found: Sequence[int] = ()
+) -> dict[str, dict[int, float]]:
+    """The chances of each type of path, by what it is written as; zeros left out."""
+    walked = await index.walks(ROOM, dict.fromkeys(found, 0.0), entities, serials)
+    return {
+        " ".join(path): {s: c for s, c in zip(walked.serials.tolist(), chances.tolist(), strict=True) if c}
+        for path, chances in walked.chances.items()
+    }
+
+
+def short(found: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]:
+    """The types of one relation."""
+    return {path: there for path, there in found.items() if path.count(" ") == 1}
+
+
 async def everything(index: GraphIndex, serials: Sequence[int], entities: Sequence[Mention]) -> object:
     """All that can be asked about a room."""
     ranked = await index.rank(ROOM, {serial: 1.0 / serial for serial in serials}, entities, 1000)
     paths = await index.paths(ROOM, entities, serials)
+    walked = await index.walks(ROOM, hits(serials), entities, serials)
+    traced = [
+        await index.trace(ROOM, path, hits(serials), entities, serial)
+        for path, chances in walked.chances.items()
+        for serial, chance in zip(walked.serials.tolist(), chances.tolist(), strict=True)
+        if chance > 1e-9
+    ]
     return (
+        [(path, np.round(chances, 9).tolist()) for path, chances in walked.chances.items()],
+        [None if path is None else (path.serial, path.steps, round(path.score, 9)) for path in traced],
         sorted(nominated(ranked).items()),
         await index.known(ROOM, entities),
         [(path.serial, path.steps, round(path.score, 9)) for path in paths],
@@ -331,6 +360,99 @@ class GraphIndexContract:
         await index.put(ROOM, [link(2, person(8, "Hana"))])
         assert steps(await index.paths(ROOM, [person(8, "")], [1]))[1][0] == "Hana"
 
+    # -- typed walks --------------------------------------------------------------------------------------------------
+
+    async def test_one_relation_leads_from_each_kind_of_entity(self, talk: GraphIndex) -> None:
+        found = await ways(talk, [1, 2, 3, 4, 5], ANA, BEN, HIVE, day("2026-05-13"))
+        assert short(found) == {
+            "date ~on": {3: 0.5, 4: 0.5},
+            "name ~mentions": {1: 0.5, 3: 0.5},
+            "person wrote": pytest.approx(self.shares(("Ana", 2, (1, 5)), ("Ben", 3, (2, 4)))),
+            "person ~mentions": pytest.approx(self.shares(("Ana", 2, ()), ("Ben", 3, (5,)))),
+        }
+
+    @staticmethod
+    def shares(*people: tuple[str, int, tuple[int, ...]]) -> dict[int, float]:
+        """The question's people share the start by their idf, the messages of one share theirs evenly."""
+        weight = {name: np.log1p(len(TALK) / ties) for name, ties, _ in people}
+        return {s: weight[name] / sum(weight.values()) / len(there) for name, _, there in people for s in there}
+
+    async def test_a_walk_goes_from_what_was_found_over_what_is_shared(self, talk: GraphIndex) -> None:
+        found = await ways(talk, [1, 2, 3, 4, 5], found=[3])
+        assert found["hit mentions ~mentions"] == {1: 0.25, 5: 0.25}  # over Hive 4, over Lot 26-03
+        assert found["hit in_session ~in_session"] == {4: 0.5}
+        assert found["hit on ~on"] == {4: 0.5}
+        assert found["hit ~follows"] == {4: 1.0}
+        assert "hit" not in found
+
+    async def test_a_walk_does_not_come_back_to_what_it_left(self, talk: GraphIndex) -> None:
+        assert await ways(talk, [3], found=[3]) == {}
+        await talk.put(ROOM, [link(6, ANA, ANA, days=40)])
+        assert await ways(talk, [6], found=[6]) == {}
+
+    async def test_replies_are_walked_both_ways(self, talk: GraphIndex) -> None:
+        assert (await ways(talk, [2], found=[1]))["hit ~replies_to"] == {2: 1.0}
+        assert (await ways(talk, [1], found=[2]))["hit replies_to"] == {1: 1.0}
+        assert (await ways(talk, [2], HIVE))["name ~mentions ~replies_to"] == {2: 0.5}
+
+    async def test_three_relations_lead_from_an_entity(self, talk: GraphIndex) -> None:
+        found = await ways(talk, [1, 3, 5], HIVE)
+        assert found["name ~mentions mentions ~mentions"] == {5: 0.125}  # over Lot 26-03, not over Hive 4 again
+        assert found["name ~mentions ~wrote wrote"] == {5: 0.25}
+
+    async def test_what_a_message_is_about_is_a_relation_of_its_own(self, index: GraphIndex) -> None:
+        about = replace(link(2, BEN, HIVE, LOT), subject=HIVE.key)
+        await index.put(ROOM, [link(1, ANA, HIVE), about, link(3, CLEO, LOT)])
+        assert (await ways(index, [2], found=[1]))["hit mentions ~about"] == {2: 1.0}
+        assert (await ways(index, [1], found=[2]))["hit about ~mentions"] == {1: 1.0}
+        assert short(await ways(index, [2], HIVE)) == {"name ~about": {2: 1.0}}
+        assert steps(await index.paths(ROOM, [HIVE], [2]))[2] == ("Hive 4", "subject of", "message of 12 May 2026")
+        await index.put(ROOM, [replace(about, subject=None)])
+        assert short(await ways(index, [2], HIVE)) == {"name ~mentions": {2: 0.5}}
+
+    async def test_the_found_share_the_start_by_the_softmax_of_their_scores(self, talk: GraphIndex) -> None:
+        walked = await talk.walks(ROOM, {3: 1.0, 1: 0.0}, [], [4])
+        assert walked.chances["hit", "~follows"].tolist() == pytest.approx([np.e / (np.e + 1)])
+
+    async def test_chances_are_probabilities_in_the_order_of_the_serials_that_are_there(self, talk: GraphIndex) -> None:
+        walked = await talk.walks(ROOM, {3: 1.0}, [HIVE, ANA], [5, 99, 1])
+        assert walked.serials.tolist() == [5, 1]
+        for chances in walked.chances.values():
+            assert chances.shape == (2,)
+            assert ((chances >= 0) & (chances <= 1)).all()
+            assert chances.sum() <= 1 + 1e-9
+
+    async def test_without_a_start_in_the_room_nothing_is_walked(self, talk: GraphIndex) -> None:
+        assert (await talk.walks(ROOM, {77: 1.0}, [name("Hive 9")], [1])).chances == {}
+        assert (await talk.walks(9, {1: 1.0}, [HIVE], [1])).serials.tolist() == []
+
+    async def test_the_likeliest_path_of_a_type_is_told(self, talk: GraphIndex) -> None:
+        told = await talk.trace(ROOM, ("hit", "mentions", "~mentions"), {3: 0.0}, [], 5)
+        assert told is not None
+        assert told.steps == (
+            *("message of 13 May 2026", "mentions", "Lot 26-03"),
+            *("mentioned in", "message of 21 May 2026"),
+        )
+        assert told.score == pytest.approx(0.5)  # the root of 1/2 · 1/2
+        told = await talk.trace(ROOM, ("person", "wrote"), {}, [ANA], 1)
+        assert told is not None
+        assert told.steps == ("Ana", "wrote", "message of 12 May 2026")
+
+    async def test_a_path_of_a_type_that_does_not_lead_there_is_none(self, talk: GraphIndex) -> None:
+        assert await talk.trace(ROOM, ("hit", "mentions", "~about"), {3: 0.0}, [], 5) is None
+        assert await talk.trace(ROOM, ("person", "wrote"), {}, [ANA], 2) is None
+        assert await talk.trace(ROOM, ("person", "wrote"), {}, [HIVE], 1) is None
+        assert await talk.trace(ROOM, ("hit", "~follows"), {3: 0.0}, [], 77) is None
+        assert await talk.trace(9, ("hit", "~follows"), {3: 0.0}, [], 4) is None
+
+    async def test_what_is_traced_is_what_was_walked(self, talk: GraphIndex) -> None:
+        walked = await talk.walks(ROOM, {3: 1.0, 2: 0.5}, [HIVE, ANA], range(1, 6))
+        for path, chances in walked.chances.items():
+            for serial, chance in zip(walked.serials.tolist(), chances.tolist(), strict=True):
+                told = await talk.trace(ROOM, path, {3: 1.0, 2: 0.5}, [HIVE, ANA], serial)
+                assert (told is not None) == (chance > 1e-9)
+                assert told is None or len(told.steps) == 2 * len(path) - 1
+
     # -- scope --------------------------------------------------------------------------------------------------------
 
     async def test_scopes_never_mix(self, talk: GraphIndex) -> None:
@@ -339,6 +461,7 @@ class GraphIndexContract:
         assert await everything(talk, range(1, 6), [HIVE, ANA]) == before
         assert set(nominated(await talk.rank(2, {1: 3.0, 6: 1.0}, [HIVE, LOT], 10))) == {6, 7}
         assert await talk.paths(2, [HIVE], [1, 3]) == []
+        assert (await talk.walks(2, {1: 1.0}, [ANA], [1, 3])).chances == {}
         await talk.remove(2, [1, 2, 3])
         await talk.drop(2)
         assert await everything(talk, range(1, 6), [HIVE, ANA]) == before

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memory.extraction.entities import LONGEST, MOST, asked, link, mentions, normal
+from memory.extraction.entities import LONGEST, MOST, asked, link, mentions, normal, subject
 from memory.models import EntityKind, Mention
 
 SENT = datetime(2026, 5, 12, 18, 0, tzinfo=UTC)
@@ -265,6 +265,35 @@ NASTY = {
     "right to left": "\u05e9\u05dc\u05d5\u05dd " * 200_000,
     "addresses": "@a " * 330_000,
 }
+
+
+class TestSubjects:
+    @pytest.mark.parametrize(
+        ("text", "about"),
+        [
+            ("Hive 4 is queenless", "hive 4"),
+            ("# Oak Meadow\nbelongs to Mr Lind", "oak meadow"),
+            ("The Oak Meadow: it floods every spring", "oak meadow"),
+            ('"Kate Ramsay" is a fictional character', "kate ramsay"),
+            ("Neighbours. Neighbours is an Australian soap opera", "neighbours"),
+            ("Natural Born Killers (soundtrack). It is the soundtrack", "natural born killers"),
+        ],
+    )
+    def test_what_a_message_opens_with_is_what_it_is_about(self, text: str, about: str) -> None:
+        assert subject(text, found(text)) == about
+
+    @pytest.mark.parametrize(
+        "text", ["", "we moved Hive 4", "Ana Petrović moved Hive 4", "2024 was wet", "tomorrow we open Hive 4", "hello"]
+    )
+    def test_a_message_that_opens_otherwise_is_about_nothing(self, text: str) -> None:
+        assert subject(text, found(text)) is None
+
+    def test_part_of_a_word_is_not_what_it_opens_with(self) -> None:
+        assert subject("Oakland is far", [Mention(EntityKind.NAME, "oak", "Oak")]) is None
+
+    def test_of_two_the_longer_one_counts(self) -> None:
+        both = [Mention(EntityKind.NAME, key, key.title()) for key in ("oak", "oak meadow")]
+        assert subject("Oak Meadow floods", both) == "oak meadow"
 
 
 class TestAnyInput:
