@@ -178,7 +178,7 @@ async def _forget_one(call: Call, what: str) -> int:
         )
     if found.author != call.person.id:
         require(call.actor, Role.MODERATOR, "forget what others wrote")
-    return await app.privacy.forget_message(app.tenant, found.external_id, room)
+    return await app.privacy.forget_message(room.tenant, found.external_id, room)
 
 
 async def know(call: Call) -> Said:
