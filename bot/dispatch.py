@@ -302,9 +302,15 @@ class Dispatch:
         log.info("room.membership", joined=event.joined)
 
     async def _arrival(self, event: Arrival) -> None:
-        room = await self._room(event.place)
         log.info("room.arrival", joined=event.joined)
-        if event.joined and self._app.settings.welcome:
+        if self._port.team is None:  # the account is in many teams: it came to one of them, or is out of it
+            tenant = await self._tenant(event.place)
+            if not event.joined:
+                await self._app.departures.note(tenant, event.at)
+                return
+            await self._app.departures.undo(tenant)
+        room = await self._room(event.place)
+        if event.joined and (self._app.settings.welcome or self._port.capabilities.greets):
             await self._app.inbox.put(room, Kind.ARRIVED, event.event_id, event)
 
     async def _quietly(self, place: Place, said: Page) -> None:
