@@ -2,7 +2,7 @@
 
 The library would end the whole client at the first payload that it cannot read, resume with a sequence number that the
 gateway has refused for ever, and reconnect without a pause. It offers no hook for that, so each socket is wrapped when
-the library makes it known (``_update_references``); `docs/decisions/0009-discord-py-held-by-the-hand.md` has the why.
+the library makes it known (``_update_references``); `docs/decisions/0014-discord-py-held-by-the-hand.md` has the why.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ async def test_a_question_asked_again_is_recognised_by_its_words_only_where_that
         scope = Scope(tenant, (room.id,), ana.id)
         first = await shuttle.weave("Who fed hive three?", scope, seed=1)
         await shuttle.vote(tenant, first.id, ana, "👎")
-        _, _, situation = await shuttle._situation(
-            await memory.engine.prepare("Who fed hive three?", scope, memory.clock.now(), 3), None
-        )
+        bearings = await memory.book.bearings(scope)
+        query = await memory.engine.prepare("Who fed hive three?", scope, memory.clock.now(), 3, bearings.versions)
+        _, _, situation = await shuttle._situation(query, bearings)
         chosen[platform] = bool(situation.disliked)
     assert chosen == {"matrix": True, "discord": False}
