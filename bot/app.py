@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from bot.audit import Audit
+from bot.departures import Departures
 from bot.inbox import Inbox
 from bot.outbox import Outbox
 from bot.ports import ChatPort
@@ -49,6 +50,7 @@ class App:
     preferences: PreferenceBook
     audit: Audit
     outbox: Outbox
+    departures: Departures
     inbox: Inbox
     tenant: int
     close: Callable[[], Awaitable[None]]

@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.inbox import Kind, withdraw
-from bot.tables import audit, inbox, send_outbox, settings
+from bot.tables import audit, inbox, send_outbox, settings, team_settings
 from memory.models import Person, Room
 from memory.ports import Clock, Database
 from routing.tables import citations
@@ -76,7 +76,8 @@ class BotHolder:
         await conn.execute(delete(inbox).where(inbox.c.person_id == person))
         await conn.execute(update(send_outbox).where(send_outbox.c.person_id == person).values(person_id=None))
         await conn.execute(update(audit).where(audit.c.person_id == person).values(person_id=None))
-        await conn.execute(update(settings).where(settings.c.changed_by == person).values(changed_by=None))
+        for table in (settings, team_settings):
+            await conn.execute(update(table).where(table.c.changed_by == person).values(changed_by=None))
 
     async def export_person(self, conn: AsyncConnection, person: int) -> AsyncIterator[dict[str, Any]]:
         """The actions of a person."""

@@ -207,17 +207,23 @@ class Dispatch:
         log.info("message.deleted", known=gone)
 
     async def _reaction(self, event: ReactionAdded) -> None:
-        """The vote first, the journal last: cut off in between, the event comes again and changes nothing twice."""
+        """The journal first, the vote after it, also for a reaction that is known and stands.
+
+        Cut off in between, the reaction comes again (as an event, or among those that stand) and votes then; or it was
+        taken back meanwhile, and what the journal knows is compared with what stands. A vote twice is a vote.
+        """
         if event.actor.is_bot:
             return
         room = await self._room(event.place)
-        if await reaction_named(self._app, room, event.event_id) is not None:
+        known = await reaction_named(self._app, room, event.event_id)
+        if known is not None and known.is_over(event.added_at):
             return
         person = await self._person(room, event.actor)
-        told = await self._vote(event.place, room, event.target, person, event.emoji, event.added_at, remove=False)
         emoji = event.emoji[:LONGEST_EMOJI]
-        await self._app.journal.react(room, event.event_id, event.target, person, emoji, event.added_at)
-        await self._quietly(event.place, vote_page(told) if told else page(NO_ANSWER))
+        fresh = await self._app.journal.react(room, event.event_id, event.target, person, emoji, event.added_at)
+        told = await self._vote(event.place, room, event.target, person, event.emoji, event.added_at, remove=False)
+        if fresh:
+            await self._quietly(event.place, vote_page(told) if told else page(NO_ANSWER))
 
     async def _reaction_removed(self, event: ReactionRemoved) -> None:
         room = await self._room(event.place)
@@ -296,9 +302,15 @@ class Dispatch:
         log.info("room.membership", joined=event.joined)
 
     async def _arrival(self, event: Arrival) -> None:
-        room = await self._room(event.place)
         log.info("room.arrival", joined=event.joined)
-        if event.joined and self._app.settings.welcome:
+        if self._port.team is None:  # the account is in many teams: it came to one of them, or is out of it
+            tenant = await self._tenant(event.place)
+            if not event.joined:
+                await self._app.departures.note(tenant, event.at)
+                return
+            await self._app.departures.undo(tenant)
+        room = await self._room(event.place)
+        if event.joined and (self._app.settings.welcome or self._port.capabilities.greets):
             await self._app.inbox.put(room, Kind.ARRIVED, event.event_id, event)
 
     async def _quietly(self, place: Place, said: Page) -> None:

@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 STATUS: dict[type[errors.WeavebotError], int] = {
     errors.NotFound: FAILED,
     errors.BadInput: WRONG_USE,
+    errors.Rejected: FAILED,
     errors.Refused: FAILED,
     errors.Rejected: FAILED,  # what an adapter rejects for a reason of its platform
     errors.ModelMismatch: FAILED,

@@ -194,6 +194,13 @@ async def expire(app: App, _post: Post, room: Room | None) -> str:
     return f"{erased} messages of {room.name} older than {days} days erased"
 
 
+async def erase_departed(app: App, _post: Post, _room: Room | None) -> str:
+    """Erases what is kept of teams that put us out, when their time to come back is over."""
+    teams_ = await app.departures.since(app.clock.now() - timedelta(days=app.settings.departed))
+    erased = sum([await app.departures.erase(team) for team in teams_])
+    return f"{erased} messages of {len(teams_)} teams that we left erased"
+
+
 async def recompute_rewards(app: App, _post: Post, _room: Room | None) -> str:
     """Learned state from the votes that stand, from nothing; it must agree with what was learned step by step."""
     drift = max([await app.learner.recompute(team.id) for team in await app.directory.tenants()])
@@ -206,6 +213,7 @@ TABLE: Final[Mapping[str, Job]] = {
         Job("digest", "posts the weekly digest in each room", Rhythm.WEEKLY, post_digest, per_room=True, posts=True),
         Job("sessions", "ends conversations that fell silent", Rhythm.HOURLY, clean_sessions),
         Job("retention", "erases what is older than its room keeps", Rhythm.NIGHTLY, expire, per_room=True),
+        Job("departed", "erases what is kept of teams that put us out", Rhythm.NIGHTLY, erase_departed),
         Job("rewards", "recomputes what was learned from the votes that stand", Rhythm.NIGHTLY, recompute_rewards),
     )
 }

@@ -175,6 +175,7 @@ class Capabilities:
     edits: bool = False  # a message of ours can be replaced (``Reply.replaces``)
     longest: int | None = None  # characters of one message
     tells_votes: bool = False  # a line after each vote would disturb a room of many
+    greets: bool = False  # a notice of what is kept is due when we come
     hint: str = ""  # how to react there, if not by clicking; ``{prefix}`` is the command prefix
     help: Page = ()  # lines that the help of every room there ends with
 
@@ -203,7 +204,8 @@ class Reply:
 
     ``in_reply_to`` is the event that caused it, ``thread`` the conversation that belongs to. ``replaces`` names a
     message of ours that this one takes the place of. With ``private`` it is for ``to`` alone (an external id), wherever
-    the platform can say that; an attachment of a private reply too.
+    the platform can say that; an attachment of a private reply too. ``sources`` are the event ids of the messages that
+    the marks [1], [2] … of the page refer to, so that an adapter can link them.
     """
 
     place: Place
@@ -215,6 +217,7 @@ class Reply:
     private: bool = False
     to: str | None = None
     attachment: Attachment | None = None
+    sources: tuple[str, ...] = ()
 
     @property
     def answer(self) -> int | None:

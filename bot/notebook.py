@@ -51,6 +51,13 @@ class SqlNotebook:
             found = (await conn.execute(query.order_by(send_outbox.c.id.desc()).limit(limit))).scalars()
             return list(dict.fromkeys(one for one in found if one is not None))
 
+    async def kept(self, room: str, start: str, newest: int | None = None) -> list[str]:
+        """See the port."""
+        here = (messages.c.room_id.in_(self._room(room)), messages.c.external_id.startswith(start, autoescape=True))
+        query = select(messages.c.external_id).where(*here).order_by(messages.c.serial.desc()).limit(newest)
+        async with self._database.read() as conn:
+            return list((await conn.execute(query)).scalars())[::-1]
+
     async def knows(self, room: str, event_ids: Sequence[str]) -> set[str]:
         """See the port."""
         found: set[str] = set()

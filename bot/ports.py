@@ -76,5 +76,8 @@ class Notebook(Protocol):
     async def answers(self, room: str, limit: int) -> list[str]:
         """The event ids of the newest messages of ours in a room that show an answer, newest first."""
 
+    async def kept(self, room: str, start: str, newest: int | None = None) -> list[str]:
+        """The event ids of the messages kept of a room that begin so, oldest first; at most the newest so many."""
+
     async def knows(self, room: str, event_ids: Sequence[str]) -> set[str]:
         """Those of the events of a room that are journalled: kept, answered, or deleted for good."""

@@ -14,9 +14,11 @@ from sqlalchemy import delete, insert, select
 
 from bot.settings import MOST_DAYS, Settings, check_language, check_timezone, check_weekly
 from bot.tables import settings as table
+from bot.tables import team_settings
 from memory.errors import BadInput
 from memory.models import Person, Room
 from memory.ports import Clock, Database
+from memory.tables import tenants
 
 
 def _switch(words: str) -> str:
@@ -78,8 +80,12 @@ class Preferences:
         }
 
 
+WHERE_ELSE: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({"discord": {"retention": "30"}})
+"""What is in force on a platform unless somebody chose otherwise: Discord asks that messages be not kept for long."""
+
+
 class PreferenceBook:
-    """Reads and changes the settings of rooms."""
+    """Reads and changes the settings of rooms, and of whole teams. A room's own come before its team's."""
 
     def __init__(self, database: Database, clock: Clock, settings: Settings) -> None:
         self._database = database
@@ -88,9 +94,13 @@ class PreferenceBook:
 
     async def of(self, room: Room) -> Preferences:
         """What is in force in a room."""
+        of_team = select(team_settings).where(team_settings.c.tenant_id == room.tenant)
         async with self._database.read() as conn:
             rows = (await conn.execute(select(table).where(table.c.room_id == room.id))).all()
-        own = {row.name: row.value for row in rows if row.value}
+            teams = (await conn.execute(of_team)).all()
+            platform = (await conn.execute(select(tenants.c.platform).where(tenants.c.id == room.tenant))).scalar()
+        own = dict(WHERE_ELSE.get(platform or "", {}))
+        own |= {row.name: row.value for row in [*teams, *rows] if row.value}
         return Preferences(
             digest=own.get("digest", "on") == "on",
             digest_at=own.get("digest_at", self._settings.digest_at),
@@ -98,19 +108,36 @@ class PreferenceBook:
             listen=own.get("listen", "on") == "on",
             retention=int(own.get("retention", self._settings.retention)),
             language=own.get("language", self._settings.language),
-            changed_at=max((row.changed_at for row in rows), default=None),
+            changed_at=max((row.changed_at for row in [*rows, *teams]), default=None),
         )
 
     async def change(self, room: Room, name: str, value: str | None, by: Person | None) -> Preferences:
         """Sets one, or with None goes back to the general one. Raises BadInput naming what would be right."""
-        if name not in CHECKS:
-            raise BadInput(f"There is no setting {name!r}; there are {', '.join(CHECKS)}.")
-        try:
-            kept = None if value is None else CHECKS[name](value)
-        except ValueError as exc:
-            raise BadInput(f"{name}: {exc}.") from exc
+        kept = _checked(name, value)
         async with self._database.write() as conn:
             await conn.execute(delete(table).where(table.c.room_id == room.id, table.c.name == name))
             values = {"room_id": room.id, "name": name, "value": kept or "", "changed_at": self._clock.now()}
             await conn.execute(insert(table).values(**values, changed_by=by.id if by else None))
         return await self.of(room)
+
+    async def change_for_team(self, room: Room, name: str, value: str | None, by: Person | None) -> Preferences:
+        """Sets one for all rooms of the room's team that have none of their own; None goes back to the general one.
+
+        Gives what is in force in the room then. Raises BadInput naming what would be right.
+        """
+        kept = _checked(name, value)
+        of = (team_settings.c.tenant_id == room.tenant, team_settings.c.name == name)
+        async with self._database.write() as conn:
+            await conn.execute(delete(team_settings).where(*of))
+            values = {"tenant_id": room.tenant, "name": name, "value": kept or "", "changed_at": self._clock.now()}
+            await conn.execute(insert(team_settings).values(**values, changed_by=by.id if by else None))
+        return await self.of(room)
+
+
+def _checked(name: str, value: str | None) -> str | None:
+    if name not in CHECKS:
+        raise BadInput(f"There is no setting {name!r}; there are {', '.join(CHECKS)}.")
+    try:
+        return None if value is None else CHECKS[name](value)
+    except ValueError as exc:
+        raise BadInput(f"{name}: {exc}.") from exc

@@ -186,6 +186,7 @@ class Replies:
                 thread=edit.thread,
                 label=label_of(said.shows),
                 replaces=before.event_id,
+                sources=sources_of(said.shows),
             )
             sent = await self._port.send(reply, transaction=transaction)
         # People go on reacting to the message that they see.
@@ -276,6 +277,11 @@ def label_of(shown: Answer | None) -> Label | None:
     return Label(shown.id, shown.serial, shown.decision.route, shown.decision.posterior)
 
 
+def sources_of(shown: Answer | None) -> tuple[str, ...]:
+    """The event ids of the messages that an answer's marks refer to."""
+    return tuple(citation.message_id for citation in shown.citations) if shown is not None else ()
+
+
 def _reply(event: IncomingMessage, said: Said) -> Reply:
     return Reply(
         event.place,
@@ -286,4 +292,5 @@ def _reply(event: IncomingMessage, said: Said) -> Reply:
         private=said.private,
         to=event.actor.external_id,
         attachment=said.attachment,
+        sources=sources_of(said.shows),
     )

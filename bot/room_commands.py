@@ -221,6 +221,20 @@ async def settings(call: Call) -> Said:
     return Said((*facts(chosen.as_mapping().items()), hint))
 
 
+async def server(call: Call) -> Said:
+    """Shows what is in force here, or changes a setting for all rooms of the team."""
+    name, value = call.arguments.get("name"), call.arguments.get("value")
+    if name is None or value is None:
+        return await settings(call)
+    require(call.actor, Role.ADMIN, "change settings of all rooms")
+    wanted = None if value == "default" else value
+    chosen = await call.app.preferences.change_for_team(call.room, name, wanted, call.person)
+    detail = {"setting": name, "team": True}
+    await call.app.audit.record(call.room.tenant, "change_setting", by=call.person, room=call.room, detail=detail)
+    words = "" if value == "default" or chosen.as_mapping()[name].split()[0] == value.split()[0] else " (but not here)"
+    return Said(page(line(f"{name} is now ", (STRONG, value), f" in all rooms that have none of their own{words}")))
+
+
 async def e2ee(call: Call) -> Said:
     """Whether what is written here can be read by me, and how to mend it."""
     return Said(await call.port.health(call.room.external_id))
@@ -351,6 +365,14 @@ TABLE: Final = CommandTable(
             "this room's settings; changes one",
             "settings digest_at friday 16:00",
             settings,
+            acts=True,
+        ),
+        Command(
+            "server",
+            (Argument("name", _setting, shown="NAME"), Argument("value", str, rest=True, shown="VALUE")),
+            "settings of all rooms of this team; changes one",
+            "server retention 90 days",
+            server,
             acts=True,
         ),
         Command("optout", (), "from now on I keep nothing that you write", "optout", optout, acts=True),

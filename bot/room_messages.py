@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, select
 
@@ -38,7 +39,16 @@ class Reaction:
     target: str
     person: int
     emoji: str
-    standing: bool
+    removed_at: datetime | None
+
+    @property
+    def standing(self) -> bool:
+        """Whether it was not taken back."""
+        return self.removed_at is None
+
+    def is_over(self, at: datetime) -> bool:
+        """Whether it was taken back at that time or later."""
+        return self.removed_at is not None and self.removed_at >= at
 
 
 async def reaction_named(app: App, room: Room, event_id: str) -> Reaction | None:
@@ -67,4 +77,4 @@ async def _reaction(app: App, room: Room, *which: ColumnElement[bool]) -> Reacti
 
 
 def _of(row: AnyRow) -> Reaction:
-    return Reaction(row.event_id, row.target, row.person_id, row.emoji, row.removed_at is None)
+    return Reaction(row.event_id, row.target, row.person_id, row.emoji, row.removed_at)

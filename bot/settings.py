@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from memory.errors import BadInput
@@ -63,6 +63,7 @@ def split_ids(value: object) -> object:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
+Numbers = Annotated[tuple[NonNegativeInt, ...], NoDecode, BeforeValidator(split_ids)]
 Ids = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_ids)]
 Timezone = Annotated[str, AfterValidator(check_timezone)]
 Language = Annotated[str, AfterValidator(check_language)]
@@ -90,6 +91,7 @@ class Settings(BaseSettings):
     admins: Ids = Field((), description="ids of people who are admins in every room, such as @ana:example.org")
     welcome: bool = Field(False, description="say in a room that I come to what I keep there, and how to change it")  # noqa: FBT003 - the default
     retention: int = Field(0, ge=0, le=MOST_DAYS, description="days after which messages are erased; 0 keeps them")
+    departed: int = Field(30, ge=0, le=MOST_DAYS, description="days after which a team that put me out is erased")
     matrix_homeserver: str | None = Field(None, description="a Matrix homeserver: its name or its URL")
     matrix_user: str | None = Field(None, description="user name or id of the bot there")
     matrix_password: SecretStr | None = Field(None, description="its password; `run` logs in with it once")
@@ -97,6 +99,16 @@ class Settings(BaseSettings):
     matrix_allow: Ids = Field(
         (), description="who may invite the bot: ids, or patterns such as *:example.org; nobody named: its own server"
     )
+    discord_token: SecretStr | None = Field(None, description="the Discord bot's token; without it there is no Discord")
+    discord_memory: Literal["full", "mentions"] = Field(
+        "full", description="full needs the message content intent; mentions remembers what is said to me alone"
+    )
+    discord_shard_count: int | None = Field(
+        None, ge=1, description="shards of all processes; without it as many as due"
+    )
+    discord_shards: Numbers = Field((), description="the shards of this process, such as 0 1 2; without it all")
+    discord_api: str | None = Field(None, description="address of a proxy for Discord's API, for those who run one")
+    discord_gateway: str | None = Field(None, description="address of a proxy for Discord's gateway")
     tokens: int = Field(4096, ge=1, le=1_000_000, description="token budget of an answer's context")
 
 

@@ -16,6 +16,23 @@ settings = Table(
     Column("changed_by", ForeignKey("people.id")),
 )
 
+team_settings = Table(
+    "team_settings",
+    metadata,
+    Column("tenant_id", ForeignKey("tenants.id"), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("value", String(255), nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("changed_by", ForeignKey("people.id")),
+)
+
+departures = Table(
+    "departures",
+    metadata,
+    Column("tenant_id", ForeignKey("tenants.id"), primary_key=True),
+    Column("left_at", Instant, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

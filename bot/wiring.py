@@ -14,20 +14,23 @@ from typing import TYPE_CHECKING, TypeAlias
 from bot import schema
 from bot.adapters.console import PLATFORM as CONSOLE
 from bot.adapters.console import ConsolePort, Desk, Seat
+from bot.adapters.discord.ids import PLATFORM as DISCORD
 from bot.app import App
 from bot.asking import somebody
 from bot.audit import Audit, BotHolder
 from bot.clock import SystemClock
+from bot.departures import Departures
 from bot.dispatch import Dispatch
 from bot.inbox import Inbox
 from bot.models import LOCAL, Place
 from bot.notebook import SqlNotebook
 from bot.outbox import Outbox
 from bot.ports import ChatPort
-from bot.preferences import PreferenceBook
+from bot.preferences import CHECKS, PreferenceBook
 from bot.room_commands import TABLE
 from bot.room_messages import newest_of
 from bot.settings import Settings
+from bot.suggestions import Suggestions
 from bot.terminal import make_console
 from memory.adapters.graph import RustworkxGraphIndex
 from memory.adapters.sentence_transformers import SentenceTransformerEmbedder
@@ -36,6 +39,7 @@ from memory.directory import Directory
 from memory.embedding import BatchingEmbedder
 from memory.engine import Engine
 from memory.erasure import Erasure
+from memory.errors import BadInput
 from memory.indexing import Indexer
 from memory.journal import Journal
 from memory.modelbook import change_model, current_model
@@ -51,8 +55,10 @@ from routing.learner import Learner
 from routing.paths.learner import PathLearner
 from routing.shuttle import Shuttle
 from routing.statistics import Statistician
+from routing.teaching import Teaching
 
 if TYPE_CHECKING:
+    from bot.adapters.discord.port import DiscordPort, Pace
     from bot.adapters.matrix.accounts import Account
     from bot.adapters.matrix.desk import Desk as AccountDesk
     from bot.adapters.matrix.login import Door
@@ -97,12 +103,14 @@ async def open_app(
         book = AnswerBook(database)
         learner = Learner(database, book, time)
         paths = PathLearner(database, learner, time, settings.data / "learning")
-        shuttle = Shuttle(engine, book, learner, time, paths)
+        shuttle = Shuttle(engine, book, learner, time, paths=paths, teaching=Teaching(directory))
         erasure.holders += [
             BotHolder(time),
             book,
         ]  # the bot reads which answers cite a message before the book forgets it
         erasure.droppers += [rooms, shuttle, shared]
+
+        privacy = Privacy(database, time, erasure)
 
         closing = stack.pop_all()
         return App(
@@ -116,7 +124,7 @@ async def open_app(
             engine=engine,
             indexer=indexer,
             rooms=rooms,
-            privacy=Privacy(database, time, erasure),
+            privacy=privacy,
             shuttle=shuttle,
             learner=learner,
             paths=paths,
@@ -125,6 +133,7 @@ async def open_app(
             preferences=PreferenceBook(database, time, settings),
             audit=Audit(database, time),
             outbox=Outbox(database, time),
+            departures=Departures(database, time, directory, privacy),
             inbox=Inbox(database, time),
             tenant=tenant,
             close=closing.aclose,
@@ -136,7 +145,8 @@ async def open_ports(app: App) -> list[ChatPort]:
 
     Raises Unavailable, with what to do, when an account cannot be used, and Refused when a login is not taken.
     """
-    return [*await open_matrix(app)]
+    discord = [open_discord(app)] if app.settings.discord_token is not None else []
+    return [*await open_matrix(app), *discord]
 
 
 async def open_matrix(app: App) -> list[ChatPort]:
@@ -156,6 +166,34 @@ def matrix_desk(data: Path) -> MatrixDesk:
     from bot.adapters.matrix.desk import Desk  # noqa: PLC0415 - 0.4 s, for those alone who use Matrix
 
     return Desk(data)
+
+
+def open_discord(app: App, pace: Pace | None = None) -> DiscordPort:
+    """The Discord bot. Raises BadInput when shards are chosen without saying of how many."""
+    from bot.adapters.discord.client import Access  # noqa: PLC0415 - 0.5 s, for those who have it alone
+    from bot.adapters.discord.port import DiscordPort  # noqa: PLC0415 - likewise
+
+    chosen = app.settings
+    if chosen.discord_shards and chosen.discord_shard_count is None:
+        raise BadInput("WEAVEBOT_DISCORD_SHARDS needs WEAVEBOT_DISCORD_SHARD_COUNT, the number of all shards.")
+    access = Access(
+        token=chosen.discord_token.get_secret_value() if chosen.discord_token else "",
+        full_memory=chosen.discord_memory == "full",
+        shard_count=chosen.discord_shard_count,
+        shards=chosen.discord_shards or None,
+        api=chosen.discord_api,
+        gateway=chosen.discord_gateway,
+    )
+    return DiscordPort(
+        access,
+        SqlNotebook(app.database, app.clock, platform=DISCORD, account="bot", team=None),
+        app.clock,
+        prefix=chosen.prefix,
+        commands=list(TABLE.commands.values()),
+        settings=list(CHECKS),
+        suggestions=Suggestions(app.database, DISCORD),
+        pace=pace,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,11 +124,19 @@ class Journal:
             return (await conn.execute(query)).scalar() is not None
 
     async def react(self, room: Room, event_id: str, target: str, person: Person, emoji: str, at: datetime) -> bool:
-        """Keeps a reaction. False when the event was known."""
+        """Keeps a reaction. False when the event was known.
+
+        One that was taken back before ``at`` is put again: where a platform gives reactions no ids of their own, the
+        same id stands for the same reaction of the same person.
+        """
         async with self._database.write() as conn:
             where = (reactions.c.room_id == room.id, reactions.c.event_id == event_id)
-            if (await conn.execute(select(reactions.c.event_id).where(*where))).scalar() is not None:
-                return False
+            known = (await conn.execute(select(reactions.c.removed_at).where(*where))).one_or_none()
+            if known is not None:
+                if known.removed_at is None or known.removed_at >= at:
+                    return False
+                await conn.execute(update(reactions).where(*where).values(added_at=at, removed_at=None))
+                return True
             values = {"target": target, "person_id": person.id, "emoji": emoji, "added_at": at}
             await conn.execute(insert(reactions).values(room_id=room.id, event_id=event_id, **values))
             return True
@@ -140,7 +148,8 @@ class Journal:
             row = (await conn.execute(select(reactions).where(*where))).one_or_none()
             if row is None:
                 return None
-            await conn.execute(update(reactions).where(*where).values(removed_at=at))
+            # never before it was put: clocks of servers differ, and what is delivered again must stay away
+            await conn.execute(update(reactions).where(*where).values(removed_at=max(at, row.added_at)))
             return row.target, row.person_id, row.emoji
 
 

@@ -28,6 +28,7 @@ from routing.paths.learner import PathLearner, PathModel
 from routing.policies import rules
 from routing.policies.thompson import ThompsonPolicy
 from routing.routes import route_named
+from routing.teaching import Teaching
 
 _SAME_THREAD = timedelta(minutes=30)
 _SOLICITED = 0.05
@@ -66,13 +67,22 @@ class Shuttle:
     """Decides, looks, answers, learns. Every ask has its own decision and answer row, cached evidence or not."""
 
     def __init__(
-        self, engine: Engine, book: AnswerBook, learner: Learner, clock: Clock, paths: PathLearner | None = None
+        self,
+        engine: Engine,
+        book: AnswerBook,
+        learner: Learner,
+        clock: Clock,
+        *,
+        paths: PathLearner | None = None,
+        teaching: Teaching | None = None,
     ) -> None:
+        """``teaching`` says what each team's votes may teach by; without it by everything."""
         self._engine = engine
         self._book = book
         self._learner = learner
         self._clock = clock
         self._paths = paths
+        self._teaching = teaching
         self._cache: LRUCache[tuple[object, ...], _Evidence] = LRUCache(_CACHED)
         self._probes: LRUCache[tuple[object, ...], Probe] = LRUCache(_CACHED)
         self._cleared = 0
@@ -153,7 +163,8 @@ class Shuttle:
         bearings = await self._book.bearings(scope)
         query = await self._engine.prepare(question, scope, asked_at, 1, bearings.versions)
         reading, probe, situation = await self._situation(query, bearings)
-        return features(reading, probe, situation), rules.advise(reading, probe, situation).route
+        numbers = features(reading, probe, situation, with_text=await self._by_text(scope.tenant))
+        return numbers, rules.advise(reading, probe, situation).route
 
     async def answer(self, tenant: int, answer_id: str) -> Answer:
         """An answer that was given, as it stands now: citations that were erased are missing. Raises NotFound."""
@@ -226,7 +237,9 @@ class Shuttle:
         self._learner.forget_all()
 
     async def _path_model(self, tenant: int, seen: Bearings | None = None) -> PathModel | None:
-        return None if self._paths is None else await self._paths.model(tenant, seen)
+        if self._paths is None or not await self._by_text(tenant):  # what a path runs through was read from messages
+            return None
+        return await self._paths.model(tenant, seen)
 
     def _clear(self) -> None:
         self._cache.clear()
@@ -237,7 +250,7 @@ class Shuttle:
 
     async def _decide(self, query: Query, bearings: Bearings, forced: Route | None, seed: int | None) -> Decision:
         reading, probe, situation = await self._situation(query, bearings)
-        numbers = features(reading, probe, situation)
+        numbers = features(reading, probe, situation, with_text=await self._by_text(query.scope.tenant))
         down = self._health.down
         healthy = routes_without(down)
         advice = rules.advise(reading, probe, situation, healthy)
@@ -249,13 +262,18 @@ class Shuttle:
         decision = ThompsonPolicy(posterior).decide(numbers, advice, seed=drawn, healthy=healthy)
         return replace(decision, down=down, solicited=(drawn * 2654435761 % 2**32) / 2**32 < _SOLICITED)
 
+    async def _by_text(self, tenant: int) -> bool:
+        return self._teaching is None or await self._teaching.by_text(tenant)
+
     async def _situation(self, query: Query, bearings: Bearings) -> tuple[questions.Reading, Probe, Situation]:
         tenant, before = query.scope.tenant, bearings.before
         situation = Situation(asked_at=query.asked_at)
         if before is not None and timedelta(0) <= query.asked_at - before.asked_at <= _SAME_THREAD:
             reward = await self._learner.reward_of(tenant, before.serial, bearings)
             situation = replace(situation, previous_route=before.route, previous_reward=reward)
-        disliked = await self._learner.disliked(tenant, bearings.room, query.text, bearings)
+        disliked: frozenset[str] = frozenset()
+        if await self._by_text(tenant):
+            disliked = await self._learner.disliked(tenant, bearings.room, query.text, bearings)
         reading = questions.read(query.text, query.people)
         return reading, await self._probe(query), replace(situation, disliked=disliked)
 

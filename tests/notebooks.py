@@ -32,6 +32,11 @@ class MemoryNotebook:
         self._check()
         return self.shown.get(room, [])[:limit]
 
+    async def kept(self, room: str, start: str, newest: int | None = None) -> list[str]:
+        self._check()
+        found = [one for one in sorted(self.journalled.get(room, set())) if one.startswith(start)]
+        return found if newest is None else found[-newest:]
+
     async def knows(self, room: str, event_ids: Sequence[str]) -> set[str]:
         self._check()
         return self.journalled.get(room, set()) & set(event_ids)

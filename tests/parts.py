@@ -93,7 +93,7 @@ async def open_memory(folder: Path) -> AsyncIterator[Memory]:
     book = AnswerBook(database)
     learner = Learner(database, book, clock)
     paths = PathLearner(database, learner, clock, folder / "learning")
-    shuttle = Shuttle(engine, book, learner, clock, paths)
+    shuttle = Shuttle(engine, book, learner, clock, paths=paths)
     erasure.holders += [book]
     erasure.droppers += [rooms, shuttle, embedder]
     try:

@@ -17,7 +17,7 @@ import structlog
 
 from memory.models import PathType
 from memory.ports import Clock, Database
-from routing.answers import Bearings
+from routing.bearings import Bearings
 from routing.learner import Learner
 from routing.paths.abstract import ANY, path_of
 from routing.paths.cache import COMPACT_FROM, Cache

@@ -280,7 +280,9 @@ class Deeds:
     def _tell_message(self, event: str, message: Message) -> None:
         def make(intents: Intent) -> Json:
             content = bool(intents & Intent.MESSAGE_CONTENT)
-            return placed(message, message_json(self.world, message, content=content, base=self.base))
+            told = placed(message, message_json(self.world, message, content=content, base=self.base))
+            new = event == "MESSAGE_CREATE" and message.nonce is not None
+            return told | {"nonce": message.nonce} if new else told
 
         self._tell(event, message.channel, make)
 

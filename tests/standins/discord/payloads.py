@@ -220,8 +220,6 @@ def message_json(world: World, message: Message, *, content: bool, base: str, ne
         "flags": int(message.flags),
         "reactions": [reaction_json(reaction, world.bot) for reaction in message.reactions.values()],
     }
-    if message.nonce is not None:
-        data["nonce"] = message.nonce
     if message.thread is not None:
         data["thread"] = channel_json(message.thread)
     if message.interaction is not None:

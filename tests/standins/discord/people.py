@@ -280,7 +280,7 @@ class Person:
         deeds.post(message)
         return Place(self._discord, thread)
 
-    async def slash(self, command: str, place: Place, **options: Any) -> Invocation:
+    async def slash(self, command: str, place: Place, /, **options: Any) -> Invocation:
         """Uses a slash command such as ``weave ask``. Raises NotOffered where Discord's client would not send it."""
         name, *path = command.split()
         declared = command_for(self._discord.world, self.user, place.channel, name, SLASH)
@@ -288,7 +288,7 @@ class Person:
         data = self._chosen(declared, filling.fill(declared, path, options), filling.resolved)
         return self._use(InteractionKind.COMMAND, place.channel, data)
 
-    async def completes(self, command: str, place: Place, focused: str, text: str, **options: Any) -> list[Json]:
+    async def completes(self, command: str, place: Place, focused: str, text: str, /, **options: Any) -> list[Json]:
         """What is offered while they type ``text`` into the option ``focused``; name and value of each choice."""
         name, *path = command.split()
         declared = command_for(self._discord.world, self.user, place.channel, name, SLASH)

@@ -110,7 +110,9 @@ class Rest:
             call = await self._call(request)
             if fault is not None and fault.delay:
                 await asyncio.sleep(fault.delay)
-            response = self._refusal(request, route, fault) or await self._carry_out(route, call, handler)
+            response, headers = self._refusal(request, route, fault)
+            response = response or await self._carry_out(route, call, handler)
+            response.headers.update(headers)  # every answer carries the state of its bucket
             self.seen.append(Seen(name, response.status, call.body))
             if fault is not None and fault.lost:
                 _abort(request)
@@ -134,28 +136,32 @@ class Rest:
                 body = json.loads(await request.read())
         return Call(self._deeds.world, self._deeds, request.match_info, request.query, body, files)
 
-    def _refusal(self, request: web.Request, route: str, fault: Fault | None) -> web.Response | None:
-        """The answer when the request may not reach its handler."""
+    def _refusal(
+        self, request: web.Request, route: str, fault: Fault | None
+    ) -> tuple[web.Response | None, Mapping[str, str]]:
+        """The answer when the request may not reach its handler, and the headers of its bucket."""
         if (seconds := self._ledger.banned_for()) > 0:
-            return _cloudflare(seconds)
-        response = self._first_refusal(request, route, fault)
+            return _cloudflare(seconds), {}
+        response, headers = self._first_refusal(request, route, fault)
         if response is not None:
             self._ledger.count(response.status)
-        return response
+        return response, headers
 
-    def _first_refusal(self, request: web.Request, route: str, fault: Fault | None) -> web.Response | None:
+    def _first_refusal(
+        self, request: web.Request, route: str, fault: Fault | None
+    ) -> tuple[web.Response | None, Mapping[str, str]]:
         if fault is not None and fault.status is not None:
-            return _faulty(fault)
+            return _faulty(fault), {}
         outside = request.path.removeprefix(API).startswith(UNTOUCHED)
         if not outside and (wait := self._ledger.admit_globally()) > 0:
-            return _too_many(wait, {"X-RateLimit-Global": "true", "X-RateLimit-Scope": "global"}, everywhere=True)
+            limited = {"X-RateLimit-Global": "true", "X-RateLimit-Scope": "global"}
+            return _too_many(wait, limited, everywhere=True), {}
         if not outside and request.headers.get("Authorization") != f"Bot {self._deeds.world.app.token}":
-            return _json_response(401, Refused(UNAUTHORIZED).body())
+            return _json_response(401, Refused(UNAUTHORIZED).body()), {}
         verdict = self._ledger.admit(route, _major(request))
-        request["limit_headers"] = verdict.headers
         if verdict.refused:
-            return _too_many(verdict.retry_after, verdict.headers | {"X-RateLimit-Scope": verdict.scope})
-        return None
+            return _too_many(verdict.retry_after, {"X-RateLimit-Scope": verdict.scope}), verdict.headers
+        return None, verdict.headers
 
     async def _carry_out(self, route: str, call: Call, handler: Handler) -> web.Response:
         try:
@@ -177,18 +183,6 @@ class Raw(dict[str, Any]):
 
 
 _CREATED: Final = {"POST /channels/{channel}/threads": 201, "POST /channels/{channel}/messages/{message}/threads": 201}
-
-
-@web.middleware
-async def with_limit_headers(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Every answer of the API carries the state of its bucket."""
-    response = await handler(request)
-    if not response.prepared:
-        for name, value in request.get("limit_headers", {}).items():
-            response.headers.setdefault(name, value)
-    return response
 
 
 def _major(request: web.Request) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 from tests.standins.discord.errors import (
@@ -95,8 +94,7 @@ async def create_message(call: Call) -> Payload:
     check_content(body, files=len(call.files))
     known = _by_nonce(call, channel, body)
     message = known or call.deeds.post(written(call, channel, body))
-    await asyncio.sleep(0)
-    return shown(call, message)
+    return shown(call, message) | ({} if message.nonce is None else {"nonce": message.nonce})
 
 
 def check_files(call: Call, channel: Channel) -> None:

@@ -186,6 +186,15 @@ async def join_thread(call: Call) -> None:
     channel_of(call).thread_members.add(call.world.bot.id)
 
 
+async def thread_member(call: Call) -> Payload:
+    """GET /channels/{channel}/thread-members/{user}."""
+    thread = channel_of(call)
+    found = call.world.users.get(call.number("user"))
+    if found is None or found.id not in thread.thread_members:
+        raise Refused(UNKNOWN_MEMBER)
+    return thread_member_json(thread, found)
+
+
 async def change_channel(call: Call) -> Payload:
     """PATCH /channels/{channel}: only a thread's archiving and name are changed here."""
     found = channel_of(call)
@@ -228,5 +237,6 @@ ROUTES: Final[Routes] = {
     ("POST", "/channels/{channel}/threads"): open_thread,
     ("POST", "/channels/{channel}/messages/{message}/threads"): open_thread_on,
     ("PUT", "/channels/{channel}/thread-members/@me"): join_thread,
+    ("GET", "/channels/{channel}/thread-members/{user}"): thread_member,
     ("GET", "/attachments/{file}/{name}"): attachment,
 }

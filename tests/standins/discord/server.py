@@ -18,7 +18,7 @@ from tests.standins.discord.interactions import Interactions
 from tests.standins.discord.limits import Ledger, Limits
 from tests.standins.discord.opcodes import Op
 from tests.standins.discord.people import Person, Server
-from tests.standins.discord.rest import API, Rest, Seen, with_limit_headers
+from tests.standins.discord.rest import API, Rest, Seen
 from tests.standins.discord.rest_interactions import Conversations
 from tests.standins.discord.state import Json, Message, User, World
 
@@ -62,7 +62,7 @@ class Discord:
 
     async def start(self) -> None:
         """Listens."""
-        app = web.Application(middlewares=[with_limit_headers], client_max_size=64 * 1024 * 1024)
+        app = web.Application(client_max_size=64 * 1024 * 1024)
         routes = {**rest_messages.ROUTES, **rest_reactions.ROUTES, **rest_places.ROUTES, **rest_commands.ROUTES}
         self.rest.add_to(app, routes | dict(Conversations(self.interactions).routes()))
         app.router.add_get("/gateway", self._connect)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import structlog
 
 from bot.app import App
-from bot.models import Deletion, Edit, Gap, Membership, ReactionAdded, ReactionRemoved, Role
+from bot.models import Deletion, Edit, Gap, Membership, ReactionAdded, ReactionRemoved, ReactionsStanding, Role
 from bot.pages import page
 from memory.errors import Unavailable
 from memory.models import Provenance
@@ -163,11 +163,12 @@ class TestVotes:
         await chat.say("Ana", "the queen is red")
         await chat.say("Ben", "!weave queen?")
 
-    async def react(self, chat: Chat, emoji: str, event_id: str, who: str = "Ben") -> str:
+    async def react(self, chat: Chat, emoji: str, event_id: str, who: str = "Ben", at: datetime | None = None) -> str:
         chat.count += 1
         target = f"sent{next(n for n, reply in enumerate(chat.platform.sent, 1) if reply.answer is not None)}"
         clock_of(chat.app).advance(timedelta(seconds=1))
-        return await chat.handle(ReactionAdded(HIVES, event_id, target, actor(who), emoji, chat.app.clock.now()))
+        when = at or chat.app.clock.now()
+        return await chat.handle(ReactionAdded(HIVES, event_id, target, actor(who), emoji, when))
 
     async def votes(self, app: App) -> int:
         return int((await result(app, "stats"))["votes"])
@@ -188,11 +189,35 @@ class TestVotes:
     async def test_delivered_again_after_it_was_taken_back_it_stays_away(self, app: App, chat: Chat) -> None:
         await self.asked(chat)
         await self.react(chat, "👎", "r1")
+        first = app.clock.now()
         await chat.handle(ReactionRemoved(HIVES, "x1", app.clock.now(), reaction="r1"))
 
-        await self.react(chat, "👎", "r1")
+        await self.react(chat, "👎", "r1", at=first)
 
         assert await self.votes(app) == 0
+
+    async def test_put_again_where_reactions_have_no_ids_of_their_own_it_counts_again(
+        self, app: App, chat: Chat
+    ) -> None:
+        await self.asked(chat)
+        await self.react(chat, "👎", "m1:ben:👎")
+        await chat.handle(ReactionRemoved(HIVES, "x1", app.clock.now(), reaction="m1:ben:👎"))
+
+        await self.react(chat, "👎", "m1:ben:👎")
+
+        assert await self.votes(app) == 1
+
+    async def test_a_reaction_whose_vote_was_cut_off_votes_when_it_is_seen_to_stand(self, app: App, chat: Chat) -> None:
+        await self.asked(chat)
+        room = (await app.directory.rooms(app.tenant))[0]
+        ben = await app.directory.person(app.tenant, "ben", "Ben")
+        now = app.clock.now()
+        await app.journal.react(room, "r1", "sent1", ben, "👎", now)
+
+        reaction = ReactionAdded(HIVES, "r1", "sent1", actor("Ben"), "👎", now)
+        await chat.handle(ReactionsStanding(HIVES, "sent1", (reaction,), now))
+
+        assert await self.votes(app) == 1
 
     async def test_it_is_taken_back_by_its_event(self, app: App, chat: Chat) -> None:
         await self.asked(chat)

@@ -139,7 +139,13 @@ class TestSettings:
 
 class TestJobs:
     async def test_without_a_name_they_are_listed(self, app: App) -> None:
-        assert [one["job"] for one in await results(app, "job")] == ["digest", "sessions", "retention", "rewards"]
+        assert [one["job"] for one in await results(app, "job")] == [
+            "digest",
+            "sessions",
+            "retention",
+            "departed",
+            "rewards",
+        ]
 
     async def test_one_can_be_run_now(self, app: App) -> None:
         assert "conversation" in (await result(app, "job", name="sessions"))["done"]

@@ -1,0 +1,31 @@
+"""What a team's votes may teach by: by routing metadata alone where a platform forbids learning from messages.
+
+Discord's developer policy forbids to train models on message content without its permission. So what is learned for a
+Discord server rests on routes, counts, scores, lengths and times; neither a text, nor an embedding of one, nor a sign
+read off a question is a feature there (``features.Column.reads_text``), and questions asked again are not recognised by
+their words.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from memory.directory import Directory
+
+FORBIDDING: Final = frozenset({"discord"})
+"""Platforms whose rules forbid learning from what messages say."""
+
+
+class Teaching:
+    """Asks the directory which platform a team is of; that never changes."""
+
+    def __init__(self, directory: Directory, forbidding: frozenset[str] = FORBIDDING) -> None:
+        self._directory = directory
+        self._forbidding = forbidding
+        self._known: dict[int, bool] = {}
+
+    async def by_text(self, tenant: int) -> bool:
+        """Whether what a question and messages say may teach in this team."""
+        if tenant not in self._known:
+            self._known = {team.id: team.platform not in self._forbidding for team in await self._directory.tenants()}
+        return self._known[tenant]
