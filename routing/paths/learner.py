@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from memory.errors import Unavailable
 from memory.models import PathType
 from memory.ports import Clock, Database
 from routing.bearings import Bearings
@@ -116,8 +117,7 @@ class PathLearner:
         lesson = self._lessons.get(tenant) or await self._kept(tenant)
         if lesson is None or lesson.version != await self._log.version(tenant):
             lesson = await self._learn(tenant, lesson)
-            if self._folder is not None:
-                await asyncio.to_thread(self._follow, tenant, lesson.tally)
+            await self._followed(tenant, lesson.tally)
         self._lessons[tenant] = lesson
         return lesson
 
@@ -128,7 +128,10 @@ class PathLearner:
             return None
         tally = Tally(dict(snapshot.tally))
         if self._folder is not None:
-            tally = await asyncio.to_thread(self._mapped, tenant, tally)
+            try:
+                tally = await asyncio.to_thread(self._mapped, tenant, tally)
+            except Unavailable as exc:
+                log.warning("paths.no_file", tenant=tenant, reason=str(exc))
         model = _model(tally, PathWeights(dict(snapshot.worth)))
         return _Lesson(snapshot.votes, None, tally, model)
 
@@ -142,10 +145,23 @@ class PathLearner:
 
     # -- the mapped file ----------------------------------------------------------------------------------------------
 
+    async def _followed(self, tenant: int, tally: Tally) -> None:
+        """Brings the file to the tally. It is a cache: where it cannot be written, a start counts anew, no more."""
+        if self._folder is None or not (tally.by_pair or self._file(self._folder, tenant).exists()):
+            return
+        try:
+            await asyncio.to_thread(self._follow, tenant, tally)
+        except Unavailable as exc:
+            log.warning("paths.no_file", tenant=tenant, reason=str(exc))
+
+    @staticmethod
+    def _file(folder: Path, tenant: int) -> Path:
+        return folder / f"paths-{tenant}.bin"
+
     def _cache(self, tenant: int) -> Cache:
         if tenant not in self._caches:
             assert self._folder is not None  # noqa: S101 - callers have looked
-            cache = self._caches[tenant] = Cache.open(self._folder / f"paths-{tenant}.bin")
+            cache = self._caches[tenant] = Cache.open(self._file(self._folder, tenant))
             if cache.problem is not None:
                 log.warning("paths.set_aside", tenant=tenant, problem=cache.problem)
         return self._caches[tenant]

@@ -167,6 +167,25 @@ class TestKeeping:
             assert await another(memory).state(memory.tenant) == await memory.paths.state(memory.tenant)
         assert [entry["event"] for entry in logs] == ["paths.snapshot_unusable"]
 
+    async def test_without_votes_no_file_is_made(self, memory: Memory, asked: list[str], tmp_path: Path) -> None:
+        await memory.paths.model(memory.tenant)
+        assert asked
+        assert not (tmp_path / "learning").exists()
+
+    async def test_where_no_file_can_be_written_learning_goes_on_and_says_so(
+        self, memory: Memory, asked: list[str], tmp_path: Path
+    ) -> None:
+        await memory.shuttle.vote(memory.tenant, asked[0], await voter(memory), "2️⃣")
+        await memory.paths.recompute(memory.tenant)
+        (tmp_path / "taken").write_text("a file where the folder should be")
+        for vote in (None, "👍"):
+            if vote is not None:
+                await memory.shuttle.vote(memory.tenant, asked[1], await voter(memory), vote)
+            with capture_logs() as logs:
+                found = await another(memory, tmp_path / "taken").state(memory.tenant)
+            assert found == await memory.paths.state(memory.tenant)
+            assert "paths.no_file" in [entry["event"] for entry in logs]
+
     async def test_two_processes_on_one_folder_agree(self, memory: Memory, asked: list[str], tmp_path: Path) -> None:
         async with open_memory(tmp_path) as other:
             for who, emoji in (("zoe", "👍"), ("yan", "2️⃣"), ("xia", "👎")):
