@@ -9,7 +9,7 @@ taught. A fifth of the answers get a vote: 👍 when a message that proves the a
 👎. One voter in five also picks the first shown message that proves it. A tenth of the votes and picks say the
 opposite (a wrong pick is any other message that was shown). Votes come late (50 answers on average, one in twenty
 after 1,000), one in twenty is taken back. Whoever votes is drawn by Zipf's law from forty people; caps and newcomers'
-weights are the product's. After every hundred answers, later every fifth part, the weights are learned again, as the product learns them.
+weights are the product's. After every hundred answers, later after a quarter more, the weights are learned again, as the product learns them.
 
 Two starts: the shipped prior (the formula), and plain reciprocal rank fusion of BM25 and MiniLM on single messages. The
 ceiling of each is what all labels of the same rooms teach the same learner. Candidates and their columns come from the
@@ -45,7 +45,7 @@ SEEDS: Final = 20
 REFRESH: Final = 100
 DEPTH: Final = 10
 POOL: Final = 150  # of a question's candidates, by the formula: the others never reach the first ten
-KEPT: Final = 40
+KEPT: Final = 30
 PICKS: Final = 0.2
 CROWD: Final = Crowd()
 
@@ -106,7 +106,7 @@ class Start:
 
 
 def plain_rrf(pool: Pool) -> Array:
-    """z of 1 / (60 + rank by BM25) + 1 / (60 + rank by cosine), of single messages, over the pool."""
+    """The z of 1 / (60 + rank by BM25) + 1 / (60 + rank by cosine), of single messages, over the pool."""
     total = np.zeros(len(pool.candidates.serials))
     for name in ("bm25", "d"):
         place = np.empty(len(total))
@@ -176,7 +176,7 @@ class Voters:
             {ballot.vote.answer: ballot.shown for ballot in standing},
             dict(zip(people.tolist(), counts.tolist(), strict=True)),
         )
-        self.weights = learner.learn(found, self.weights, start=self._start.weights)
+        self.weights = learner.learn(found, start=self._start.weights)
 
 
 def _pick(proves: NDArray[np.bool_], *, errs: bool, luck: float) -> int | None:
@@ -192,12 +192,16 @@ def _pick(proves: NDArray[np.bool_], *, errs: bool, luck: float) -> int | None:
 
 def all_labels(asked: Sequence[Asked], start: Start) -> learner.Weights:
     """What every label of these questions teaches the same learner: one lesson a question, over its whole pool."""
-    rows = [
+    return learner.learn(lessons_of(asked), start=start.weights)
+
+
+def lessons_of(asked: Sequence[Asked]) -> list[learner.Lesson]:
+    """Labels as lessons: one a question, over its whole pool."""
+    return [
         learner.Lesson(i, one.kind, one.x, one.evidence / one.evidence.sum(), 1.0)
         for i, one in enumerate(asked)
         if one.evidence.any()
     ]
-    return learner.learn(rows, start=start.weights)
 
 
 def follow(taught: Sequence[Asked], measured: Sequence[Asked], start: Start, seed: int) -> list[float]:
@@ -205,7 +209,7 @@ def follow(taught: Sequence[Asked], measured: Sequence[Asked], start: Start, see
     voters = Voters(taught, start, seed)
     curve = []
     for t in range(CHECKPOINTS[-1] + 1):
-        if t in CHECKPOINTS or t % max(REFRESH, t // 5 // REFRESH * REFRESH) == 0:
+        if t in CHECKPOINTS or t % max(REFRESH, t // 4 // REFRESH * REFRESH) == 0:
             voters.learn(t)
         if t in CHECKPOINTS:
             curve.append(recall(measured, voters.weights))

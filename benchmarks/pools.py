@@ -29,6 +29,8 @@ from routing.patterns import parallel
 from routing.questions import Kind, kind_of
 
 CHAT_SOURCES: Final = ("vector", "keyword")
+DESCRIBES: Final = ("closer.py", "ranking.py", "room.py", "postings.py", "text.py", "sources.py", "extraction/*.py")
+"""The parts of the memory that a pool depends on."""
 _SHORTEST_CUT: Final = 24  # tokens, as in memory.context: a message that does not fit is cut to no less
 
 
@@ -95,10 +97,11 @@ def cache_folder() -> Path:
 
 
 def _fingerprint() -> str:
-    """Names the code that described the candidates."""
+    """Names the code that describes the candidates."""
     code = hashlib.sha256()
-    for file in sorted((ROOT / "memory").rglob("*.py")):
-        code.update(file.read_bytes())
+    for pattern in DESCRIBES:
+        for file in sorted((ROOT / "memory").glob(pattern)):
+            code.update(file.read_bytes())
     return code.hexdigest()[:12]
 
 

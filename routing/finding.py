@@ -9,18 +9,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from memory import closer
 from memory.engine import Engine
 from memory.models import Candidates, Hit, Query
 from memory.ranking import FEATURES
 from routing import fusion
 from routing.models import Route
 from routing.patterns import PATTERNS
+from routing.pool_book import DEPTH, KeptPool
+from routing.questions import kind_of
+from routing.weights import UNTAUGHT, Weights
 
 RANKED = 200
 """Hits that are kept of one question: the citations and what may go into the context."""
 _WORTH_SAYING = 0.25  # of a standardised score: less of a term does not explain a hit
 _REASONS = 3
-_WORDS = {**FEATURES, "ppr": "it shares names with the best matches"}
+_WORDS = {**FEATURES, **closer.COLUMNS, "ppr": "it shares names with the best matches"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +35,21 @@ class Found:
     pools: Mapping[int, tuple[Candidates, NDArray[np.float64]]]
 
 
-async def find(engine: Engine, query: Query, route: Route) -> Found:
-    """Runs a route over every room of the scope.
+async def find(engine: Engine, query: Query, route: Route, weights: Weights = UNTAUGHT) -> Found:
+    """Runs a route over every room of the scope. ``weights``: what votes have taught the learned fusion.
 
     Scores are standardised within a room, so hits of several rooms compete by how far they stand out in their own.
     """
     pattern = PATTERNS[route.pattern]
     pools = await asyncio.gather(*(pattern(engine, query, room, route.sources) for room in query.scope.rooms))
-    return await asyncio.to_thread(_merge, pools, route.fusion)
+    return await asyncio.to_thread(_merge, pools, route.fusion, weights.of(kind_of(query.text)))
 
 
-def _merge(pools: Sequence[Candidates], name: str) -> Found:
+def _merge(pools: Sequence[Candidates], name: str, weights: NDArray[np.float64]) -> Found:
     hits: list[Hit] = []
     scored: dict[int, tuple[Candidates, NDArray[np.float64]]] = {}
     for candidates in pools:
-        scores = fusion.FUSIONS[name](candidates)
+        scores = fusion.FUSIONS[name](candidates, weights)
         scored[candidates.room] = (candidates, scores)
         best = fusion.order(scores)[:RANKED]
         hits += [_hit(candidates, int(i), float(scores[i])) for i in best]
@@ -58,14 +62,27 @@ def _hit(candidates: Candidates, index: int, score: float) -> Hit:
     return Hit(int(candidates.serials[index]), candidates.room, score, features)
 
 
-def explained(found: Found, hits: Sequence[Hit], fusion_name: str) -> list[Hit]:
+def kept(found: Found, hits: Sequence[Hit], question: str) -> KeptPool:
+    """What the learner needs to know of an answer: the columns of its first hits, each within its own room."""
+    first = hits[:DEPTH]
+    columns = {room: fusion.columns(found.pools[room][0]) for room in {hit.room for hit in first}}
+    rows = [columns[hit.room][_place(found.pools[hit.room][0], hit)] for hit in first]
+    x = np.array(rows) if rows else np.zeros((0, len(fusion.LEARNED)))
+    return KeptPool(kind_of(question), np.array([hit.serial for hit in first], dtype=np.int64), x)
+
+
+def explained(found: Found, hits: Sequence[Hit], fusion_name: str, weights: NDArray[np.float64]) -> list[Hit]:
     """The hits with what spoke most for each, in words, strongest first."""
-    columns = {room: fusion.term_columns(pool, fusion_name) for room, (pool, _) in found.pools.items()}
+    columns = {room: fusion.term_columns(pool, fusion_name, weights) for room, (pool, _) in found.pools.items()}
     return [replace(hit, why=_why(found.pools[hit.room][0], columns[hit.room], hit)) for hit in hits]
 
 
 def _why(pool: Candidates, columns: Mapping[str, NDArray[np.float64]], hit: Hit) -> tuple[str, ...]:
-    index = int(np.flatnonzero(pool.serials == hit.serial)[0])
+    index = _place(pool, hit)
     terms = {name: float(column[index]) for name, column in columns.items() if column[index] > _WORTH_SAYING}
     strongest = sorted(terms, key=lambda name: -terms[name])[:_REASONS]
     return tuple(_WORDS[name] for name in strongest if name in _WORDS)
+
+
+def _place(pool: Candidates, hit: Hit) -> int:
+    return int(np.flatnonzero(pool.serials == hit.serial)[0])

@@ -44,6 +44,9 @@ FORMULA: Final[Mapping[str, float]] = {
 LEARNED: Final[tuple[str, ...]] = (*FORMULA, *closer.COLUMNS)
 """The columns that the learned fusion weighs."""
 
+LEARNED_VERSION: Final = 1
+"""Grows with any change of `LEARNED` or of what a column means; votes on older columns teach nothing any more."""
+
 UNITS: Final[Mapping[str, float]] = {"date": 5.0}
 """What a column is multiplied by for learning, so that a weight of about 1 is worth much in each of them."""
 

@@ -23,7 +23,10 @@ from routing.learner import Learner
 from routing.models import Answer, Citation, Decision, Features, Route
 from routing.policies import rules
 from routing.policies.thompson import ThompsonPolicy
+from routing.pool_book import KeptPool
+from routing.questions import kind_of
 from routing.routes import route_named
+from routing.weights import Weights
 
 _SAME_THREAD = timedelta(minutes=30)
 _SOLICITED = 0.05
@@ -55,6 +58,7 @@ class _Evidence:
     context: Context
     text: str
     terms: tuple[str, ...]
+    pool: KeptPool | None = None
 
 
 class Shuttle:
@@ -113,6 +117,7 @@ class Shuttle:
             route_version=taken.version,
             event_id=event_id,
             thread=thread,
+            pool=evidence.pool,
         )
         serial, key = await self._book.keep(draft)
         return Answer(
@@ -195,6 +200,7 @@ class Shuttle:
         """Dropper: no cached evidence outlives a message that was erased."""
         del room, serials, hashes
         self._cache.clear()
+        self._learner.forget_all()
 
     async def drop_person(self, person: int) -> None:
         """Dropper: neither does it outlive a person."""
@@ -229,17 +235,18 @@ class Shuttle:
     async def _evidence(self, query: Query, route: Route, tokens: int) -> _Evidence:
         versions = await self._engine.versions(query.scope)
         day = query.asked_at.date()
-        key = (route.name, query.text, query.scope.rooms, versions, day, query.limit, tokens)
+        weights = await self._learner.weights(query.scope.tenant)
+        key = (route.name, query.text, query.scope.rooms, versions, day, query.limit, tokens, weights.digest)
         cached = self._cache.get(key)
         if cached is None:
-            cached = self._cache[key] = await self._look(query, route, tokens)
+            cached = self._cache[key] = await self._look(query, route, tokens, weights)
         return cached
 
-    async def _look(self, query: Query, route: Route, tokens: int) -> _Evidence:
-        found = await finding.find(self._engine, query, route)
+    async def _look(self, query: Query, route: Route, tokens: int, weights: Weights) -> _Evidence:
+        found = await finding.find(self._engine, query, route, weights)
         texts = await self._engine.read([hit.serial for hit in found.hits])
         hits = tuple(hit for hit in found.hits if hit.serial in texts)
-        shown = finding.explained(found, hits[: query.limit], route.fusion)
+        shown = finding.explained(found, hits[: query.limit], route.fusion, weights.of(kind_of(query.text)))
         context = await self._engine.context([texts[hit.serial] for hit in hits], tokens)
         room = hits[0].room if hits else query.scope.rooms[0]
         confidence = await asyncio.to_thread(assess, query, *found.pools[room])
@@ -254,6 +261,7 @@ class Shuttle:
             context=context,
             text=text,
             terms=tuple(wording.terms_of(query)),
+            pool=finding.kept(found, hits, query.text),
         )
 
     async def _restored(self, kept: Kept) -> Answer:

@@ -90,6 +90,28 @@ votes = Table(
     sqlite_autoincrement=True,
 )
 
+pools = Table(
+    "pools",
+    metadata,
+    Column("answer_serial", ForeignKey("answers.serial", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(16), nullable=False),  # what the question asks
+    Column("version", SmallInteger, nullable=False),  # of the columns
+    Column("serials", LargeBinary, nullable=False),  # int64, of the messages
+    Column("x", LargeBinary, nullable=False),  # float16, (messages, columns), compressed
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("serial", key_type(), primary_key=True),
+    Column("tenant_id", ForeignKey("tenants.id"), nullable=False),
+    Column("policy", String(32), nullable=False),  # who decides from then on
+    Column("incumbent", String(32), nullable=False),  # who did until then
+    Column("reason", String(255), nullable=False),
+    Column("promoted_at", Instant, nullable=False),
+    Index(None, "tenant_id"),
+)
+
 learner_snapshots = Table(
     "learner_snapshots",
     metadata,
