@@ -198,7 +198,7 @@ def all_labels(asked: Sequence[Asked], start: Start) -> learner.Weights:
 def lessons_of(asked: Sequence[Asked]) -> list[learner.Lesson]:
     """Labels as lessons: one a question, over its whole pool."""
     return [
-        learner.Lesson(i, one.kind, one.x, one.evidence / one.evidence.sum(), 1.0)
+        learner.Lesson(i, one.kind, one.x, one.evidence.astype(np.float64), 1.0, labels=True)
         for i, one in enumerate(asked)
         if one.evidence.any()
     ]

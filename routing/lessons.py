@@ -18,6 +18,9 @@ from routing.models import Vote
 from routing.questions import Kind
 from routing.weights import Array, Lesson, picked, rated
 
+RATING: Final = 0.25
+"""What a rating says of the order beside a pick: a bad answer has many causes, a pick has one."""
+
 RATINGS_OF_A_PERSON: Final = 25.0
 """A plain 👍 or 👎 of the asker weighs about a quarter."""
 
@@ -81,4 +84,4 @@ def _of_picks(picks: Sequence[Pick], shown: Mapping[int, Shown], asked: Mapping[
 def _trust(y: float, w: float) -> float:
     """A reward's weight without what its value tells by itself: the uncertainty of a rating is in ``y`` already."""
     said = rewards.information_of(y)
-    return w / said if said > 0 else 0.0
+    return RATING * w / said if said > 0 else 0.0

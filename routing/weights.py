@@ -49,6 +49,9 @@ PRECISION_OF_KIND: Final = 24.0
 BOUND: Final = 2.0
 """No weight leaves the formula's by more."""
 
+SHARP: Final = 0.5
+"""The spread of the sharpness of scores, as a share of the start's."""
+
 ROUNDS: Final = 12
 """Rounds from the prior on; twice as many change recall by less than a tenth of a point."""
 
@@ -63,6 +66,7 @@ SHOWN: Final = 3
 """A rating speaks of so many of the first citations."""
 
 _FITTED: Final = Path(__file__).with_name("order.json")
+_BLUNTEST: Final = 0.2
 _HELD, _LOOSE = 1e9, 8.0  # precisions with which the direction is fitted
 _HALVINGS: Final = 12
 _SLOPE: Final = 1e-4  # of the promised fall that a step must bring (Armijo)
@@ -73,7 +77,8 @@ class Lesson:
     """One vote on a pool. x: (candidates, columns) as the fusion saw them, those shown first and in their order.
 
     said: (candidates,) the likelihood of the vote were the answer that candidate; only its proportions matter. weight:
-    how far the voter is trusted, 1 for a known asker.
+    how far the voter is trusted, 1 for a known asker. labels: it is no vote; all that ``said`` names answer, in equal
+    parts.
     """
 
     answer: int
@@ -81,6 +86,7 @@ class Lesson:
     x: Array
     said: Array
     weight: float
+    labels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +117,16 @@ def direction_shipped() -> Array:
     return np.array([content["direction"].get(name, 0.0) for name in LEARNED])
 
 
-def precision(columns: int) -> Array:
-    """(columns, columns) the prior precision: the inverse of I / `PRECISION` + `ALONG` ² d dᵀ (Sherman, Morrison).
+def precision(start: Array) -> Array:
+    """(columns, columns) the prior precision: the inverse of I / `PRECISION` + `ALONG` ² d dᵀ + `SHARP` ² s sᵀ.
 
-    Columns past those of the product, which a benchmark may add, have none of the direction.
+    d is the direction that ships, s the start: how sharply scores tell right from wrong is left to the votes. Columns
+    past those of the product, which a benchmark may add, have none of d.
     """
-    d = np.zeros(columns)
+    d = np.zeros(len(start))
     d[: len(LEARNED)] = ALONG * direction_shipped()
-    return PRECISION * (np.eye(columns) - np.outer(d, d) * PRECISION / (1 + PRECISION * d @ d))
+    s = SHARP * start
+    return np.linalg.inv(np.eye(len(start)) / PRECISION + np.outer(d, d) + np.outer(s, s))
 
 
 def direction(lessons: Sequence[Lesson], start: Array, held: NDArray[np.bool_]) -> Array:
@@ -151,7 +159,7 @@ def learn(lessons: Sequence[Lesson], *, start: Array = START) -> Weights:
     book = _Book(sorted(lessons, key=_order)) if lessons else None
     if book is None or not _speaks_for_itself(book, start):
         return Weights(start, lessons=len(lessons))
-    hold = precision(len(start))
+    hold = precision(start)
     common = book.taught(start, hold)
     by_kind = {}
     for kind in sorted({row.kind for row in book.rows}):
@@ -165,15 +173,20 @@ def _speaks_for_itself(book: _Book, start: Array) -> bool:
     parts = [[row for row in book.rows if row.answer % 2 == half] for half in (0, 1)]
     if min(len(part) for part in parts) < LEAST:
         return False
-    hold = precision(len(start))
-    halves = [_Book(part) for part in parts]
-    gains = np.concatenate(
-        [
-            tested.log_likelihood(_bounded(taught.taught(start, hold), start)) - tested.log_likelihood(start)
-            for taught, tested in (halves, halves[::-1])
-        ]
-    )
+    one, other = (_Book(part) for part in parts)
+    hold = precision(start)
+    gains = np.concatenate([_gain(one, other, start, hold), _gain(other, one, start, hold)])
     return bool(gains.mean() > SURE * gains.std(ddof=1) / np.sqrt(len(gains)))
+
+
+def _gain(taught: _Book, tested: _Book, start: Array, hold: Array) -> Array:
+    """(tested lessons,) how much better one part is foretold by what the other teaches than by the start as sharp."""
+    found = taught.taught(start, hold)
+    return tested.log_likelihood(found) - tested.log_likelihood(start * _sharpness(found, start))
+
+
+def _sharpness(found: Array, start: Array) -> float:
+    return max(float(found @ start) / float(start @ start), _BLUNTEST)
 
 
 class _Book:
@@ -187,6 +200,7 @@ class _Book:
         self._owner = np.repeat(np.arange(len(rows)), sizes)
         self._weight = np.array([row.weight for row in rows])
         self._said = np.concatenate([row.said for row in rows])
+        self._labels = np.repeat([row.labels for row in rows], sizes)
 
     def taught(self, prior: Array, hold: Array, rounds: int = ROUNDS) -> Array:
         """The weights after some rounds from the prior mean on."""
@@ -204,7 +218,7 @@ class _Book:
         """The posterior shares under ``w``, then a Newton step to the minimum that they have, halved till it falls."""
         x, weight, owner = self._x, self._weight, self._owner
         log_total, chance = self._chances(w)
-        joint = chance * self._said
+        joint = np.where(self._labels, self._said, chance * self._said)
         share = joint / np.add.reduceat(joint, self._starts)[owner]
         wanted = (weight[owner] * share) @ x
         mass = weight[owner] * chance
@@ -234,7 +248,8 @@ class _Book:
 
 
 def _bounded(found: Array, start: Array) -> Array:
-    return start + np.clip(found - start, -BOUND, BOUND)
+    """As sharp as the start (orders do not change by it, but spacing would), and not further from it than the bound."""
+    return start + np.clip(found / _sharpness(found, start) - start, -BOUND, BOUND)
 
 
 def _order(row: Lesson) -> tuple[int, str, int, float, bytes]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from routing.fusion import LEARNED
-from routing.lessons import PICKS_OF_A_PERSON, Pick, Shown, lessons
+from routing.lessons import PICKS_OF_A_PERSON, RATING, Pick, Shown, lessons
 from routing.questions import Kind
 from routing.weights import START, learn
 from tests.unit.routing.voting import vote
@@ -25,7 +25,7 @@ def test_a_thumb_is_a_lesson_about_the_first_three() -> None:
     [down] = lessons([vote(1, "👎")], [], {1: shown(1)}, ESTABLISHED)
     assert up.said[0] > up.said[5]
     assert down.said[0] < down.said[5]
-    assert up.weight == pytest.approx(1.0)
+    assert up.weight == pytest.approx(RATING)
 
 
 def test_a_pick_names_one() -> None:
