@@ -84,7 +84,7 @@ async def ask(app: App, kept: KeptRoom, room_questions: Sequence[tuple[str, froz
 
 
 async def _ask(app: App, query: Query, evidence: frozenset[str]) -> Asked:
-    said = await finding.find(app.engine, query, route_named(DOCUMENTS), (), PathModel())
+    said = await finding.find(app.engine, query, route_named(DOCUMENTS), (), finding.Taught(paths=PathModel()))
     hits = said.hits[: POOL * ASKED]
     messages = await app.engine.read([hit.serial for hit in hits])
     return Asked(

@@ -17,6 +17,7 @@ from rich.console import Console
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "bot" / "demo"
+REPLIES = 20
 _FILES = {"locomo": "locomo", "qmsum": "qmsum", "hotpotqa": "multihop"}
 
 
@@ -57,7 +58,14 @@ def data_folder() -> Path:
 
 
 def rooms(name: str) -> list[Room] | None:
-    """The rooms of a set (locomo, qmsum, hotpotqa, demo); None, with a message, when the folder does not hold it."""
+    """The rooms of a set (locomo, qmsum, hotpotqa, demo); None, with a message, when the folder does not hold it.
+
+    ``replies`` are QMSum's meetings with other questions: turns that ask were taken out, and the turn that followed
+    each is its evidence. QMSum's own evidence is long stretches, which say little about single messages.
+    """
+    if name == "replies":
+        meetings = rooms("qmsum")
+        return None if meetings is None else [_with_replies(meeting) for meeting in meetings]
     if name == "demo":
         return _read([DEMO / "beekeepers.jsonl"], [DEMO / "questions.jsonl"])
     folder = data_folder() / _FILES[name]
@@ -81,6 +89,25 @@ def _read(messages: list[Path], questions: list[Path]) -> list[Room]:
             Question(line["id"], line["question"], line["category"], frozenset(line["evidence"]))
         )
     return [Room(name, tuple(said[name]), tuple(asked.get(name, ()))) for name in said]
+
+
+def _with_replies(meeting: Room) -> Room:
+    """Up to `REPLIES` questions, evenly over the meeting, each at least three turns from the next."""
+    said = meeting.messages
+    asks = [i for i in range(len(said) - 1) if _asks(said[i]) and _answers(said[i], said[i + 1])]
+    apart = [i for n, i in enumerate(asks) if n == 0 or i - asks[n - 1] > 2]
+    chosen = apart[:: max(1, -(-len(apart) // REPLIES))]
+    asked = tuple(Question(f"{meeting.name}-r{i}", said[i].text, "reply", frozenset({said[i + 1].id})) for i in chosen)
+    gone = {said[i].id for i in chosen}
+    return Room(meeting.name, tuple(m for m in said if m.id not in gone), asked)
+
+
+def _asks(message: Message) -> bool:
+    return message.text.rstrip().endswith("?") and 6 <= len(message.text.split()) <= 40
+
+
+def _answers(question: Message, reply: Message) -> bool:
+    return reply.author != question.author and len(reply.text.split()) > 4
 
 
 def _lines(files: list[Path]) -> list[dict[str, Any]]:

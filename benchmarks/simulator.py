@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-_MONDAY: Final = datetime(2025, 1, 6, tzinfo=UTC)
+MONDAY: Final = datetime(2025, 1, 6, tzinfo=UTC)
 _NEVER: Final = np.iinfo(np.int64).max
 
 
@@ -176,7 +176,7 @@ class Room:
                 answer=t,
                 person=int(coins.voter[t]),
                 emoji="👍" if proven != coins.errs[t] else "👎",
-                cast_at=_MONDAY + timedelta(days=float(coins.comes[t]) / coins.a_day),
+                cast_at=MONDAY + timedelta(days=float(coins.comes[t]) / coins.a_day),
                 is_asker=bool(coins.voter[t] == coins.asker[t]),
             )
             self._votes.append((int(coins.comes[t]), int(coins.goes[t]), vote))

@@ -102,6 +102,7 @@ async def open_app(
 
         book = AnswerBook(database)
         learner = Learner(database, book, time)
+        stack.push_async_callback(learner.close)
         paths = PathLearner(database, learner, time, settings.data / "learning")
         shuttle = Shuttle(engine, book, learner, time, paths=paths, teaching=Teaching(directory))
         erasure.holders += [

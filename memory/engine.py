@@ -11,7 +11,7 @@ from datetime import UTC, datetime, tzinfo
 
 import numpy as np
 
-from memory import context, ranking, records
+from memory import closer, context, ranking, records
 from memory.errors import NotFound, Unavailable
 from memory.indexing import Indexer, Progress
 from memory.models import (
@@ -150,7 +150,8 @@ class Engine:
         def work() -> Candidates:
             everything = [*said, ranking.dated(view, query, _DATED)]
             serials = np.unique(np.concatenate([nominations.serials for nominations in everything]))
-            return ranking.with_sources(ranking.features(view, query, serials, room=room), said)
+            described = closer.described(view, query, ranking.features(view, query, serials, room=room))
+            return ranking.with_sources(described, said)
 
         return await asyncio.to_thread(work)
 

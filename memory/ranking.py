@@ -31,7 +31,6 @@ Column: TypeAlias = NDArray[np.float64]
 
 FEATURES: Final[Mapping[str, str]] = {
     "bk": "it and the messages around it use the question's words",
-    "bm25": "it uses the question's words itself",
     "d": "it means something close to the question",
     "mw": "its words, or those of its neighbours, mean what the question's words mean",
     "spk": "its author is named in the question",
@@ -189,7 +188,6 @@ def features(view: RoomView, query: Query, serials: Serials, *, room: int | None
     named = np.isin(view.authors[rows], list(named_people(query.text, query.people)))
     columns: dict[str, Column] = {
         "bk": windowed_bm25(view, asked)[rows],
-        "bm25": bm25(view, asked)[rows],
         "d": similarity(view, query.embedding, rows),
         "spk": named.astype(np.float64) * min(view.speaker_bits, _MOST_BITS),
         "self": (named & view.selves[rows]).astype(np.float64),
@@ -343,6 +341,16 @@ def max_similarity(view: RoomView, embedding: Embedding | None, rows: NDArray[np
     importance = _token_idf(view, embedding.token_ids)
     scores = best @ importance / max(float(importance.sum()), 1e-9)
     return np.where(view.columns["token_counts"].array[rows] > 0, scores, np.nan)
+
+
+def own_similarity(view: RoomView, embedding: Embedding, rows: NDArray[np.int64], met: float) -> tuple[Column, Column]:
+    """MaxSim of each message alone, and the share of the question's tokens, by idf, whose match is above ``met``."""
+    if embedding.states.shape[1] != 8 * view.code_store.array.shape[1]:
+        return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    best = _best_match(view, embedding.states, rows)
+    importance = _token_idf(view, embedding.token_ids)
+    total = max(float(importance.sum()), 1e-9)
+    return best @ importance / total, (best > met) @ importance / total
 
 
 def _best_match(view: RoomView, states: Floats, rows: NDArray[np.int64]) -> Column:

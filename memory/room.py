@@ -28,6 +28,9 @@ WINDOW: Final = 5
 DECAY: Final = 0.6
 """What a term is worth per message of distance: 0.6 for a neighbour, 0.36 for the next, …"""
 
+PAUSE: Final = 3 * 3600.0
+"""Seconds of silence between two conversations, as ranking sees them."""
+
 LONGEST_KNOWN: Final = 16_000
 """Tokens; of a text that has more, only the beginning is embedded, and so counted."""
 
@@ -178,6 +181,11 @@ class RoomView:
     def mean_window_length(self) -> float:
         """Mean of `window_lengths` over the messages that are there, at least 1e-9."""
         return max(float(self.window_lengths[self.alive].mean()) if self.messages else 0.0, 1e-9)
+
+    @cached_property
+    def conversations(self) -> NDArray[np.int64]:
+        """The rows at which a conversation begins: the first, and each after `PAUSE` seconds of silence."""
+        return np.flatnonzero(np.diff(self.sent_at, prepend=-np.inf) > PAUSE)
 
     @cached_property
     def chunks(self) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:

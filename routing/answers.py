@@ -26,9 +26,10 @@ from memory.errors import NotFound
 from memory.models import Hit, Scope
 from memory.ports import Database
 from memory.tables import messages, people
-from routing import ballots, bearings
+from routing import ballots, bearings, pool_book
 from routing.bearings import Bearings
 from routing.models import Contribution, Decision, Features, Vote
+from routing.pool_book import KeptPool
 from routing.tables import answers, citations, decisions, digests, votes
 
 GONE = "(a message that this answer cited was edited or deleted)"
@@ -70,6 +71,7 @@ class Draft:
     route_version: int
     event_id: str | None = None
     thread: str | None = None
+    pool: KeptPool | None = None
 
 
 class AnswerBook:
@@ -95,6 +97,8 @@ class AnswerBook:
             )
             serial, key = made.one()
             await conn.execute(insert(decisions).values(answer_serial=serial, **_decision_row(draft)))
+            if draft.pool is not None:
+                await pool_book.keep(conn, serial, draft.pool)
             if draft.hits:
                 rows = [_citation_row(serial, rank, hit) for rank, hit in enumerate(draft.hits, 1)]
                 await conn.execute(_CITE, rows)
@@ -228,6 +232,7 @@ class AnswerBook:
         cited = select(citations.c.answer_serial).where(citations.c.message_serial.in_(serials))
         await conn.execute(update(answers).where(answers.c.serial.in_(cited)).values(text=GONE))
         await conn.execute(delete(citations).where(citations.c.message_serial.in_(serials)))
+        await pool_book.erase_messages(conn, serials)
 
     async def erase_events(self, conn: AsyncConnection, room: int, external_ids: Sequence[str]) -> None:
         """Questions among them lose their words, and so do their answers; decisions and votes stay."""
@@ -246,6 +251,7 @@ class AnswerBook:
 
     async def _blank(self, conn: AsyncConnection, serials: Sequence[int]) -> None:
         """The answers stay as decisions without words."""
+        await pool_book.erase_answers(conn, serials)
         blank = {"question": _NO_QUESTION, "text": _NO_QUESTION, "event_id": None, "thread": None}
         for start in range(0, len(serials), 400):
             some = serials[start : start + 400]

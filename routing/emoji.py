@@ -89,6 +89,10 @@ def counts(normal: str) -> bool:
     return normal in LLR
 
 
+PLACES: Final = MappingProxyType(_PICKS)
+"""Normalised picks to the number of the citation, 1 first."""
+
+
 def pick(normal: str) -> int | None:
     """The number of the citation that a normalised emoji picks, 1 to 10; None when it is no pick."""
     return _PICKS.get(normal)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memory import closer
 from memory.engine import Engine
 from memory.models import Candidates, Hit, Query
 from memory.ranking import FEATURES
@@ -17,12 +19,20 @@ from routing.models import Route
 from routing.paths.finding import BONUS, GRAPH, Pool, with_paths
 from routing.paths.learner import PathModel
 from routing.patterns import PATTERNS
+from routing.pool_book import DEPTH, KeptPool
+from routing.questions import kind_of
+from routing.weights import UNTAUGHT, Weights
 
 RANKED = 200
 """Hits that are kept of one question: the citations and what may go into the context."""
 _WORTH_SAYING = 0.25  # of a standardised score: less of a term does not explain a hit
 _REASONS = 3
-_WORDS = {**FEATURES, "ppr": "it shares names with the best matches", BONUS: "paths to it led to liked answers before"}
+_WORDS = {
+    **FEATURES,
+    **closer.COLUMNS,
+    "ppr": "it shares names with the best matches",
+    BONUS: "paths to it led to liked answers before",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +47,27 @@ class Found:
     missing: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What votes have taught: ``weights`` of the learned fusion, ``paths`` in the graph (None: not wanted)."""
+
+    weights: Weights = UNTAUGHT
+    paths: PathModel | None = None
+
+    @property
+    def version(self) -> tuple[str, str]:
+        """Another one whenever anything of it may rank otherwise."""
+        return self.weights.digest, "" if self.paths is None else self.paths.version
+
+
+UNTOLD: Final = Taught()
+"""Nothing was taught, and paths are not wanted."""
+
+
 async def find(
-    engine: Engine, query: Query, route: Route, without: Collection[str] = (), paths: PathModel | None = None
+    engine: Engine, query: Query, route: Route, without: Collection[str] = (), taught: Taught = UNTOLD
 ) -> Found:
     """Runs a route over every room of the scope; ``without`` sources that are down, unless it has no others.
-
-    ``paths`` is what was learned of them, None when none are wanted.
 
     Scores are standardised within a room, so hits of several rooms compete by how far they stand out in their own.
     """
@@ -50,14 +75,14 @@ async def find(
     asked = tuple(source for source in route.sources if source not in without) or route.sources
     pools = await asyncio.gather(*(pattern(engine, query, room, asked) for room in query.scope.rooms))
     missing = {source for source in route.sources if source not in asked}.union(*(pool.missing for pool in pools))
-    scored = await asyncio.to_thread(_scored, pools, route.fusion)
-    if paths is not None and GRAPH not in {*without, *missing}:
-        scored = list(await asyncio.gather(*(with_paths(engine, query, one, route, paths) for one in scored)))
+    scored = await asyncio.to_thread(_scored, pools, route.fusion, taught.weights.of(kind_of(query.text)))
+    if taught.paths is not None and GRAPH not in {*without, *missing}:
+        scored = list(await asyncio.gather(*(with_paths(engine, query, one, route, taught.paths) for one in scored)))
     return replace(await asyncio.to_thread(_merge, scored), missing=tuple(sorted(missing)))
 
 
-def _scored(pools: Sequence[Candidates], name: str) -> list[Pool]:
-    return [(candidates, fusion.FUSIONS[name](candidates)) for candidates in pools]
+def _scored(pools: Sequence[Candidates], name: str, weights: NDArray[np.float64]) -> list[Pool]:
+    return [(candidates, fusion.FUSIONS[name](candidates, weights)) for candidates in pools]
 
 
 def _merge(pools: Sequence[Pool]) -> Found:
@@ -76,20 +101,33 @@ def _hit(candidates: Candidates, index: int, score: float) -> Hit:
     return Hit(int(candidates.serials[index]), candidates.room, score, features)
 
 
-def explained(found: Found, hits: Sequence[Hit], fusion_name: str) -> list[Hit]:
+def kept(found: Found, hits: Sequence[Hit], question: str) -> KeptPool:
+    """What the learner needs to know of an answer: the columns of its first hits, each within its own room."""
+    first = hits[:DEPTH]
+    columns = {room: fusion.columns(found.pools[room][0]) for room in {hit.room for hit in first}}
+    rows = [columns[hit.room][_place(found.pools[hit.room][0], hit)] for hit in first]
+    x = np.array(rows) if rows else np.zeros((0, len(fusion.LEARNED)))
+    return KeptPool(kind_of(question), np.array([hit.serial for hit in first], dtype=np.int64), x)
+
+
+def explained(found: Found, hits: Sequence[Hit], fusion_name: str, weights: NDArray[np.float64]) -> list[Hit]:
     """The hits with what spoke most for each, in words, strongest first."""
-    columns = {room: _terms(pool, fusion_name) for room, (pool, _) in found.pools.items()}
+    columns = {room: _terms(pool, fusion_name, weights) for room, (pool, _) in found.pools.items()}
     return [replace(hit, why=_why(found.pools[hit.room][0], columns[hit.room], hit)) for hit in hits]
 
 
-def _terms(pool: Candidates, fusion_name: str) -> dict[str, NDArray[np.float64]]:
+def _terms(pool: Candidates, fusion_name: str, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """What each feature adds, the bonus of paths included."""
     bonus = pool.features.get(BONUS)
-    return {**fusion.term_columns(pool, fusion_name), **({} if bonus is None else {BONUS: bonus})}
+    return {**fusion.term_columns(pool, fusion_name, weights), **({} if bonus is None else {BONUS: bonus})}
 
 
 def _why(pool: Candidates, columns: Mapping[str, NDArray[np.float64]], hit: Hit) -> tuple[str, ...]:
-    index = int(np.flatnonzero(pool.serials == hit.serial)[0])
+    index = _place(pool, hit)
     terms = {name: float(column[index]) for name, column in columns.items() if column[index] > _WORTH_SAYING}
     strongest = sorted(terms, key=lambda name: -terms[name])[:_REASONS]
     return tuple(_WORDS[name] for name in strongest if name in _WORDS)
+
+
+def _place(pool: Candidates, hit: Hit) -> int:
+    return int(np.flatnonzero(pool.serials == hit.serial)[0])

@@ -1,23 +1,33 @@
 """From columns to one order: each fusion is a pure function of `Candidates` that gives a score a message.
 
-``formula`` adds standardised features with round weights (nothing is fitted). z standardises over the candidates of one
-room: over a whole store rooms would compete by their size. ``terms`` takes a score apart again, for explanations.
+``formula`` adds standardised features with round weights (nothing is fitted). ``learned`` adds more columns with the
+weights that votes have taught (`routing.weights`); before any vote it is the formula. z standardises over the
+candidates of one room: over a whole store rooms would compete by their size. ``terms`` takes a score apart again, for
+explanations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Mapping
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memory import closer
 from memory.models import Candidates
 from memory.ranking import standardised
 from memory.room import DECAY, WINDOW
 
 Scores: TypeAlias = NDArray[np.float64]
-Fusion: TypeAlias = Callable[[Candidates], Scores]
+
+
+class Fusion(Protocol):
+    """One way to make a list of the columns. ``weights``: what votes taught, in the order of `LEARNED`, or None."""
+
+    def __call__(self, candidates: Candidates, weights: Scores | None = None) -> Scores:
+        """(candidates,) scores, higher is better."""
+
 
 FORMULA: Final[Mapping[str, float]] = {
     "bk": 1.0,
@@ -31,7 +41,16 @@ FORMULA: Final[Mapping[str, float]] = {
 }
 """Weights of the features; a column that is missing adds nothing."""
 
-AS_IT_IS: Final = frozenset({"spk", "self", "date"})
+LEARNED: Final[tuple[str, ...]] = (*FORMULA, *closer.COLUMNS)
+"""The columns that the learned fusion weighs."""
+
+LEARNED_VERSION: Final = 1
+"""Grows with any change of `LEARNED` or of what a column means; votes on older columns teach nothing any more."""
+
+UNITS: Final[Mapping[str, float]] = {"date": 5.0}
+"""What a column is multiplied by for learning, so that a weight of about 1 is worth much in each of them."""
+
+AS_IT_IS: Final = frozenset({"spk", "self", "date"}) | closer.RULES
 """Features that are rules and not standardised: what they are worth must not depend on how many match."""
 
 NEAR: Final = -0.5
@@ -44,44 +63,93 @@ RRF_K: Final = 60
 """Cormack, Clarke and Büttcher (SIGIR 2009)."""
 
 
-def formula(candidates: Candidates) -> Scores:
+def formula(candidates: Candidates, weights: Scores | None = None) -> Scores:
     """The sum of the weighted features of `FORMULA`, less what is told beside a better message."""
+    del weights
     return _sum(_spaced(candidates, _weighted_columns(candidates)), len(candidates.serials))
 
 
-def graph(candidates: Candidates) -> Scores:
+def learned(candidates: Candidates, weights: Scores | None = None) -> Scores:
+    """The sum of the columns of `LEARNED` with the weights given, spaced likewise; the formula without any."""
+    return _sum(_spaced(candidates, _learned_columns(candidates, weights)), len(candidates.serials))
+
+
+def graph(candidates: Candidates, weights: Scores | None = None) -> Scores:
     """The formula plus z(log ppr), where the graph has ranked: it pays where messages are documents."""
+    del weights
     return _sum(_spaced(candidates, _graph_columns(candidates)), len(candidates.serials))
 
 
-def weighted(candidates: Candidates) -> Scores:
+def weighted(candidates: Candidates, weights: Scores | None = None) -> Scores:
     """The sum of the sources' own standardised scores; a message that a source did not name gets its lowest."""
+    del weights
     said = {name: _filled(column) for name, column in candidates.features.items() if name.startswith("score:")}
     return _sum({name: standardised(column) for name, column in said.items()}, len(candidates.serials))
 
 
-def rrf(candidates: Candidates) -> Scores:
-    """Reciprocal rank fusion: the sum of 1 / (60 + rank) over the sources that named the message."""
-    ranks = [column for name, column in candidates.features.items() if name.startswith("rank:")]
+def borda(candidates: Candidates, weights: Scores | None = None) -> Scores:
+    """Borda's count: a source gives its first n points, the next n - 1, …, 0 to those that it did not name."""
+    del weights
     total = np.zeros(len(candidates.serials))
-    for rank in ranks:
+    for rank in _ranks(candidates):
+        total += np.nan_to_num(np.count_nonzero(np.isfinite(rank)) + 1 - rank)
+    return total
+
+
+def rrf(candidates: Candidates, weights: Scores | None = None) -> Scores:
+    """Reciprocal rank fusion: the sum of 1 / (60 + rank) over the sources that named the message."""
+    del weights
+    total = np.zeros(len(candidates.serials))
+    for rank in _ranks(candidates):
         total += np.where(np.isnan(rank), 0.0, 1.0 / (RRF_K + np.nan_to_num(rank, nan=1.0)))
     return total
 
 
-FUSIONS: Final[Mapping[str, Fusion]] = {"formula": formula, "graph": graph, "weighted": weighted, "rrf": rrf}
+def ensemble(candidates: Candidates, weights: Scores | None = None) -> Scores:
+    """The mean of the standardised scores of ``learned``, ``weighted``, ``borda`` and ``rrf``: a vote of fusions."""
+    scores = [standardised(fuse(candidates, weights)) for fuse in (learned, weighted, borda, rrf)]
+    return np.asarray(np.mean(scores, axis=0))
+
+
+FUSIONS: Final[Mapping[str, Fusion]] = {
+    "formula": formula,
+    "learned": learned,
+    "graph": graph,
+    "weighted": weighted,
+    "borda": borda,
+    "rrf": rrf,
+    "ensemble": ensemble,
+}
 """By the name that a route gives."""
 
 
-def terms(candidates: Candidates, index: int, fusion: str = "formula") -> dict[str, float]:
-    """What each feature adds to the score of one candidate under ``formula`` or ``graph``; sums to it exactly."""
-    return {name: float(column[index]) for name, column in term_columns(candidates, fusion).items()}
+def terms(
+    candidates: Candidates, index: int, fusion: str = "formula", weights: Scores | None = None
+) -> dict[str, float]:
+    """What each feature adds to the score of one candidate under a fusion that adds columns; sums to it exactly."""
+    return {name: float(column[index]) for name, column in term_columns(candidates, fusion, weights).items()}
 
 
-def term_columns(candidates: Candidates, fusion: str = "formula") -> Mapping[str, Scores]:
-    """What each feature adds to the scores of all candidates; under other fusions, what it would under the formula."""
-    columns = _graph_columns(candidates) if fusion == "graph" else _weighted_columns(candidates)
-    return _spaced(candidates, columns)
+def term_columns(
+    candidates: Candidates, fusion: str = "formula", weights: Scores | None = None
+) -> Mapping[str, Scores]:
+    """What each feature adds to the scores of all candidates; under others what it would under the formula."""
+    if fusion == "graph":
+        return _spaced(candidates, _graph_columns(candidates))
+    if fusion in {"learned", "ensemble"}:
+        return _spaced(candidates, _learned_columns(candidates, weights))
+    return _spaced(candidates, _weighted_columns(candidates))
+
+
+def columns(candidates: Candidates) -> Scores:
+    """(candidates, len(LEARNED)) what the learned fusion weighs: rules as they are, measures standardised, gaps 0."""
+    found = np.zeros((len(candidates.serials), len(LEARNED)))
+    for i, name in enumerate(LEARNED):
+        column = candidates.features.get(name)
+        if column is not None:
+            found[:, i] = np.nan_to_num(column) if name in AS_IT_IS else standardised(column)
+            found[:, i] *= UNITS.get(name, 1.0)
+    return found
 
 
 def order(scores: Scores) -> NDArray[np.int64]:
@@ -96,6 +164,13 @@ def _weighted_columns(candidates: Candidates) -> dict[str, Scores]:
         if column is not None:
             columns[name] = weight * (np.nan_to_num(column) if name in AS_IT_IS else standardised(column))
     return columns
+
+
+def _learned_columns(candidates: Candidates, weights: Scores | None) -> dict[str, Scores]:
+    if weights is None:
+        return _weighted_columns(candidates)
+    found = columns(candidates) * weights
+    return {name: found[:, i] for i, name in enumerate(LEARNED) if weights[i] != 0.0 and name in candidates.features}
 
 
 def _graph_columns(candidates: Candidates) -> dict[str, Scores]:
@@ -125,6 +200,10 @@ def _spaced(candidates: Candidates, columns: Mapping[str, Scores]) -> dict[str, 
         beside = np.isfinite(left) & (gaps <= WINDOW)
         near[beside] = np.minimum(near[beside], NEAR * DECAY ** gaps[beside])
     return {**columns, "near": near}
+
+
+def _ranks(candidates: Candidates) -> list[Scores]:
+    return [column for name, column in candidates.features.items() if name.startswith("rank:")]
 
 
 def _filled(column: Scores) -> Scores:

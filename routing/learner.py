@@ -17,19 +17,25 @@ from sqlalchemy import insert, select, update
 
 from memory.columns import AnyRow
 from memory.ports import Clock, Database
-from routing import rewards
+from routing import emoji, rewards
 from routing.answers import AnswerBook, features_of
 from routing.bearings import Bearings
 from routing.features import NAMES
 from routing.features import VERSION as FEATURES_VERSION
+from routing.lessons import lessons
 from routing.models import Decision, Evidence, Reward, Vote
 from routing.policies.linear import DESIGN, Posterior
+from routing.pool_book import PoolBook
 from routing.tables import learner_snapshots
+from routing.weights import UNTAUGHT, Weights
+from routing.weights import learn as learn_weights
 
 ROUTER = "router"
 AGEING = 32
 """Answers between two ageings: at a half-life of 2,500 answers a step moves a weight by less than 1 %, and a decision
 needs no new inverse in between."""
+QUICK = 200
+"""Votes up to which the order of messages is learned on the spot; more are learned beside the questions."""
 LIKED = 0.5
 """A reward above it means that the answer was liked."""
 _QUESTIONS = 512
@@ -58,6 +64,7 @@ class _Lesson:
     evidence: list[Evidence] = field(default_factory=list)
     posterior: Posterior | None = None
     disliked: LRUCache[tuple[int, str], frozenset[str]] = field(default_factory=lambda: LRUCache(_QUESTIONS))
+    asked: dict[int, int] = field(default_factory=dict)
 
 
 class Learner:
@@ -67,7 +74,11 @@ class Learner:
         self._database = database
         self._book = book
         self._clock = clock
+        self._pools = PoolBook(database)
         self._lessons: dict[int, _Lesson] = {}
+        self._weights: dict[int, tuple[int, Weights]] = {}
+        self._learning: dict[int, asyncio.Task[None]] = {}
+        self._cleared = 0
         self._turn = asyncio.Lock()
 
     async def posterior(self, tenant: int, seen: Bearings | None = None) -> Posterior:
@@ -81,6 +92,44 @@ class Learner:
         if lesson.posterior is None or lesson.posterior.n != n:
             lesson.posterior = await asyncio.to_thread(Posterior.from_votes, lesson.evidence, n)
         return lesson.posterior
+
+    async def weights(self, tenant: int, seen: Bearings | None = None) -> Weights:
+        """What the standing votes and picks have taught the fusion.
+
+        Up to `QUICK` votes it is learned on the spot. With more, the weights of the votes before are given, and the
+        new ones are learned meanwhile.
+        """
+        lesson = await self._lesson(tenant, seen)
+        while True:
+            version, known = self._weights.get(tenant, (-1, UNTAUGHT))
+            if version >= lesson.votes:
+                return known
+            running = self._learning.get(tenant)
+            if running is None or running.done():
+                running = self._learning[tenant] = asyncio.create_task(self._learn_weights(tenant, lesson))
+            if known.lessons > QUICK:
+                return known
+            await asyncio.shield(running)
+
+    async def _learn_weights(self, tenant: int, lesson: _Lesson) -> None:
+        cleared = self._cleared
+        picks = await self._pools.picks(tenant, emoji.PLACES)
+        answers = sorted({vote.answer for vote in lesson.standing} | {pick.vote.answer for pick in picks})
+        shown = await self._pools.read(answers)
+
+        def work() -> Weights:
+            return learn_weights(lessons(lesson.standing, picks, shown, lesson.asked))
+
+        found = await asyncio.to_thread(work)
+        if cleared == self._cleared:  # else some of it was erased meanwhile
+            self._weights[tenant] = (lesson.votes, found)
+
+    async def close(self) -> None:
+        """Nothing is learned any more."""
+        running = [task for task in self._learning.values() if not task.done()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def expectation(self, tenant: int, decision: Decision) -> float:
         """The expected quality of a decision's route on its question, as it stands now; its prior for old features."""
@@ -162,6 +211,12 @@ class Learner:
     def forget_all(self) -> None:
         """Nothing computed is kept; the next call reads the votes."""
         self._lessons.clear()
+        self.forget_order()
+
+    def forget_order(self) -> None:
+        """What taught the order of messages may have been erased: it is learned anew, with the next question."""
+        self._cleared += 1
+        self._weights = {tenant: (-1, known) for tenant, (_, known) in self._weights.items()}
 
     async def _lesson(self, tenant: int, seen: Bearings | None = None) -> _Lesson:
         async with self._turn:
@@ -179,7 +234,7 @@ class Learner:
         found = await asyncio.to_thread(_weigh, standing, rewards.Standing(routes, asked))
         by_answer = {reward.answer: reward for reward in found}
         evidence = [one for row in rows if (one := _evidence(row, by_answer.get(row.answer_serial))) is not None]
-        return _Lesson(version, standing, by_answer, evidence)
+        return _Lesson(version, standing, by_answer, evidence, asked=asked)
 
 
 def _weigh(votes: Sequence[Vote], plain: rewards.Standing) -> list[Reward]:

@@ -83,6 +83,7 @@ class Standing:
     generosity: Mapping[int, float] = field(default_factory=dict)
     offsets: Mapping[str, float] = field(default_factory=dict)
     llr: Mapping[str, float] = field(default_factory=lambda: LLR)
+    route_cap: float = ROUTE_CAP
 
 
 @dataclass(slots=True)
@@ -111,7 +112,7 @@ def rewards(votes: Sequence[Vote], standing: Standing) -> list[Reward]:
     Votes on answers without a route are left out; the order in which votes are given means nothing.
     """
     opinions = _opinions(votes, standing)
-    _cap_routes(opinions, standing.routes)
+    _cap_routes(opinions, standing)
     _cap_days(opinions)
     together: dict[int, list[_Opinion]] = defaultdict(list)
     for opinion in opinions:
@@ -155,11 +156,11 @@ def _opinion(vote: Vote, standing: Standing) -> _Opinion:
     reliable = min(max(standing.reliability.get(vote.person, RELIABILITY), 0.2), 1.0)
     beta = 1.0 if vote.is_asker else BYSTANDER
     evidence = beta * reliable * _clip(says, CLIP_PERSON)
-    trust = _newcomer(vote.person, standing.asked)
+    trust = newcomer(vote.person, standing.asked)
     return _Opinion(vote, evidence, trust * _information(evidence), trust)
 
 
-def _newcomer(person: int, asked: Mapping[int, int]) -> float:
+def newcomer(person: int, asked: Mapping[int, int]) -> float:
     """1 for the established; for a newcomer less, the more other people are established."""
     if asked.get(person, 0) >= NEWCOMER_UNTIL:
         return 1.0
@@ -167,10 +168,10 @@ def _newcomer(person: int, asked: Mapping[int, int]) -> float:
     return 1.0 - (1.0 - NEWCOMER) * min(established, ESTABLISHED) / ESTABLISHED
 
 
-def _cap_routes(opinions: Sequence[_Opinion], routes: Mapping[int, str]) -> None:
-    left: dict[tuple[int, str], float] = defaultdict(lambda: ROUTE_CAP)
+def _cap_routes(opinions: Sequence[_Opinion], standing: Standing) -> None:
+    left: dict[tuple[int, str], float] = defaultdict(lambda: standing.route_cap)
     for opinion in opinions:
-        key = (opinion.vote.person, routes[opinion.vote.answer])
+        key = (opinion.vote.person, standing.routes[opinion.vote.answer])
         left[key] -= _take(opinion, left[key])
 
 
@@ -248,6 +249,11 @@ def _sigmoid(value: float) -> float:
 
 def _logit(chance: float) -> float:
     return math.log(chance / (1.0 - chance))
+
+
+def information_of(chance: float) -> float:
+    """1 minus the entropy, in bits, of a verdict of that chance, in [0, 1]."""
+    return _information(_logit(min(max(chance, 1e-9), 1 - 1e-9)))
 
 
 def _information(evidence: float) -> float:

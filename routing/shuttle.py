@@ -20,6 +20,7 @@ from routing.answers import AnswerBook, Draft, Kept
 from routing.bearings import Bearings
 from routing.confidence import Confidence, assess
 from routing.features import Probe, Situation, features
+from routing.finding import Taught
 from routing.health import Health, routes_without
 from routing.learner import Learner
 from routing.models import Answer, Citation, Decision, Features, Route
@@ -27,6 +28,8 @@ from routing.paths.finding import lines as path_lines
 from routing.paths.learner import PathLearner, PathModel
 from routing.policies import rules
 from routing.policies.thompson import ThompsonPolicy
+from routing.pool_book import KeptPool
+from routing.questions import kind_of
 from routing.routes import route_named
 from routing.teaching import Teaching
 
@@ -61,6 +64,7 @@ class _Evidence:
     text: str
     terms: tuple[str, ...]
     missing: tuple[str, ...] = ()  # sources that did not answer
+    pool: KeptPool | None = None
 
 
 class Shuttle:
@@ -119,8 +123,8 @@ class Shuttle:
         query = await self._engine.prepare(question, scope, at, limit, bearings.versions)
         decision = await self._decide(query, bearings, chosen, seed)
         taken = route_named(decision.route)
-        paths = await self._path_model(scope.tenant, bearings)
-        evidence = await self._evidence(query, taken, tokens, decision.down, paths)
+        taught = await self._taught(scope.tenant, bearings)
+        evidence = await self._evidence(query, taken, tokens, decision.down, taught)
         shown = evidence.hits
         ms = (time.perf_counter() - began) * 1000
         draft = Draft(
@@ -137,6 +141,7 @@ class Shuttle:
             route_version=taken.version,
             event_id=event_id,
             thread=thread,
+            pool=evidence.pool,
         )
         serial, key = await self._book.keep(draft)
         return Answer(
@@ -156,7 +161,7 @@ class Shuttle:
     async def find(self, question: str, scope: Scope, route: str, *, asked_at: datetime, limit: int) -> finding.Found:
         """What a route finds, without deciding, answering or keeping anything; for evaluation."""
         query = await self._engine.prepare(question, scope, asked_at, limit)
-        return await finding.find(self._engine, query, route_named(route), (), await self._path_model(scope.tenant))
+        return await finding.find(self._engine, query, route_named(route), (), await self._taught(scope.tenant))
 
     async def read(self, question: str, scope: Scope, *, asked_at: datetime) -> tuple[Features, str]:
         """The features of a question and the route that the rules would take; for evaluation."""
@@ -241,7 +246,11 @@ class Shuttle:
             return None
         return await self._paths.model(tenant, seen)
 
+    async def _taught(self, tenant: int, seen: Bearings | None = None) -> Taught:
+        return Taught(await self._learner.weights(tenant, seen), await self._path_model(tenant, seen))
+
     def _clear(self) -> None:
+        self._learner.forget_order()
         self._cache.clear()
         self._probes.clear()
         self._cleared += 1
@@ -291,27 +300,25 @@ class Shuttle:
         return probe
 
     async def _evidence(
-        self, query: Query, route: Route, tokens: int, down: Collection[str], paths: PathModel | None
+        self, query: Query, route: Route, tokens: int, down: Collection[str], taught: Taught
     ) -> _Evidence:
-        learned = "" if paths is None else paths.version
-        key, cleared = (route.name, query.limit, tokens, learned, *_asked(query, query.scope.rooms)), self._cleared
+        key = (route.name, query.limit, tokens, taught.version, *_asked(query, query.scope.rooms))
+        cleared = self._cleared
         evidence = self._cache.get(key)
         if evidence is None:
-            evidence = await self._look(query, route, tokens, down, paths)
+            evidence = await self._look(query, route, tokens, down, taught)
             if cleared == self._cleared and not evidence.missing:  # else what it holds may be erased, or is not all
                 self._cache[key] = evidence
         return evidence
 
-    async def _look(
-        self, query: Query, route: Route, tokens: int, down: Collection[str], paths: PathModel | None
-    ) -> _Evidence:
-        found = await finding.find(self._engine, query, route, down, paths)
+    async def _look(self, query: Query, route: Route, tokens: int, down: Collection[str], taught: Taught) -> _Evidence:
+        found = await finding.find(self._engine, query, route, down, taught)
         self._health.saw(
             missing=set(found.missing).difference(down), there=set(route.sources).difference(found.missing)
         )
         texts = await self._engine.read([hit.serial for hit in found.hits])
         hits = tuple(hit for hit in found.hits if hit.serial in texts)
-        shown = finding.explained(found, hits[: query.limit], route.fusion)
+        shown = finding.explained(found, hits[: query.limit], route.fusion, taught.weights.of(kind_of(query.text)))
         zone = query.asked_at.tzinfo or UTC
         context = await self._engine.context([texts[hit.serial] for hit in hits], tokens, zone)
         room = hits[0].room if hits else query.scope.rooms[0]
@@ -328,6 +335,7 @@ class Shuttle:
             text=text,
             terms=tuple(wording.terms_of(query)),
             missing=found.missing,
+            pool=finding.kept(found, hits, query.text),
         )
 
     async def _restored(self, kept: Kept) -> Answer:

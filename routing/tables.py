@@ -94,6 +94,16 @@ votes = Table(
     sqlite_autoincrement=True,
 )
 
+pools = Table(
+    "pools",
+    metadata,
+    Column("answer_serial", ForeignKey("answers.serial", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(16), nullable=False),  # what the question asks
+    Column("version", SmallInteger, nullable=False),  # of the columns
+    Column("serials", LargeBinary, nullable=False),  # int64, of the messages
+    Column("x", LargeBinary, nullable=False),  # float16, (messages, columns), compressed
+)
+
 learner_snapshots = Table(
     "learner_snapshots",
     metadata,

@@ -116,4 +116,5 @@ async def open_memory(folder: Path) -> AsyncIterator[Memory]:
             tenant=await directory.tenant("local", "local", "here"),
         )
     finally:
+        await learner.close()
         await database.close()

@@ -9,7 +9,22 @@ from memory.models import Candidates
 from memory.ranking import standardised
 from memory.room import DECAY
 from routing import fusion
-from routing.fusion import FORMULA, FUSIONS, NEAR, formula, graph, order, rrf, terms, weighted
+from routing.fusion import (
+    FORMULA,
+    FUSIONS,
+    LEARNED,
+    NEAR,
+    borda,
+    ensemble,
+    formula,
+    graph,
+    learned,
+    order,
+    rrf,
+    terms,
+    weighted,
+)
+from routing.weights import START
 
 
 def candidates(**columns: list[float]) -> Candidates:
@@ -134,10 +149,45 @@ class TestReciprocalRank:
         assert rrf(pool).tolist() == pytest.approx([1 / 61 + 1 / 62, 1 / 62, 0.0])
 
 
+class TestBorda:
+    def test_a_source_gives_points_by_place_and_none_to_those_it_does_not_name(self) -> None:
+        pool = candidates(rank_vector=[1, 2, np.nan], rank_keyword=[np.nan, 1, np.nan])
+        assert borda(pool).tolist() == [2, 2, 0]
+
+
+class TestLearned:
+    POOL = candidates(
+        bk=[1, 2, 6], d=[0.1, np.nan, 0.2], spk=[0, 1, 0], date=[0, 0, 0.2], length=[3, 1, 2], row=[1, 2, 9]
+    )
+
+    def test_untaught_it_is_the_formula(self) -> None:
+        assert learned(self.POOL).tolist() == formula(self.POOL).tolist()
+        assert learned(self.POOL, START).tolist() == pytest.approx(formula(self.POOL).tolist(), abs=1e-12)
+
+    def test_a_weight_that_was_taught_moves_what_has_the_column(self) -> None:
+        taught = START.copy()
+        taught[LEARNED.index("length")] = 9.0
+        assert order(formula(self.POOL))[0] == 2
+        assert order(learned(self.POOL, taught))[0] == 0
+
+    def test_its_terms_sum_to_the_score(self) -> None:
+        taught = START + 0.25
+        parts = terms(self.POOL, 1, "learned", taught)
+        assert sum(parts.values()) == pytest.approx(learned(self.POOL, taught)[1], abs=1e-9)
+        assert "length" in parts
+
+
+class TestEnsemble:
+    def test_it_is_the_mean_of_the_standardised_scores(self) -> None:
+        pool = candidates(bk=[1, 2, 6], rank_keyword=[1, 2, 3], score_keyword=[6, 2, 1])
+        parts = [standardised(fuse(pool)) for fuse in (learned, weighted, borda, rrf)]
+        assert ensemble(pool).tolist() == pytest.approx(np.mean(parts, axis=0).tolist())
+
+
 class TestOrder:
     def test_the_best_come_first_and_equals_stay(self) -> None:
         assert order(np.array([1.0, 3.0, 1.0, 2.0])).tolist() == [1, 3, 0, 2]
 
     def test_the_table_names_every_fusion(self) -> None:
-        assert {"formula": formula, "graph": graph, "weighted": weighted, "rrf": rrf} == FUSIONS
-        assert set(FORMULA) >= fusion.AS_IT_IS
+        assert list(FUSIONS) == ["formula", "learned", "graph", "weighted", "borda", "rrf", "ensemble"]
+        assert set(LEARNED) >= fusion.AS_IT_IS

@@ -11,6 +11,7 @@ from routing.paths.learner import PathModel
 from routing.paths.utility import BOUND
 from routing.paths.weights import PathWeights
 from routing.routes import CHAT, DOCUMENTS, route_named
+from routing.weights import START as START_WEIGHTS
 from tests.doubles import START
 from tests.parts import Memory
 from tests.unit.routing.paths.test_learner import QUESTIONS, TALK, voter
@@ -21,7 +22,7 @@ TAUGHT = PathModel("x", PathWeights({("any", ABOUT): 6.0}), {ABOUT: 400.0}, {ABO
 
 async def found(memory: Memory, room: Room, route: str, model: PathModel | None, limit: int = 3) -> finding.Found:
     query = await memory.engine.prepare(QUESTIONS[0], memory.scope(room), START, limit)
-    return await finding.find(memory.engine, query, route_named(route), (), model)
+    return await finding.find(memory.engine, query, route_named(route), (), finding.Taught(paths=model))
 
 
 class TestRanking:
@@ -40,7 +41,7 @@ class TestRanking:
         scores = [{hit.serial: hit for hit in each.hits}[meadow] for each in (plain, taught)]
         assert 0 < scores[1].score - scores[0].score <= BOUND
         assert scores[1].features[BONUS] == scores[1].score - scores[0].score
-        told = finding.explained(taught, taught.hits[:3], "graph")
+        told = finding.explained(taught, taught.hits[:3], "graph", START_WEIGHTS)
         assert any("paths to it led to liked answers before" in hit.why for hit in told)
 
     async def test_a_route_that_does_not_search_the_graph_is_not_ranked_by_paths(
