@@ -21,6 +21,7 @@ from bot.adapters.discord.client import Access, Client, point_at
 from bot.adapters.discord.commands_sync import CommandsSync
 from bot.adapters.discord.counter import InteractionCounter, Parts
 from bot.adapters.discord.cursors import Cursors
+from bot.adapters.discord.examining import examined
 from bot.adapters.discord.failing import LoggedOut, Standing, why_ended
 from bot.adapters.discord.feed import Came, Changed, Feed, Happening, Kept, Left, Opened, Read, Vanished, Written
 from bot.adapters.discord.gateway import Guard
@@ -139,6 +140,7 @@ class DiscordPort:
         self._typing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._members: dict[tuple[str, str], tuple[float, bool]] = {}
+        self._listening = False
         self._heard: Mapping[str, Callable[[Any], None]] = MappingProxyType(
             {
                 "message": self._hear_message,
@@ -167,6 +169,7 @@ class DiscordPort:
 
     async def events(self) -> AsyncIterator[Sequence[ChatEvent]]:
         """What happens in the channels. Raises Unavailable, with what to do, when Discord shuts us out for good."""
+        self._listening = True
         works = [asyncio.create_task(work) for work in (self._connect(), self._catching_up.run(), self._note_alive())]
         for one in works:
             one.add_done_callback(self._work_ended)
@@ -441,7 +444,9 @@ class DiscordPort:
         return shown.answer if shown is not None else None
 
     async def health(self, room: str | None = None) -> Page:
-        """How the account is."""
+        """How the account is; before it listens, as seen from outside."""
+        if not self._listening:
+            return await examined(self._access)
         signs = Signs(
             self._client,
             self._guard,
