@@ -171,8 +171,8 @@ def _running(app: App, connections: Connections) -> str:
     if accounts:
         return f"running on {app.settings.data} as {accounts}; Ctrl-C stops me"
     return (
-        f"running on {app.settings.data}; no chat account is configured yet (weavebot matrix login), "
-        "so I only serve the other commands and run the jobs; Ctrl-C stops me"
+        f"running on {app.settings.data}; no chat account is configured yet (weavebot matrix login, "
+        "or WEAVEBOT_DISCORD_TOKEN), so I only serve the other commands and run the jobs; Ctrl-C stops me"
     )
 
 

@@ -66,7 +66,7 @@ class Client(discord.AutoShardedClient):
         self._identify_every = identify_every
         self._set_up = set_up
         self._connection.guard = guard  # type: ignore[attr-defined] # see HeldState
-        self.tree = app_commands.CommandTree(self)
+        self.tree = Tree(self)
 
     def _get_state(self, **options: Any) -> HeldState:
         return HeldState(dispatch=self.dispatch, handlers=self._handlers, hooks=self._hooks, http=self.http, **options)
@@ -84,6 +84,23 @@ class Client(discord.AutoShardedClient):
         """See the class. A listener of the library is a task of its own and may come late; this does not."""
         self._hear(event, args[0] if args else None)
         super().dispatch(event, *args, **kwargs)
+
+
+class Tree(app_commands.CommandTree["Client"]):
+    """The library's tree of commands, with every error of a command told to its handler, also of a malformed one."""
+
+    async def _call(self, interaction: discord.Interaction[Client]) -> None:
+        try:
+            await super()._call(interaction)
+        except app_commands.AppCommandError:
+            raise
+        except Exception as exc:
+            raise app_commands.AppCommandError("a command could not be read") from exc
+
+    async def _dispatch_error(
+        self, interaction: discord.Interaction[Client], error: app_commands.AppCommandError, /
+    ) -> None:
+        await self.on_error(interaction, error)  # no command has a handler of its own
 
 
 def intents_for(*, full_memory: bool) -> discord.Intents:

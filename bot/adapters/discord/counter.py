@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import discord
 import structlog
+from discord import app_commands
 
 from bot.adapters.discord import buttons, slash, writing
 from bot.adapters.discord.failing import Standing
 from bot.adapters.discord.feed import Feed, Kept, Used, Voted
-from bot.adapters.discord.ids import message_id
+from bot.adapters.discord.ids import command_id, message_id
 from bot.adapters.discord.lists import Lists
 from bot.adapters.discord.places import Places, Spot, actor_of
 from bot.adapters.discord.slash import Choice, Suggestions, cut
 from bot.adapters.discord.splitting import LONGEST
 from bot.adapters.discord.used import Desk, Open, webhook_of
+from bot.errors import confess
 from bot.models import IncomingMessage
 from bot.pages import Page, page
 from bot.render import facts, hint_line
@@ -218,6 +221,15 @@ class InteractionCounter:
                 one.original, content=writing.markdown(shown, team="@me")[:LONGEST]
             )
         self._parts.desk.close(one.event_id)
+
+    async def failed(self, used: discord.Interaction[Any], exc: app_commands.AppCommandError) -> None:
+        """A command ended by an error: whoever waits for it is told so."""
+        reason = getattr(exc, "original", exc.__cause__ or exc)
+        log.warning("discord.command_failed", error=type(reason).__name__)
+        one = self._parts.desk.find(command_id(used.id))
+        if one is not None:
+            with contextlib.suppress(WeavebotError):
+                await self._reply(one, page(confess(reason).words))
 
     def take_press(self, used: discord.Interaction[Any]) -> None:
         """Handles a button in a task of its own."""

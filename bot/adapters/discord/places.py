@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+import aiohttp
 import discord
 
 from bot.adapters.discord.ids import DIRECT, PLATFORM
@@ -21,7 +22,8 @@ Channel: TypeAlias = discord.abc.GuildChannel | discord.Thread | discord.DMChann
 
 REMEMBERED: Final = 600.0  # seconds that a channel which the library does not keep (an archived thread) is remembered
 MOST: Final = 2_000
-_GONE: Final = (403, 404)
+_GONE: Final = (400, 403, 404)
+"""What is answered for a channel that is not, is hidden from us, or whose id never was one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ class Places:
             found = None
         except discord.InvalidData:
             found = None
+        except (OSError, TimeoutError, aiohttp.ClientError) as exc:
+            raise Unavailable("Discord cannot be reached now") from exc
         if len(self._fetched) >= MOST:
             self._fetched.clear()
         self._fetched[channel_id] = (now, found)

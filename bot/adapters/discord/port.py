@@ -21,6 +21,7 @@ from bot.adapters.discord.client import Access, Client, point_at
 from bot.adapters.discord.commands_sync import CommandsSync
 from bot.adapters.discord.counter import InteractionCounter, Parts
 from bot.adapters.discord.cursors import Cursors
+from bot.adapters.discord.examining import examined
 from bot.adapters.discord.failing import LoggedOut, Standing, why_ended
 from bot.adapters.discord.feed import Came, Changed, Feed, Happening, Kept, Left, Opened, Read, Vanished, Written
 from bot.adapters.discord.gateway import Guard
@@ -102,7 +103,7 @@ class DiscordPort:
         self._notebook = notebook
         point_at(access.api, access.gateway)
         self._guard = Guard(first_pause=self._pace.first_pause)
-        self._feed = Feed(most=self._pace.waiting)
+        self.feed = Feed(most=self._pace.waiting)
         budget = Budget()
         self._standing = Standing(budget)
         self._client = client = Client(
@@ -119,7 +120,7 @@ class DiscordPort:
         self._cursors = Cursors(notebook)
         self._catching_up = CatchingUp(
             client,
-            self._feed,
+            self.feed,
             self._cursors,
             notebook,
             lists,
@@ -131,15 +132,15 @@ class DiscordPort:
         self._reader = Reader(client, places, notebook, clock, prefix=prefix, recheck=self._catching_up.plan)
         self._sender = Sender(client, desk, self._standing, clock)
         names = [command.name for command in commands]
-        parts = Parts(
-            client, self._feed, desk, places, lists, self._standing, suggestions, self.health, names, settings
-        )
+        parts = Parts(client, self.feed, desk, places, lists, self._standing, suggestions, self.health, names, settings)
         self._counter = InteractionCounter(parts, prefix=prefix)
         slash.build(client.tree, commands, settings, self._counter)
+        client.tree.error(self._counter.failed)
         self._sync = CommandsSync(client, notebook)
         self._typing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._members: dict[tuple[str, str], tuple[float, bool]] = {}
+        self._listening = False
         self._heard: Mapping[str, Callable[[Any], None]] = MappingProxyType(
             {
                 "message": self._hear_message,
@@ -158,10 +159,17 @@ class DiscordPort:
             }
         )
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is connected, and everything that was missed or has come is read and committed."""
+        at_work = self._tasks or self._catching_up.left or len(self.feed)
+        return self._client.is_ready() and self.feed.idle and not at_work
+
     # listening
 
     async def events(self) -> AsyncIterator[Sequence[ChatEvent]]:
         """What happens in the channels. Raises Unavailable, with what to do, when Discord shuts us out for good."""
+        self._listening = True
         works = [asyncio.create_task(work) for work in (self._connect(), self._catching_up.run(), self._note_alive())]
         for one in works:
             one.add_done_callback(self._work_ended)
@@ -175,17 +183,17 @@ class DiscordPort:
 
     def _work_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (exc := task.exception()) is not None:
-            self._feed.end(exc)
+            self.feed.end(exc)
 
     async def _batches(self) -> AsyncIterator[Sequence[ChatEvent]]:
         wait = self._pace.first_pause
         while True:
-            happenings = await self._feed.take(BATCH)
+            happenings = await self.feed.take(BATCH)
             try:
-                batch = [event for one in happenings for event in await self._reader.events(one)]
+                batch = [event for one in happenings for event in await self._read(one)]
                 await self._desk.keep()
             except Unavailable as exc:
-                self._feed.give_back(happenings)
+                self.feed.give_back(happenings)
                 log.warning("discord.reading_waits", seconds=wait, reason=str(exc))
                 await asyncio.sleep(wait)
                 wait = min(self._pace.longest_pause, wait * 2)
@@ -194,6 +202,19 @@ class DiscordPort:
             for start in range(0, len(batch), BATCH):
                 yield batch[start : start + BATCH]
             await self._committed(happenings)
+
+    async def _read(self, one: Happening) -> list[ChatEvent]:
+        """The events of one; none of what cannot be read at all, so that it holds up nothing. Raises Unavailable."""
+        try:
+            return await self._reader.events(one)
+        except Unavailable:
+            raise
+        except (OSError, TimeoutError, aiohttp.ClientError) as exc:
+            raise Unavailable("Discord cannot be reached now") from exc
+        except Exception as exc:  # noqa: BLE001 - the top of reading: one that is malformed must not stop the rest
+            error = type(exc).__name__
+            log.error("discord.unreadable", kind=type(one).__name__, error=error)  # noqa: TRY400 - texts may stand in it
+            return []
 
     async def _committed(self, happenings: Sequence[Happening]) -> None:
         """Everything in these is committed: notes how far we have read. What cannot be noted comes again."""
@@ -229,7 +250,7 @@ class DiscordPort:
         """Notes now and then that we are here and that everything which came is committed."""
         while True:
             await asyncio.sleep(ALIVE)
-            if self._client.is_ready() and self._feed.idle and not self._catching_up.left:
+            if self._client.is_ready() and self.feed.idle and not self._catching_up.left:
                 with contextlib.suppress(Unavailable):
                     await self._cursors.note_alive(discord.utils.time_snowflake(discord.utils.utcnow()))
 
@@ -252,11 +273,11 @@ class DiscordPort:
                 reason = why_ended(exc)
                 if reason is not None:
                     self._standing.ended = reason
-                    self._feed.end(LoggedOut(reason))
+                    self.feed.end(LoggedOut(reason))
                     return
                 log.warning("discord.unreachable", seconds=wait, error=type(exc).__name__)
             if self._client.is_closed():
-                self._feed.end(LoggedOut("the connection to Discord was closed"))
+                self.feed.end(LoggedOut("the connection to Discord was closed"))
                 return
             await asyncio.sleep(wait)
             wait = min(self._pace.longest_pause, wait * 2)
@@ -283,13 +304,13 @@ class DiscordPort:
             self._heard[event](told)
 
     def _take(self, one: Happening) -> None:
-        if not self._feed.put(one):
-            log.error("discord.change_lost", kind=type(one).__name__, lost=self._feed.lost)
+        if not self.feed.put(one):
+            log.error("discord.change_lost", kind=type(one).__name__, lost=self.feed.lost)
 
     def _hear_message(self, message: discord.Message) -> None:
         if message.author.bot or message.webhook_id is not None or message.type not in SAID:
             return
-        if self._catching_up.takes(message) and not self._feed.put(Written(message)):
+        if self._catching_up.takes(message) and not self.feed.put(Written(message)):
             guild = message.guild.id if message.guild is not None else None
             self._catching_up.fall_behind(message.channel.id, guild, message.id)
 
@@ -423,11 +444,13 @@ class DiscordPort:
         return shown.answer if shown is not None else None
 
     async def health(self, room: str | None = None) -> Page:
-        """How the account is."""
+        """How the account is; before it listens, as seen from outside."""
+        if not self._listening:
+            return await examined(self._access)
         signs = Signs(
             self._client,
             self._guard,
-            self._feed,
+            self.feed,
             self._desk,
             self._standing,
             self._catching_up,

@@ -269,8 +269,8 @@ def placed(message: Message, data: Json) -> Json:
     return data
 
 
-def app_json(app: App) -> Json:
-    """The bot's application."""
+def app_json(app: App, servers: int) -> Json:
+    """The bot's application, which is in so many servers."""
     flags = (CONTENT_FLAG if CONTENT in app.privileged else 0) | (MEMBERS_FLAG if MEMBERS in app.privileged else 0)
     return {
         "id": str(app.id),
@@ -284,9 +284,9 @@ def app_json(app: App) -> Json:
         "team": None,
         "flags": flags,
         "redirect_uris": [],
-        "interactions_endpoint_url": None,
+        "interactions_endpoint_url": app.endpoint,
         "role_connections_verification_url": None,
-        "approximate_guild_count": 1,
+        "approximate_guild_count": servers,
     }
 
 

@@ -52,7 +52,7 @@ async def user(call: Call) -> Payload:
 
 async def application(call: Call) -> Payload:
     """GET /oauth2/applications/@me."""
-    return app_json(call.world.app)
+    return app_json(call.world.app, sum(1 for _ in call.world.bot_guilds()))
 
 
 async def gateway(call: Call) -> Payload:

@@ -242,13 +242,17 @@ class Guild:
 
 @dataclass(eq=False, slots=True)
 class App:
-    """The bot's application in the developer portal; ``privileged`` are the intents switched on there."""
+    """The bot's application in the developer portal; ``privileged`` are the intents switched on there.
+
+    With an ``endpoint`` Discord sends commands there instead of through the gateway.
+    """
 
     id: int
     name: str
     token: str
     owner: User
     privileged: set[str] = field(default_factory=lambda: {CONTENT, MEMBERS, PRESENCES})
+    endpoint: str | None = None
     commands: dict[int, Json] = field(default_factory=dict)
     guild_commands: dict[int, dict[int, Json]] = field(default_factory=dict)
 

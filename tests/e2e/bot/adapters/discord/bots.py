@@ -48,8 +48,8 @@ class Weavebot:
             "connecting": not port._client.is_ready(),
             "works": len(port._tasks),
             "to read": port._catching_up.left,
-            "waiting": len(port._feed),
-            "committing": not port._feed.idle,
+            "waiting": len(port.feed),
+            "committing": not port.feed.idle,
         }
 
     async def room(self, channel: int) -> Room | None:

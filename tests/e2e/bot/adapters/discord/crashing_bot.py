@@ -1,24 +1,27 @@
-"""A bot of its own process that kills itself (SIGKILL) right after a step: the other end of the crash matrix.
+"""A bot in a process of its own that kills itself (SIGKILL) right after a step: the other end of the crash matrix.
 
-``python -m tests.e2e.bot.adapters.discord.crashing_bot FOLDER STEP``, with the addresses of Discord in the environment;
-the step ``none`` is never reached.
+Processes are forked from a server that has imported everything once, so that each starts in a moment.
 """
 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from multiprocessing.context import ForkServerProcess
 from typing import Any
+
+from pydantic import SecretStr
 
 from bot.adapters.discord.port import DiscordPort
 from bot.app import App
 from bot.clock import SystemClock
 from bot.connections import Connections
-from bot.settings import load
+from bot.settings import Settings
 from bot.wiring import open_app, open_discord
 from tests.doubles import WordEmbedder
 from tests.e2e.bot.adapters.discord.bots import QUICK
@@ -54,15 +57,27 @@ def arm(app: App, port: DiscordPort, step: str) -> None:
     setattr(part, name, deadly(getattr(part, name)))
 
 
-async def main(folder: Path, step: str) -> None:
+def started(settings: dict[str, Any], step: str) -> ForkServerProcess:
+    """A process with a bot of these settings that lives until that step."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    process = context.Process(target=live, args=(settings, step), daemon=True)
+    process.start()
+    return process
+
+
+def live(settings: dict[str, Any], step: str) -> None:
+    """What happens in the process. The token is plain in ``settings``: a secret does not go through a pipe as one."""
+    warnings.simplefilter("ignore")
+    chosen = Settings(**settings | {"discord_token": SecretStr(settings["discord_token"])})
+    asyncio.run(main(chosen, step))
+
+
+async def main(settings: Settings, step: str) -> None:
     """Runs until it is killed."""
-    app = await open_app(load(None, data=folder), clock=SystemClock(), embedder=WordEmbedder())
+    app = await open_app(settings, clock=SystemClock(), embedder=WordEmbedder())
     port = open_discord(app, QUICK)
     if step != NONE:
         arm(app, port, step)
     async with Connections(app, [port], pause=0.05).open(sys.exit):
         await asyncio.Event().wait()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

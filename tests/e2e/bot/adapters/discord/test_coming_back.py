@@ -180,7 +180,7 @@ class TestFloods:
             for number in range(1000):
                 await ana.says(hives, str(number))
             assert await bot.keeps(hives.id, 1000) == [str(number) for number in range(1000)]
-            assert bot.port._feed.peak <= 50 + 10
+            assert bot.port.feed.peak <= 50 + 10
 
     async def test_while_the_database_is_away_commands_are_still_deferred_at_once(
         self, discord: Discord, hives: Place, ana: Person, tmp_path: Path

@@ -3,42 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.bot.adapters.discord.crashing_bot import NONE, STEPS
-from tests.e2e.eventually import eventually
+from tests.e2e.bot.adapters.discord.bots import weavebot
+from tests.e2e.bot.adapters.discord.crashing_bot import NONE, STEPS, started
+from tests.e2e.eventually import PATIENCE, eventually
 from tests.standins.discord import Discord, Message, Person, Place
 
-ROOT = Path(__file__).parents[5]
-MODULE = "tests.e2e.bot.adapters.discord.crashing_bot"
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks")
 WITH_A_VOTE = ("reaction kept", "voted")
 
 
 @asynccontextmanager
-async def running(discord: Discord, folder: Path, step: str = NONE) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The bot's process; killed at the end of the block when it still runs."""
-    given = {
-        "WEAVEBOT_DISCORD_TOKEN": discord.token,
-        "WEAVEBOT_DISCORD_API": discord.api_url,
-        "WEAVEBOT_DISCORD_GATEWAY": discord.gateway_url,
+async def running(discord: Discord, folder: Path, step: str = NONE) -> AsyncIterator[ForkServerProcess]:
+    """The bot's process, connected; killed at the end of the block when it still runs."""
+    before = discord.gateway.sessions.started
+    settings = {
+        "data": folder,
+        "discord_token": discord.token,
+        "discord_api": discord.api_url,
+        "discord_gateway": discord.gateway_url,
     }
-    command = [sys.executable, "-W", "ignore", "-m", MODULE, str(folder), step]
-    output = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env={**os.environ, **given}, stdout=output)
+    process = await asyncio.to_thread(started, settings, step)
     try:
+        await eventually(lambda: sessions(discord), lambda now: now > before or process.exitcode is not None)
         yield process
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        process.kill()
+        await asyncio.to_thread(process.join)
+        process.close()
+
+
+async def sessions(discord: Discord) -> int:
+    """How often a bot has come to Discord."""
+    return discord.gateway.sessions.started
+
+
+async def dies(process: ForkServerProcess) -> None:
+    """Returns when the process has killed itself."""
+
+    async def look() -> int | None:
+        return process.exitcode
+
+    assert await eventually(look, lambda status: status is not None) == -signal.SIGKILL
 
 
 async def rows(folder: Path, table: str) -> int:
@@ -54,16 +69,15 @@ async def rows(folder: Path, table: str) -> int:
 
 async def counts(folder: Path, table: str, number: int) -> None:
     """Returns when a table has so many rows."""
-    await eventually(lambda: rows(folder, table), lambda found: found == number, 60.0)
+    await eventually(lambda: rows(folder, table), lambda found: found == number)
 
 
 async def began(discord: Discord, hives: Place, ana: Person, folder: Path) -> None:
     """The bot has come to the channel and has heard something."""
-    async with running(discord, folder):
+    async with weavebot(discord, folder) as bot:
+        await discord.guild("hives").channel("welcome").expect()
         await ana.says(hives, "hello")
-        await counts(folder, "messages", 1)
-        welcome = discord.guild("hives").channel("welcome")
-        await welcome.expect(patience=30.0)
+        await bot.keeps(hives.id, 1)
         await counts(folder, "inbox", 0)
 
 
@@ -75,13 +89,12 @@ async def test_killed_after_a_step(discord: Discord, hives: Place, ana: Person, 
         await ana.says(hives, "the queen of hive three is red")
         await ana.says(hives, "!weave which queen is red?")
         if step in WITH_A_VOTE:
-            await ana.reacts(await hives.expect(patience=60.0), "👍")
-        async with asyncio.timeout(60.0):
-            assert await doomed.wait() == -signal.SIGKILL
+            await ana.reacts(await hives.expect(patience=PATIENCE), "👍")
+        await dies(doomed)
 
     async with running(discord, tmp_path):
         await counts(tmp_path, "messages", 2)
-        answer = await hives.expect(patience=60.0)
+        answer = await hives.expect(patience=PATIENCE)
         if step not in WITH_A_VOTE:
             await ana.reacts(answer, "👍")
         await counts(tmp_path, "votes", 1)
@@ -103,12 +116,11 @@ async def test_killed_while_a_slash_command_waits(
 
     async with running(discord, tmp_path, step) as doomed:
         used = await ana.slash("weave", hives, question="what did somebody say?", private=True)
-        async with asyncio.timeout(60.0):
-            assert await doomed.wait() == -signal.SIGKILL
+        await dies(doomed)
         assert used.interaction.deferred
 
     async with running(discord, tmp_path):
-        answer: Message = await used.expect(patience=60.0)
+        answer: Message = await used.expect(patience=PATIENCE)
         await counts(tmp_path, "inbox", 0)
 
     assert used.messages == [answer]
@@ -123,9 +135,9 @@ async def test_a_reaction_taken_back_while_dead_leaves_no_vote(
     await began(discord, hives, ana, tmp_path)
     async with running(discord, tmp_path, "reaction kept") as doomed:
         await ana.says(hives, "!weave what did somebody say?")
-        answer = await hives.expect(patience=60.0)
+        answer = await hives.expect(patience=PATIENCE)
         await ana.reacts(answer, "👍")
-        await doomed.wait()
+        await dies(doomed)
     await ana.unreacts(answer, "👍")
     ben = discord.guild("hives").member("Ben")
     await ben.reacts(answer, "👎")

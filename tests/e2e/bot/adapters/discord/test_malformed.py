@@ -53,7 +53,7 @@ class Mutations:
             if isinstance(where, dict) and self._random.random() < 0.3:
                 del where[key]
             else:
-                where[key] = self._random.choice(VALUES)
+                where[key] = copy.deepcopy(self._random.choice(VALUES))
             return
 
 
@@ -118,4 +118,4 @@ async def test_10000_malformed_frames_cause_no_unhandled_error_and_no_reconnect_
 
 async def waiting(bot: Any) -> int:
     """What is not committed yet."""
-    return len(bot.port._feed)
+    return len(bot.port.feed)
