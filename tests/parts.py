@@ -28,6 +28,7 @@ from routing.learner import Learner
 from routing.paths.learner import PathLearner
 from routing.shuttle import Shuttle
 from tests.doubles import START, HandClock, WordEmbedder
+from tests.fresh import copy_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,8 @@ def draft(event_id: str, author: str, text: str, sent_at: datetime = START, repl
 @asynccontextmanager
 async def open_memory(folder: Path) -> AsyncIterator[Memory]:
     """The parts on a folder; the same folder opened again finds what was there."""
+    await copy_tables(folder, _make_tables)
     database = SqlDatabase.in_folder(folder)
-    async with database.write() as conn:
-        await conn.run_sync(metadata.create_all)
     clock, words = HandClock(), WordEmbedder()
     embedder = BatchingEmbedder(words)
     model = await current_model(database, embedder, clock)
@@ -118,3 +118,8 @@ async def open_memory(folder: Path) -> AsyncIterator[Memory]:
     finally:
         await learner.close()
         await database.close()
+
+
+async def _make_tables(database: SqlDatabase) -> None:
+    async with database.write() as conn:
+        await conn.run_sync(metadata.create_all)

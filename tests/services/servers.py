@@ -23,14 +23,20 @@ def address(name: str) -> str:
 
 
 class Server:
-    """One running server, by its name in ``deploy/local-services``. Whatever a test does, it runs again afterwards."""
+    """One running server, by its name in ``deploy/local-services``. Whatever a test does, it runs again afterwards.
 
-    def __init__(self, name: str) -> None:
+    Others use it at the same time: a test that stops, kills or freezes it is marked ``alone``.
+    """
+
+    def __init__(self, name: str, *, alone: bool = False) -> None:
         self.name = name
+        self._alone = alone
         self._services = Services(Path(address("SERVICES")))
+        self._disturbed = False
 
     async def stop(self) -> None:
         """Stops it in an orderly way."""
+        self._disturb()
         await asyncio.to_thread(self._services.stop, [self.name])
 
     async def start(self) -> None:
@@ -39,14 +45,17 @@ class Server:
 
     async def restart(self) -> None:
         """Stops and starts it."""
+        self._disturb()
         await asyncio.to_thread(self._services.restart, self.name)
 
     async def kill(self) -> None:
         """Kills it with everything unsaved (SIGKILL)."""
+        self._disturb()
         await asyncio.to_thread(self._services.kill, self.name)
 
     async def pause(self) -> None:
         """Freezes it: its connections stay open and nothing answers."""
+        self._disturb()
         await asyncio.to_thread(self._services.pause, self.name)
 
     async def resume(self) -> None:
@@ -55,6 +64,12 @@ class Server:
 
     async def recover(self) -> None:
         """Running and answering, whatever was done to it."""
+        if not self._disturbed:
+            return
         if self._services.status()[self.name] == "running":
             await self.resume()
         await self.start()
+
+    def _disturb(self) -> None:
+        assert self._alone, f"others use {self.name} at the same time: mark this test alone"
+        self._disturbed = True

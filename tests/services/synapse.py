@@ -17,8 +17,8 @@ ROOM_VERSIONS = ("10", "11", "12")
 class Homeserver(Server):
     """Synapse without limits, or (``limited``) with those it has by default."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, limited: bool = False) -> None:
-        super().__init__("synapse-default-limits" if limited else "synapse")
+    def __init__(self, session: aiohttp.ClientSession, *, limited: bool = False, alone: bool = False) -> None:
+        super().__init__("synapse-default-limits" if limited else "synapse", alone=alone)
         prefix = "SYNAPSE_LIMITED" if limited else "SYNAPSE"
         self.url = address(f"{prefix}_URL")
         self._secret = address(f"{prefix}_SECRET")

@@ -81,6 +81,7 @@ class TestSynapse:
         ana, ben = await homeserver.person("Ana"), await homeserver.person("Ben")
         assert await ben.download(await ana.upload(b"twelve hives")) == b"twelve hives"
 
+    @pytest.mark.alone
     async def test_comes_back_with_what_it_knew(self, homeserver: Homeserver) -> None:
         ana = await homeserver.person("Ana")
         room = await ana.create_room()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from nio import AsyncClient
 
@@ -15,6 +16,7 @@ from bot.adapters.matrix.cross_signing import Published, published
 from bot.adapters.matrix.encryption import PICKLE_KEY, machine, store_name
 from bot.adapters.matrix.homeserver import Homeserver
 from bot.adapters.matrix.signing import signed_by
+from bot.adapters.matrix.timing import Timing
 from bot.adapters.matrix.undecryptable import Figures, Undecryptable
 from bot.pages import BAD, FAINT, GOOD, Page, count, line
 from memory.errors import WeavebotError
@@ -44,7 +46,9 @@ class Finding:
     fix: str | None = None
 
 
-async def encryption_page(client: AsyncClient, store: Path, unread: Undecryptable, room: str | None = None) -> Page:
+async def encryption_page(
+    client: AsyncClient, store: Path, unread: Undecryptable, timing: Timing, room: str | None = None
+) -> Page:
     """What people read on `!weave e2ee`; of one room when it is named."""
     return tuple(
         line(
@@ -52,12 +56,12 @@ async def encryption_page(client: AsyncClient, store: Path, unread: Undecryptabl
             f"{one.check}: {one.found}",
             (FAINT, "" if one.fix is None else f" → {one.fix}"),
         )
-        for one in [each async for each in findings(client, store, unread, room)]
+        for one in [each async for each in findings(client, store, unread, timing, room)]
     )
 
 
 async def findings(
-    client: AsyncClient, store: Path, unread: Undecryptable, room: str | None = None
+    client: AsyncClient, store: Path, unread: Undecryptable, timing: Timing, room: str | None = None
 ) -> AsyncIterator[Finding]:
     """Every check; those that need the homeserver say so when it does not answer."""
     if room is not None:
@@ -65,21 +69,24 @@ async def findings(
         if known is None or not known.encrypted:
             yield Finding("room", "not encrypted; the homeserver can read what is said here")
         else:
-            yield await _tried("devices here", _devices(client, room))
-    yield await _tried("identity", _identity(client))
+            yield await _tried("devices here", timing, _devices(client, room))
+    yield await _tried("identity", timing, _identity(client))
     yield _reading(unread.figures(room))
     yield _stock(client)
     for finding in _files(client, store):
         yield finding if room is None else _without_paths(finding)
-    yield await _tried("store", _twins(client, store))
+    yield await _tried("store", timing, _twins(client, store))
 
 
-async def _tried(check: str, look: Any) -> Finding:
+async def _tried(check: str, timing: Timing, look: Awaitable[Finding]) -> Finding:
+    fix = "see that the homeserver answers"
     try:
-        found: Finding = await look
+        async with asyncio.timeout(timing.look):
+            return await look
     except WeavebotError as exc:
-        return Finding(check, f"not known ({exc})", "see that the homeserver answers")
-    return found
+        return Finding(check, f"not known ({exc})", fix)
+    except TimeoutError:
+        return Finding(check, f"not known (the homeserver did not answer within {timing.look:g} s)", fix)
 
 
 async def _identity(client: AsyncClient) -> Finding:

@@ -24,6 +24,7 @@ class Locks:
     def __init__(self, client: AsyncClient, store: Path, notebook: Notebook, clock: Clock, timing: Timing) -> None:
         self._client = client
         self._store = store
+        self._timing = timing
         self._exchange = KeyExchange(client, timing)
         self._unread = Undecryptable(client, notebook, clock)
 
@@ -75,4 +76,4 @@ class Locks:
 
     async def page(self, room: str | None = None) -> Page:
         """How encryption fares, with the fix for what is wrong; of one room when it is named."""
-        return await encryption_page(self._client, self._store, self._unread, room)
+        return await encryption_page(self._client, self._store, self._unread, self._timing, room)

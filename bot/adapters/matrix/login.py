@@ -128,7 +128,8 @@ def _candidates(where: str) -> list[str]:
     if "://" in named:
         return [named] if named.startswith(("http://", "https://")) else []
     host = named.rsplit(":", 1)[0] if not named.endswith("]") else named
-    return [f"https://{named}", f"http://{named}"] if host in _LOOPBACK else [f"https://{named}"]
+    # a server without TLS keeps silent when it is greeted with TLS, and 30 seconds pass; one with TLS says no at once
+    return [f"http://{named}", f"https://{named}"] if host in _LOOPBACK else [f"https://{named}"]
 
 
 async def _told_by(base: str) -> AsyncIterator[str]:

@@ -18,6 +18,7 @@ class Timing:
     longest_pause: float = 60.0
     limited: float = 30.0  # a rate limit that is over by then is waited out; a longer one goes back to the outbox
     ready: float = 30.0  # a reply waits that long for the first sync, and for a room that was just made
+    look: float = 10.0  # a look at the homeserver for a page on our health; somebody waits for that page
     between_reads: float = 0.02  # pause between two answers whose reactions are read again
 
 

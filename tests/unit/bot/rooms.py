@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bot import schema
 from bot.app import App
 from bot.dispatch import Dispatch
 from bot.events import Event
@@ -21,6 +22,7 @@ from bot.settings import Settings
 from bot.wiring import open_app
 from memory.models import Provenance
 from tests.doubles import START, HandClock, WordEmbedder
+from tests.fresh import copy_tables
 
 HIVES = Place("test", "hives", "hives")
 
@@ -30,6 +32,7 @@ async def open_bot(
     folder: Path, *, clock: HandClock | None = None, embedder: WordEmbedder | None = None, **given: Any
 ) -> AsyncIterator[App]:
     """The bot; the same folder opened again finds what was there."""
+    await copy_tables(folder, schema.bring_up_to_date)
     app = await open_app(
         Settings(data=folder, **given), clock=clock or HandClock(), embedder=embedder or WordEmbedder()
     )

@@ -22,7 +22,7 @@ from memory.errors import Unavailable
 from tests.notebooks import MemoryNotebook
 from tests.standins.homeserver import RETRY_AFTER, Fault, faulty_homeserver
 
-SHORT = Timing(poll=1.0, first_sync=0.5, first_pause=0.05, longest_pause=3.0, ready=0.3)
+SHORT = Timing(poll=1.0, first_sync=0.5, first_pause=0.05, longest_pause=3.0, ready=0.3, look=0.3)
 MINUTE = 3.0
 DEAD = [
     Fault.BAD_GATEWAY,
@@ -69,6 +69,15 @@ class TestADeadHomeserver:
             await port.close()
             first, second = server.asked[0].at, server.asked[1].at
             assert second - first >= RETRY_AFTER
+
+    async def test_does_not_keep_whoever_asks_how_we_are(self, tmp_path: Path) -> None:
+        async with faulty_homeserver() as server:
+            server.fault = Fault.SLOW
+            port = port_of(server.url, tmp_path)
+            async with asyncio.timeout(10):
+                told = plain(await port.health())
+            await port.close()
+            assert "identity: not known (the homeserver did not answer within 0.3 s)" in told
 
     async def test_takes_no_message(self, tmp_path: Path) -> None:
         async with faulty_homeserver() as server:

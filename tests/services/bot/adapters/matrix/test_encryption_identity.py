@@ -17,6 +17,7 @@ from bot.adapters.matrix.encryption_health import findings
 from bot.adapters.matrix.port import MatrixPort
 from bot.adapters.matrix.seeds import Identity, Seeds
 from bot.adapters.matrix.signing import SigningKey
+from bot.adapters.matrix.timing import Timing
 from bot.adapters.matrix.undecryptable import Undecryptable
 from bot.clock import SystemClock
 from bot.pages import plain
@@ -242,15 +243,15 @@ class TestTheStore:
 class TestHealth:
     async def test_every_thing_that_is_wrong_has_its_fix(self, weave: Client) -> None:
         unread = Undecryptable(weave.nio, MemoryNotebook(), SystemClock())
-        unsigned = {one.check: one async for one in findings(weave.nio, weave.store, unread)}
+        unsigned = {one.check: one async for one in findings(weave.nio, weave.store, unread, Timing())}
         assert "no cross-signing identity" in unsigned["identity"].found
         assert unsigned["identity"].fix
         await prepare(weave.nio, weave.store)
         (weave.store / "pickle.key").chmod(0o644)
-        wrong = [one async for one in findings(weave.nio, weave.store, unread) if one.fix]
+        wrong = [one async for one in findings(weave.nio, weave.store, unread, Timing()) if one.fix]
         assert [(one.check, one.fix) for one in wrong] == [("files", f"chmod 600 {weave.store / 'pickle.key'}")]
         (weave.store / "pickle.key").chmod(0o600)
-        assert not [one async for one in findings(weave.nio, weave.store, unread) if one.fix]
+        assert not [one async for one in findings(weave.nio, weave.store, unread, Timing()) if one.fix]
 
     async def test_a_device_that_lost_its_signature_is_told(self, weave: Client, registered: Account) -> None:
         await prepare(weave.nio, weave.store)

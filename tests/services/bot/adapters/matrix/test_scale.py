@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections import Counter
@@ -91,6 +92,7 @@ class TestTwoHundredRooms:
             account.user_id,
             account.device_id,
             str(resting_bot.folder),
+            env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
