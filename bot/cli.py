@@ -247,12 +247,15 @@ def reindex(
     model: Annotated[
         bool, typer.Option("--model", help="Accept another embedding model and embed everything anew.")
     ] = False,
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="NAME", help="Only this: rooms, or learning (from the votes).")
+    ] = None,
 ) -> None:
-    """Build everything that is derived from the messages again; vectors of the same model are kept.
+    """Build everything that is derived from messages and votes again; vectors of the same model are kept.
 
     Example: weavebot reindex
     """
-    _leave(_carry_out(flags, "reindex", {"model": model}, command="reindex"))
+    _leave(_carry_out(flags, "reindex", {"model": model, "store": store}, command="reindex"))
 
 
 @command()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from bot import jobs, schema, teams
 from bot.app import App
@@ -70,12 +70,24 @@ async def export(app: App, *, person: str) -> AsyncIterator[Event]:
             yield result(item)
 
 
-async def reindex(app: App, *, model: bool = False) -> AsyncIterator[Event]:
-    """Everything that can be derived is derived again: projections from SQL, and what still waits is indexed.
+async def reindex(app: App, *, model: bool = False, store: str | None = None) -> AsyncIterator[Event]:
+    """Everything that can be derived is derived again, or one ``store`` of it, as `STORES` names them.
 
     ``model`` was looked at when the folder was opened: by then every message waits to be embedded by the new one.
+    Raises NotFound for a store that there is not.
     """
     del model
+    if store is not None and store not in STORES:
+        raise NotFound(f"There is no store {store!r}; there are {', '.join(STORES)}.")
+    for name, renew in STORES.items():
+        if store in {None, name}:
+            async with closing(renew(app)) as events:
+                async for event in events:
+                    yield event
+
+
+async def _renew_rooms(app: App) -> AsyncIterator[Event]:
+    """The projections of every room from SQL; what still waits is indexed."""
     await app.indexer.retry()
     async with closing(settling(app)) as events:
         async for event in events:
@@ -89,6 +101,25 @@ async def reindex(app: App, *, model: bool = False) -> AsyncIterator[Event]:
     held, _, _ = await app.engine.span([room.id for room in rooms])
     words = f"{count(held, 'message')} in {count(len(rooms), 'room')} rebuilt"
     yield result({"rooms": len(rooms), "messages": held}, page(words))
+
+
+async def _renew_learning(app: App) -> AsyncIterator[Event]:
+    """What the votes of every team teach, counted anew from their rows and compared with what was used."""
+    there = await app.directory.tenants()
+    apart = 0.0
+    app.learner.forget_all()
+    for team in there:
+        await app.learner.weights(team.id)
+        apart = max(apart, await app.paths.recompute(team.id))
+    words = f"what the votes of {count(len(there), 'team')} teach was counted anew; it differed by {apart:g}"
+    yield result({"teams": len(there), "differed": apart}, page(words))
+
+
+STORES: Final[Mapping[str, Callable[[App], AsyncIterator[Event]]]] = {
+    "rooms": _renew_rooms,
+    "learning": _renew_learning,
+}
+"""What can be built again by itself."""
 
 
 async def settings(

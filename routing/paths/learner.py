@@ -102,7 +102,7 @@ class PathLearner:
             snapshot = Snapshot(lesson.version, dict(lesson.tally.by_pair), dict(lesson.model.weights.worth))
             await self._snapshots.keep(tenant, snapshot, max((a for a, _ in lesson.items or ()), default=0))
             fresh = in_observations(lesson.tally)
-            if self._folder is not None:
+            if self._folder is not None and (fresh or self._file(self._folder, tenant).exists()):
                 await asyncio.to_thread(self._replace, tenant, lesson.tally)
         nothing = (0.0, 0.0)
         pairs = used.keys() | fresh.keys()

@@ -93,11 +93,27 @@ class TestRebuilding:
         await told(app, ("Ana", "the queen is red"), ("Ben", "the smoker is lost"))
         before = await result(app, "ask", question="smoker?", route="chat")
 
-        told_back = await result(app, "reindex")
+        told_back = await results(app, "reindex")
 
         after = await result(app, "ask", question="smoker?", route="chat")
-        assert told_back == {"rooms": 1, "messages": 2}
+        assert told_back == [{"rooms": 1, "messages": 2}, {"teams": 1, "differed": 0}]
         assert after["citations"] == before["citations"]
+
+    async def test_what_votes_teach_is_counted_anew_and_compared(self, app: App) -> None:
+        await told(app, ("Ana", "the queen is red"), ("Ben", "the smoker is lost"))
+        asked = await result(app, "ask", question="smoker?", route="chat")
+        await run(app, "react", answer_id=asked["answer_id"], emoji="👍", person="Ana")
+        before = await app.paths.state(app.tenant)
+
+        told_back = await results(app, "reindex", store="learning")
+
+        assert told_back == [{"teams": 1, "differed": 0}]
+        assert await app.paths.state(app.tenant) == before != {}
+        assert (app.settings.data / "learning" / f"paths-{app.tenant}.bin").exists()
+
+    async def test_an_unknown_store_names_those_there_are(self, app: App) -> None:
+        with pytest.raises(NotFound, match="rooms, learning"):
+            await results(app, "reindex", store="cupboard")
 
 
 class TestSettings:
