@@ -70,7 +70,7 @@ class MatrixPort:
             client=client,
             rooms=rooms,
             past=Past(homeserver, waits, most=most),
-            lookups=Lookups(homeserver, self._locks.readable),
+            lookups=Lookups(homeserver, notebook, waits, self._locks.readable),
             invitations=self._invitations,
             direct=direct,
             standing=Standing(homeserver, rooms, notebook, clock, waits),
