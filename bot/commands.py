@@ -65,10 +65,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a command says. ``shows`` is the answer that people may react to."""
+    """What a command says. ``shows`` is the answer that people may react to, ``about`` one whose sources it names."""
 
     page: Page
     shows: Answer | None = None
+    about: Answer | None = None
     private: bool = False
     attachment: Attachment | None = None
 

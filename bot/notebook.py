@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Select, delete, insert, select
 
+from bot.outbox import transaction_of
 from bot.tables import inbox, notes, send_outbox
 from memory.ports import Clock, Database
-from memory.tables import messages, reactions, rooms, tenants, tombstones
+from memory.tables import message_revisions, messages, people, reactions, rooms, tenants, tombstones
 
 _SLICE = 400
 
@@ -75,6 +77,26 @@ class SqlNotebook:
                     query = select(named).where(where.in_(self._room(room)), named.in_(some))
                     found.update((await conn.execute(query)).scalars())
         return found
+
+    async def edited(self, room: str, event_id: str, author: str, at: datetime, most: int) -> list[str]:
+        """See the port."""
+        here = self._room(room)
+        asked = select(send_outbox.c.in_reply_to).where(
+            send_outbox.c.room_id.in_(here), send_outbox.c.transaction_id == transaction_of(event_id)
+        )
+        revised = (
+            select(messages.c.external_id)
+            .join(message_revisions, message_revisions.c.message_serial == messages.c.serial)
+            .join(people, people.c.id == messages.c.author_id)
+            .where(messages.c.room_id.in_(here), people.c.external_id == author)
+        )
+        before = revised.where(message_revisions.c.edited_at <= at).order_by(message_revisions.c.edited_at.desc())
+        after = revised.where(message_revisions.c.edited_at > at).order_by(message_revisions.c.edited_at)
+        found: list[str] = []
+        async with self._database.read() as conn:
+            for query in (asked, before, after):
+                found += [one for one in (await conn.execute(query.limit(most))).scalars() if one is not None]
+        return list(dict.fromkeys(found))[:most]
 
     def _room(self, room: str) -> Select[tuple[int]]:
         query = select(rooms.c.id).join(tenants, tenants.c.id == rooms.c.tenant_id)

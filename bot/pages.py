@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 Span: TypeAlias = tuple[str, str]
@@ -93,17 +94,19 @@ def _marked(style: str, text: str) -> str:
     return body.replace(inner, f"{wrap}{inner}{wrap}", 1) if wrap and inner else body
 
 
-def page_html(shown: Sequence[Sequence[Sequence[str]]]) -> str:
+def page_html(shown: Sequence[Sequence[Sequence[str]]], links: Mapping[str, str] = MappingProxyType({})) -> str:
     """The page in the few tags of HTML that chat clients show; people's words are escaped.
 
-    Lines that are laid out in columns by spaces stand as they are typed: HTML would draw the columns together.
+    ``links`` are addresses of marks: ``[1]`` leads there. Lines that are laid out in columns by spaces stand as they
+    are typed: HTML would draw the columns together.
     """
     blocks: list[tuple[bool, list[str]]] = []
     for at, spans in enumerate(shown):
         laid = _in_columns(shown, at)
         if not blocks or blocks[-1][0] != laid:
             blocks.append((laid, []))
-        blocks[-1][1].append("".join((html.escape(text) if laid else _tagged(style, text)) for style, text in spans))
+        shown_as = [(style if style == MARK or not laid else PLAIN, text) for style, text in spans]
+        blocks[-1][1].append("".join(_tagged(style, text, links) for style, text in shown_as))
     return "".join(
         f"<pre><code>{chr(10).join(lines)}</code></pre>" if laid else "<br>".join(lines) for laid, lines in blocks
     )
@@ -118,7 +121,9 @@ def _in_columns(shown: Sequence[Sequence[Sequence[str]]], at: int) -> bool:
     return spaced(at) and (spaced(at - 1) or spaced(at + 1))
 
 
-def _tagged(style: str, text: str) -> str:
+def _tagged(style: str, text: str, links: Mapping[str, str]) -> str:
+    body, bare = html.escape(text), text.strip()
+    if style == MARK and bare in links:
+        return body.replace(bare, f'<a href="{html.escape(links[bare])}">{bare}</a>', 1)
     tag = _TAGS.get(style)
-    body = html.escape(text)
-    return f"<{tag}>{body}</{tag}>" if tag and text.strip() else body
+    return f"<{tag}>{body}</{tag}>" if tag and bare else body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from bot.models import Capabilities, ChatEvent, Place, Reply
@@ -81,3 +82,10 @@ class Notebook(Protocol):
 
     async def knows(self, room: str, event_ids: Sequence[str]) -> set[str]:
         """Those of the events of a room that are journalled: kept, answered, or deleted for good."""
+
+    async def edited(self, room: str, event_id: str, author: str, at: datetime, most: int) -> list[str]:
+        """The messages of a room that an edit of ``author`` may have changed, by their event ids; at most so many.
+
+        First the question that it asked anew; then the author's messages that were edited, the nearest to that time
+        first.
+        """

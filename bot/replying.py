@@ -186,7 +186,7 @@ class Replies:
                 thread=edit.thread,
                 label=label_of(said.shows),
                 replaces=before.event_id,
-                sources=sources_of(said.shows),
+                sources=sources_of(said.shows or said.about),
             )
             sent = await self._port.send(reply, transaction=transaction)
         # People go on reacting to the message that they see.
@@ -292,5 +292,5 @@ def _reply(event: IncomingMessage, said: Said) -> Reply:
         private=said.private,
         to=event.actor.external_id,
         attachment=said.attachment,
-        sources=sources_of(said.shows),
+        sources=sources_of(said.shows or said.about),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -67,6 +67,14 @@ async def _readable(call: Call, name: str, known: Sequence[Room]) -> Room:
     return fitting[0]
 
 
+async def _all_readable(call: Call, rooms: Collection[int]) -> bool:
+    """Whether whoever asks may read these rooms."""
+    known = await call.app.directory.rooms(call.room.tenant) if rooms else []
+    found = [room.external_id for room in known if room.id in rooms]
+    allowed = [await call.port.may_read(one, call.actor.external_id) for one in found]
+    return len(found) == len(rooms) and all(allowed)
+
+
 async def view_of(call: Call) -> View:
     """The eyes of the room."""
     prefix = call.app.settings.prefix
@@ -92,13 +100,17 @@ async def help_(call: Call) -> Said:
 async def why(call: Call) -> Said:
     """Why the last answer, or the one of that number, took its route; and its sources with their ids."""
     chosen = await _answer(call)
+    cited = await call.app.engine.read([citation.hit.serial for citation in chosen.citations])
+    elsewhere = {message.room for message in cited.values()} - {call.room.id}
+    if not await _all_readable(call, elsewhere):
+        raise NotFound(f"Answer #{chosen.serial} is from a room that I do not know you to be in.")
     sentences = await call.app.shuttle.why(call.room.tenant, chosen.id)
     view = await view_of(call)
     lines: list[Line] = [line((FAINT, f"#{chosen.serial} "), (STRONG, chosen.question))]
     lines += [line(sentence) for sentence in sentences]
     for number, citation in enumerate(chosen.citations[:5], 1):
         lines.append(line(*source_line(number, citation, view), (FAINT, f"  id {citation.message_id}")))
-    return Said(tuple(lines))
+    return Said(tuple(lines), about=chosen, private=bool(elsewhere))
 
 
 async def stats(call: Call) -> Said:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from memory.errors import Unavailable
 
@@ -14,6 +15,7 @@ class MemoryNotebook:
         self.notes: dict[str, str] = {}
         self.shown: dict[str, list[str]] = {}  # answers by room, newest first
         self.journalled: dict[str, set[str]] = {}
+        self.changed: dict[str, list[str]] = {}  # edited messages by room, the newest edit first
         self.broken = False
 
     async def read(self, name: str) -> str | None:
@@ -40,6 +42,11 @@ class MemoryNotebook:
     async def knows(self, room: str, event_ids: Sequence[str]) -> set[str]:
         self._check()
         return self.journalled.get(room, set()) & set(event_ids)
+
+    async def edited(self, room: str, event_id: str, author: str, at: datetime, most: int) -> list[str]:
+        del event_id, author, at
+        self._check()
+        return self.changed.get(room, [])[:most]
 
     def _check(self) -> None:
         if self.broken:

@@ -175,6 +175,8 @@ def _homeserver(folder: Path, limits: dict[str, object]) -> Plan:
         "presence": {"enabled": False},
         "report_stats": False,
         "bcrypt_rounds": 4,
+        # it gives tokens as single sign-on does
+        "login_via_existing_session": {"enabled": True, "require_ui_auth": False},
         **limits,
     }
     _write(folder / "homeserver.yaml", json.dumps(config, indent=1))  # JSON is YAML

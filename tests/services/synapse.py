@@ -22,7 +22,7 @@ class Homeserver(Server):
         prefix = "SYNAPSE_LIMITED" if limited else "SYNAPSE"
         self.url = address(f"{prefix}_URL")
         self._secret = address(f"{prefix}_SECRET")
-        self._session = session
+        self.session = session
 
     async def register(self, name: str, *, admin: bool = False) -> Account:
         """A new account; the name gets a random end, so that tests may share the server.
@@ -31,13 +31,13 @@ class Homeserver(Server):
         element-hq.github.io/synapse/latest/admin_api/register_api.html
         """
         url = f"{self.url}/_synapse/admin/v1/register"
-        async with self._session.get(url) as reply:
+        async with self.session.get(url) as reply:
             nonce = (await reply.json())["nonce"]
         user, password = f"{name.lower()}-{secrets.token_hex(4)}", secrets.token_hex(8)
         words = "\0".join([nonce, user, password, "admin" if admin else "notadmin"])
         mac = hmac.new(self._secret.encode(), words.encode(), hashlib.sha1).hexdigest()
         body = {"nonce": nonce, "username": user, "password": password, "admin": admin, "mac": mac, "displayname": name}
-        async with self._session.post(url, json=body) as reply:
+        async with self.session.post(url, json=body) as reply:
             told = await reply.json()
             if not reply.ok:
                 raise Refused(reply.status, told)
@@ -45,9 +45,9 @@ class Homeserver(Server):
 
     async def person(self, name: str) -> Person:
         """Somebody new."""
-        return Person(self._session, self.url, await self.register(name))
+        return Person(self.session, self.url, await self.register(name))
 
     async def versions(self) -> list[str]:
         """The versions of the protocol that it speaks."""
-        async with self._session.get(f"{self.url}/_matrix/client/versions") as reply:
+        async with self.session.get(f"{self.url}/_matrix/client/versions") as reply:
             return list((await reply.json())["versions"])

@@ -97,6 +97,17 @@ def replaces(source: Json) -> str | None:
     return target if relation.get("rel_type") == "m.replace" and isinstance(target, str) else None
 
 
+def is_redacted(source: Json) -> bool:
+    """Whether an event reaches us without its content."""
+    return _redacted(source) is not None
+
+
+def sent_ms(source: Json) -> int:
+    """When it was sent, as its homeserver says: milliseconds since 1970, 0 when it says nothing."""
+    said = source.get("origin_server_ts")
+    return max(0, said) if isinstance(said, int) else 0
+
+
 def _redaction(source: Json, _view: View, at: datetime, _how: Provenance) -> Redaction | None:
     target = source.get("redacts") or _inside(source, "content", "redacts")  # the second since room version 11
     return Redaction(source["event_id"], target, at) if isinstance(target, str) else None
@@ -209,6 +220,4 @@ def _inside(source: object, *keys: str) -> Any:
 
 def _time(source: Json, now: datetime) -> datetime:
     """When it was sent, as its homeserver says; never in the future, where it would outlive every retention."""
-    said = source.get("origin_server_ts")
-    milliseconds = said if isinstance(said, int) else 0
-    return datetime.fromtimestamp(min(max(0, milliseconds) / 1000, now.timestamp()), UTC)
+    return datetime.fromtimestamp(min(sent_ms(source) / 1000, now.timestamp()), UTC)

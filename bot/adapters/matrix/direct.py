@@ -46,7 +46,11 @@ class DirectRooms:
                     return room_id
             room_id = await self._make(person, encrypted=encrypted)
             await self.mark(person, room_id)
-        if not await self._pulse.until(lambda: self._ready(room_id, encrypted=encrypted), seconds=self._timing.ready):
+        # The homeserver may tell of a new room in two syncs; without its guest in it the key would be given to nobody.
+        if not await self._pulse.until(
+            lambda: self._ready(room_id, encrypted=encrypted) and person in self._client.rooms[room_id].users,
+            seconds=self._timing.ready,
+        ):
             raise Unavailable("the homeserver has not told us of the direct room yet")
         return room_id
 

@@ -17,6 +17,7 @@ from bot.adapters.matrix.invitations import Invitations
 from bot.adapters.matrix.locks import Locks
 from bot.adapters.matrix.lookups import Lookups
 from bot.adapters.matrix.past import MOST, Past
+from bot.adapters.matrix.permalinks import Permalinks
 from bot.adapters.matrix.reading import Parts, Reader
 from bot.adapters.matrix.rooms import PLATFORM, Rooms
 from bot.adapters.matrix.sending import Sender
@@ -70,7 +71,7 @@ class MatrixPort:
             client=client,
             rooms=rooms,
             past=Past(homeserver, waits, most=most),
-            lookups=Lookups(homeserver, self._locks.readable),
+            lookups=Lookups(homeserver, notebook, waits, self._locks.readable),
             invitations=self._invitations,
             direct=direct,
             standing=Standing(homeserver, rooms, notebook, clock, waits),
@@ -80,7 +81,8 @@ class MatrixPort:
         )
         reader = Reader(parts, me=account.user_id)
         self._loop = SyncLoop(client, reader, notebook, clock, pulse, waits, begin=self._begin)
-        self._sender = Sender(client, rooms, direct, pulse, waits)
+        permalinks = Permalinks(rooms, notebook, me=account.user_id)
+        self._sender = Sender(client, rooms, direct, permalinks, pulse, waits)
 
     @property
     def team(self) -> str:

@@ -20,6 +20,7 @@ from nio import AsyncClient, EncryptionError, LocalProtocolError, RoomSendRespon
 from bot.adapters.matrix import writing
 from bot.adapters.matrix.direct import DirectRooms
 from bot.adapters.matrix.homeserver import Limited, TooLarge, failure_of, unanswered
+from bot.adapters.matrix.permalinks import Permalinks
 from bot.adapters.matrix.rooms import Rooms
 from bot.adapters.matrix.sharing import share_key
 from bot.adapters.matrix.timing import Pulse, Timing
@@ -37,8 +38,17 @@ log = structlog.get_logger(__name__)
 class Sender:
     """Sends as one account. One request at a time: the homeserver counts them, and keys are shared in order."""
 
-    def __init__(self, client: AsyncClient, rooms: Rooms, direct: DirectRooms, pulse: Pulse, timing: Timing) -> None:
+    def __init__(
+        self,
+        client: AsyncClient,
+        rooms: Rooms,
+        direct: DirectRooms,
+        permalinks: Permalinks,
+        pulse: Pulse,
+        timing: Timing,
+    ) -> None:
         self._client = client
+        self._permalinks = permalinks
         self._rooms = rooms
         self._direct = direct
         self._pulse = pulse
@@ -74,9 +84,10 @@ class Sender:
         return reply, room_id
 
     async def _words(self, room_id: str, reply: Reply, transaction: str) -> tuple[str, bool]:
+        links = await self._permalinks.of(reply)
         longest = writing.LONGEST
         while True:
-            content, whole = writing.message(reply, longest=longest)
+            content, whole = writing.message(reply, longest=longest, links=links)
             try:
                 return await self._post(room_id, content, transaction), whole
             except TooLarge:

@@ -1,20 +1,22 @@
 """The key of an encrypted room to all devices of its members, before something is said there.
 
 nio says a message also when the key could not be given to some: their devices were not looked up yet, or a request
-failed (it drops the error and marks the key as shared). They could never read it. Here the message waits instead.
+failed (it drops the error and marks the key as shared), or they are invited and not there yet. They could never read
+it. Here the message waits instead.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
 
-import structlog
-from nio import AsyncClient, ErrorResponse, LocalProtocolError
+from nio import AsyncClient, ErrorResponse
 
-from bot.adapters.matrix.homeserver import failure_of
+from bot.adapters.matrix.homeserver import Homeserver, failure_of
 from memory.errors import Unavailable
 
-log = structlog.get_logger(__name__)
+TRIES: Final = 5
 
 
 async def share_key(client: AsyncClient, room_id: str) -> None:
@@ -26,38 +28,65 @@ async def share_key(client: AsyncClient, room_id: str) -> None:
     room = client.rooms[room_id]
     if not room.members_synced:
         _must(client, await client.joined_members(room_id))
+        await _invited(client, room_id)
     if client.should_query_keys:
         _must(client, await client.keys_query())
     if not client.olm.should_share_group_session(room_id):
         return
-    if room_id in client.sharing_session:
-        await client.sharing_session[room_id].wait()
-        return
+    missing = client.get_missing_sessions(room_id)
+    if missing:
+        _must(client, await client.keys_claim(missing))
     try:
-        missing = client.get_missing_sessions(room_id)
-        if missing:
-            _must(client, await client.keys_claim(missing))
-        await client.share_group_session(room_id, ignore_unverified_devices=True)
-    except LocalProtocolError as exc:
-        raise Unavailable("the room's key cannot be shared now") from exc
-    left = _without_key(client, room_id)
-    if left:
+        await _hand_out(client, room_id)
+    except BaseException:
         client.olm.outbound_group_sessions.pop(room_id, None)  # the next try makes a new one, for all
-        log.warning("matrix.key_not_shared", room=room_id, devices=len(left))
-        raise Unavailable(f"the room's key did not reach {len(left)} devices; the message is sent later")
+        raise
 
 
-def _without_key(client: AsyncClient, room_id: str) -> set[tuple[str, str]]:
-    """The devices that could be reached and did not get the key: user and device ids."""
-    olm = client.olm
-    session = olm.outbound_group_sessions[room_id]
-    wanted = {
-        (user_id, device.id)
-        for user_id in client.rooms[room_id].users
-        for device in client.device_store.active_user_devices(user_id)
-        if olm.session_store.get(device.curve25519) is not None and not olm.is_device_blacklisted(device)
-    }
-    return wanted - set(session.users_shared_with) - set(session.users_ignored)
+async def _hand_out(client: AsyncClient, room_id: str) -> None:
+    """Gives a new key to the devices; another one to all of them when somebody comes or goes meanwhile.
+
+    By our own requests: nio's take a failure for done, or for the end of our token (0.26 puts the arguments of that
+    error into the wrong fields).
+    """
+    homeserver, keys = Homeserver(client), client.olm.outbound_group_sessions
+    for _ in range(TRIES):
+        users = list(client.rooms[room_id].users)
+        sharing = client.olm.share_group_session_parallel(room_id, users, ignore_unverified_devices=True)
+        for devices, messages in sharing:
+            key = keys[room_id]
+            await homeserver.ask("PUT", "sendToDevice", "m.room.encrypted", secrets.token_hex(16), body=messages)
+            if keys.get(room_id) is not key:
+                break
+            key.users_shared_with.update(devices)
+        else:
+            keys[room_id].shared = True
+            return
+    raise Unavailable("people come and go in the room; the message is sent later")
+
+
+async def _invited(client: AsyncClient, room_id: str) -> None:
+    """Makes those known who are invited and not there yet: they may read what is said from their invitation on.
+
+    nio knows of those alone whose invitation it saw.
+    """
+    room = client.rooms[room_id]
+    path = ("rooms", room_id, "members")
+    try:
+        told = await Homeserver(client).ask("GET", *path, query={"membership": "invite"})
+    except Unavailable:
+        room.members_synced = False
+        raise
+    for one in told.get("chunk", []):
+        if isinstance(one, dict) and isinstance(who := one.get("state_key"), str) and who not in room.users:
+            room.add_member(who, _name(one), None, invited=True)
+    client.olm.update_tracked_users(room)
+
+
+def _name(member: Mapping[str, Any]) -> str | None:
+    content = member.get("content")
+    name = content.get("displayname") if isinstance(content, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _must(client: AsyncClient, response: Any) -> None:

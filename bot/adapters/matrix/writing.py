@@ -1,13 +1,14 @@
 """A reply as the content of Matrix events. Pure.
 
-The plain body stands alone (bridges, screen readers, notifications show nothing else); the HTML says the same. Nobody
-is mentioned by what an answer quotes.
+The plain body stands alone (bridges, screen readers, notifications show nothing else); the HTML says the same, and its
+marks lead to the messages. Nobody is mentioned by what an answer quotes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from bot.adapters.matrix.decoding import LABEL
@@ -22,12 +23,14 @@ LARGEST: Final = 44_000  # bytes of the content as JSON; encrypted about 60,000
 MORE: Final = "… The rest stands in the file below."
 
 
-def message(reply: Reply, *, longest: int = LONGEST) -> tuple[dict[str, Any], bool]:
-    """The content of the event, and whether it holds the whole page."""
+def message(
+    reply: Reply, *, longest: int = LONGEST, links: Mapping[str, str] = MappingProxyType({})
+) -> tuple[dict[str, Any], bool]:
+    """The content of the event, and whether it holds the whole page. ``links``: where its marks lead."""
     shown = cut(reply.page, longest)
     while True:
         whole = shown == reply.page
-        content = _content(reply, shown if whole else (*shown, line((FAINT, MORE))))
+        content = _content(reply, shown if whole else (*shown, line((FAINT, MORE))), links)
         needed = size(json.dumps(content))
         if needed <= LARGEST:
             return content, whole
@@ -51,8 +54,8 @@ def file(name: str, uri: str, key: Mapping[str, Any] | None, length: int, reply:
     return content
 
 
-def _content(reply: Reply, shown: Page) -> dict[str, Any]:
-    said = _said(shown, reply.label)
+def _content(reply: Reply, shown: Page, links: Mapping[str, str]) -> dict[str, Any]:
+    said = _said(shown, reply.label, links)
     if reply.replaces is None:
         relation = _relation(reply)
         return {**said, "m.relates_to": relation} if relation else said
@@ -62,12 +65,12 @@ def _content(reply: Reply, shown: Page) -> dict[str, Any]:
     return {**marked, "m.new_content": said, "m.relates_to": {"rel_type": "m.replace", "event_id": reply.replaces}}
 
 
-def _said(shown: Page, label: Label | None) -> dict[str, Any]:
+def _said(shown: Page, label: Label | None, links: Mapping[str, str]) -> dict[str, Any]:
     """The words: a notice, which bots leave unanswered."""
     body = plain(shown)
     said: dict[str, Any] = {"msgtype": "m.notice", "body": body, "m.mentions": {}}
     if any(style for one in shown for style, _ in one):
-        said |= {"format": "org.matrix.custom.html", "formatted_body": page_html(shown)}
+        said |= {"format": "org.matrix.custom.html", "formatted_body": page_html(shown, links)}
     if label is not None:
         said[LABEL] = {
             "answer_id": label.answer,

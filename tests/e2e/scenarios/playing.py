@@ -25,7 +25,7 @@ class Driver(Protocol):
     async def says(self, step: Says) -> None:
         """Somebody writes."""
 
-    async def edits(self, step: Edits) -> None:
+    async def edits(self, step: Edits) -> object:
         """Somebody changes a message; one that is not theirs as far as the platform lets them try."""
 
     async def deletes(self, step: Deletes) -> None:

@@ -8,6 +8,7 @@ from bot.pages import (
     CODE,
     FAINT,
     HEAD,
+    MARK,
     STRONG,
     line,
     markdown,
@@ -79,3 +80,19 @@ class TestHtml:
     def test_a_link_of_somebody_is_only_words(self) -> None:
         said = "<a href='https://evil.example'>click</a>"
         assert "<a" not in page_html(page(line((STRONG, said), said)))
+
+
+class TestLinks:
+    def test_lead_from_a_mark_and_from_nothing_that_people_wrote(self) -> None:
+        shown = page(line("So it is. ", (MARK, "[1]")), line((MARK, "[1] "), (STRONG, "Ana [1]"), "[1]"), line("[2]"))
+        assert page_html(shown, {"[1]": "https://example.org/?a&b", "[2]": "https://example.org/2"}) == (
+            'So it is. <a href="https://example.org/?a&amp;b">[1]</a><br>'
+            '<a href="https://example.org/?a&amp;b">[1]</a> <strong>Ana [1]</strong>[1]<br>[2]'
+        )
+
+    def test_stand_in_columns_too(self) -> None:
+        shown = page(line((MARK, "[1] "), "a  id 1"), line((MARK, "[2] "), "b  id 2"))
+        assert page_html(shown, {"[2]": "x:"}) == '<pre><code>[1] a  id 1\n<a href="x:">[2]</a> b  id 2</code></pre>'
+
+    def test_nowhere_is_no_link(self) -> None:
+        assert page_html(page(line((MARK, "[1]"), (FAINT, " ")))) == "[1] "

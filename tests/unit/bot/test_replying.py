@@ -412,6 +412,17 @@ class TestAnotherRoom:
         assert chat.platform.sent[-1].private
         assert chat.platform.sent[-1].to == "ana"
 
+    async def test_why_is_told_to_them_alone_and_to_nobody_else(self, app: App) -> None:
+        chat = Chat(app)
+        await self.other(app, chat)
+        chat.platform.members["r-kitchen"] = {"ana"}
+        await chat.say("Ana", "!weave what is broken? in:#kitchen")
+
+        assert "kettle" in await chat.say("Ana", "!weave why")
+        assert (chat.platform.sent[-1].private, chat.platform.sent[-1].sources) == (True, ("k1",))
+        said = await chat.say("Ben", "!weave why")
+        assert said == "Answer #1 is from a room that I do not know you to be in."
+
     @pytest.mark.parametrize("name", ["#kitchen", "r-kitchen", "#nowhere"])
     async def test_who_is_not_in_it_learns_not_even_that_it_exists(self, app: App, name: str) -> None:
         chat = Chat(app)

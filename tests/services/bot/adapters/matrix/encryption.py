@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from nio import AsyncClient, SyncResponse
 
 from bot.adapters.matrix.accounts import CRYPTO, Account
 from bot.adapters.matrix.client import open_client
-from bot.adapters.matrix.encryption import KeyExchange, upload_keys
+from bot.adapters.matrix.encryption import KeyExchange, machine, upload_keys
 from bot.adapters.matrix.port import MatrixPort
 from bot.adapters.matrix.timing import Timing
 from bot.clock import SystemClock
@@ -20,6 +20,7 @@ from tests.notebooks import MemoryNotebook
 from tests.services.bot.adapters.matrix.bots import QUICK
 from tests.services.matrix import Account as Registered
 from tests.services.matrix import Event, Person
+from tests.services.synapse import Homeserver
 
 _transactions = itertools.count()
 
@@ -59,14 +60,24 @@ class Client:
         await self.keys.tend()
         return response
 
-    async def locked(self, room: str, text: str) -> dict[str, str]:
+    async def locked(self, room: str, text: str) -> dict[str, Any]:
         """The content of an encrypted message that was not sent; its key is shared with the room."""
+        return await self.encrypted(room, {"msgtype": "m.text", "body": text})
+
+    async def encrypted(self, room: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """The content of a message as it travels; what it relates to stays outside, where homeservers need it."""
         await self.nio.joined_members(room)
         await self.keys.tend()
         if self.nio.olm.should_share_group_session(room):
             await self.nio.share_group_session(room, ignore_unverified_devices=True)
-        _, content = self.nio.encrypt(room, "m.room.message", {"msgtype": "m.text", "body": text})
-        return dict(content)
+        _, locked = self.nio.encrypt(room, "m.room.message", dict(content))
+        relation = content.get("m.relates_to")
+        return {**locked, "m.relates_to": relation} if relation else dict(locked)
+
+    def opened(self, room: str, event: Event) -> Event:
+        """An event decrypted, where its key is here, else itself."""
+        found = machine(self.nio).opened(room, event) if event["type"] == "m.room.encrypted" else None
+        return event if found is None else dict(found.source)
 
 
 @asynccontextmanager
@@ -79,6 +90,46 @@ async def client_of(url: str, registered: Registered, folder: Path, *, publish: 
         yield Client(nio, folder / CRYPTO)
     finally:
         await nio.close()
+
+
+class Whisperer(Person):
+    """Somebody who encrypts what they say in encrypted rooms and reads what others say there, on a device of nio's."""
+
+    client: Client
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, homeserver: Homeserver, name: str, folder: Path) -> AsyncIterator[Whisperer]:
+        """Somebody new. The device that encrypts is another one than the one that asks: both would take keys away."""
+        person = cls(homeserver.session, homeserver.url, await homeserver.register(name))
+        who = {"type": "m.id.user", "user": person.user_id}
+        body = {"type": "m.login.password", "identifier": who, "password": person.account.password}
+        told = await person.ask("POST", "v3/login", body)
+        device = Registered(person.user_id, told["access_token"], told["device_id"], person.account.password)
+        async with client_of(homeserver.url, device, folder / device.device_id) as person.client:
+            await person.client.sync()
+            yield person
+
+    async def send(self, room: str, kind: str, content: Mapping[str, Any], txn: str | None = None) -> str:
+        if kind == "m.room.message":
+            await self.client.sync()
+            if self.client.nio.rooms[room].encrypted:
+                kind, content = "m.room.encrypted", await self.client.encrypted(room, content)
+        return await super().send(room, kind, content, txn)
+
+    async def history(self, room: str, limit: int = 100) -> list[Event]:
+        await self.client.sync()
+        return [self.client.opened(room, one) for one in await super().history(room, limit)]
+
+    async def related(self, room: str, event_id: str, rel_type: str) -> list[Event]:
+        await self.client.sync()
+        return [self.client.opened(room, one) for one in await super().related(room, event_id, rel_type)]
+
+    async def sync(self, timeout_ms: int = 0) -> dict[str, Any]:
+        told = await super().sync(timeout_ms)
+        await self.client.sync()
+        self.heard = [(room, self.client.opened(room, one)) for room, one in self.heard]
+        return told
 
 
 async def stolen_keys(person: Person) -> list[Event]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from routing.tables import votes
 from tests.doubles import WordEmbedder
 from tests.e2e.scenarios.script import Deletes, Edits, Reacts, Says
 from tests.services.bot.adapters.matrix.bots import QUICK
+from tests.services.bot.adapters.matrix.encryption import Whisperer
 from tests.services.matrix import Account as Registered
 from tests.services.matrix import Event, Matching, Person
 from tests.services.synapse import Homeserver
@@ -53,8 +54,9 @@ class SynapseDriver:
     homeserver: Homeserver
     folder: Path
     version: str = "12"
+    encrypted: bool = False
     people: dict[str, Person] = field(default_factory=dict)
-    _room: str = ""
+    room: str = ""
     _fences: str = ""
     _account: Registered | None = None
     _names: dict[str, str] = field(default_factory=dict)
@@ -64,51 +66,64 @@ class SynapseDriver:
     _port: Watched | None = None
     _connections: Connections | None = None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _clients: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def begin(self) -> None:
         """Makes the accounts and the rooms, and starts the bot."""
         self._account = await self.homeserver.register("weave")
         for name in ("Ana", "Ben", "Eve", "Cleo"):
-            self.people[name] = await self.homeserver.person(name)
+            self.people[name] = await self._somebody(name)
         ana = self.people["Ana"]
         others = tuple(person.user_id for name, person in self.people.items() if name != "Ana")
         bot = self._account.user_id
-        self._room = await ana.create_room(self.version, invite=(bot, *others))
+        self.room = await ana.create_room(self.version, invite=(bot, *others), encrypted=self.encrypted)
         self._fences = await ana.create_room(self.version, name="fences", invite=(bot,))
         for name, person in self.people.items():
             if name != "Ana":
-                await person.join(self._room)
+                await person.join(self.room)
         await self.back()
-        for room in (self._room, self._fences):
+        for room in (self.room, self._fences):
             await ana.hears(room, joined_by(bot))
         await self.settled()
 
+    async def end(self) -> None:
+        """Everybody goes."""
+        await self.away()
+        await self._clients.aclose()
+
     async def says(self, step: Says) -> None:
         thread, reply_to = (self._names.get(name or "") for name in (step.thread, step.reply_to))
-        said = await self.people[step.who].say(self._room, step.text, thread=thread, reply_to=reply_to)
+        said = await self.people[step.who].say(self.room, step.text, thread=thread, reply_to=reply_to)
         self._names[step.name] = said
         await self._happened()
 
-    async def edits(self, step: Edits) -> None:
-        await self.people[step.who].edit(self._room, self._names[step.name], step.text)
+    async def edits(self, step: Edits) -> str:
+        """Gives the edit's event id beside."""
+        edit = await self.people[step.who].edit(self.room, self._names[step.name], step.text)
+        await self._happened()
+        return edit
+
+    async def takes_back(self, who: str, event_id: str) -> None:
+        """Somebody redacts an event."""
+        await self.people[who].redact(self.room, event_id)
         await self._happened()
 
     async def deletes(self, step: Deletes) -> None:
-        await self.people[step.who].redact(self._room, self._names[step.name])
+        await self.people[step.who].redact(self.room, self._names[step.name])
         await self._happened()
 
     async def reacts(self, step: Reacts) -> None:
-        target = self._names[step.name] if step.name else (await self._ours())[-1]["event_id"]
+        target = self._names[step.name] if step.name else (await self.ours())[-1]["event_id"]
         key = target, step.who, step.emoji
         if step.remove:
-            await self.people[step.who].redact(self._room, self._reactions.pop(key))
+            await self.people[step.who].redact(self.room, self._reactions.pop(key))
         else:
-            self._reactions[key] = await self.people[step.who].react(self._room, target, step.emoji)
+            self._reactions[key] = await self.people[step.who].react(self.room, target, step.emoji)
         await self._happened()
 
     async def said(self) -> str | None:
         await self.settled()
-        new = [event for event in await self._ours() if event["event_id"] not in self._heard]
+        new = [event for event in await self.ours() if event["event_id"] not in self._heard]
         self._heard |= {event["event_id"] for event in new}
         return "\n".join([event["content"]["body"] for event in new] + await self._privately()) or None
 
@@ -116,8 +131,8 @@ class SynapseDriver:
         shown = ""
         for _ in range(60):
             await self.settled()
-            last = (await self._ours())[-1]
-            changes = await self.people["Ana"].related(self._room, last["event_id"], "m.replace")
+            last = (await self.ours())[-1]
+            changes = await self.people["Ana"].related(self.room, last["event_id"], "m.replace")
             shown = changes[0]["content"]["m.new_content"]["body"] if changes else ""
             if words.casefold() in shown.casefold():
                 break
@@ -138,6 +153,11 @@ class SynapseDriver:
         async with self._running.database.read() as conn:
             kept = (await conn.execute(select(messages.c.text))).scalars()
             return [text for text in kept if text != "so far"]
+
+    async def in_the_clear(self) -> list[Event]:
+        """The messages of the room that travelled unencrypted."""
+        history = await Person.history(self.people["Ana"], self.room, 200)
+        return [event for event in history if event["type"] == "m.room.message" and event["content"]]
 
     async def away(self) -> None:
         await self._stack.aclose()
@@ -167,6 +187,12 @@ class SynapseDriver:
         assert self._app is not None
         return self._app
 
+    async def _somebody(self, name: str) -> Person:
+        if not self.encrypted:
+            return await self.homeserver.person(name)
+        clients = self.folder.with_name("clients")
+        return await self._clients.enter_async_context(Whisperer.of(self.homeserver, name, clients))
+
     async def _happened(self) -> None:
         if self._port is not None:
             await self.settled()
@@ -180,10 +206,10 @@ class SynapseDriver:
         async with self._running.database.read() as conn:
             return not (await conn.execute(select(func.count()).select_from(inbox))).scalar_one()
 
-    async def _ours(self) -> list[Event]:
+    async def ours(self) -> list[Event]:
         """What the bot has said in the room, without its edits."""
         assert self._account is not None
-        history = await self.people["Ana"].history(self._room, 100)
+        history = await self.people["Ana"].history(self.room, 100)
         mine = [e for e in history if e["sender"] == self._account.user_id and e["type"] == "m.room.message"]
         return [e for e in mine if e["content"].get("m.relates_to", {}).get("rel_type") != "m.replace"]
 
@@ -194,16 +220,30 @@ class SynapseDriver:
         for person in self.people.values():
             await person.sync()
             for room in list(person.invited):
-                if room not in (self._room, self._fences):
+                if room not in (self.room, self._fences):
                     await person.join(room)
                     del person.invited[room]
             await person.sync()
             for room, event in person.heard:
                 new = event["event_id"] not in self._heard and event["sender"] == self._account.user_id
-                if room not in (self._room, self._fences) and new and event["type"] == "m.room.message":
+                if room not in (self.room, self._fences) and new and event["type"] == "m.room.message":
                     self._heard.add(event["event_id"])
                     said.append(event["content"]["body"])
         return said
+
+
+@asynccontextmanager
+async def driving(
+    homeserver: Homeserver, folder: Path, version: str = "12", *, encrypted: bool = False
+) -> AsyncIterator[SynapseDriver]:
+    """A driver whose bot and people are there for the time of the block."""
+    driver = SynapseDriver(homeserver, folder / "data", version, encrypted)
+    driver.folder.mkdir()
+    try:
+        await driver.begin()
+        yield driver
+    finally:
+        await driver.end()
 
 
 def joined_by(user: str) -> Matching:

@@ -75,6 +75,30 @@ class TestLoggingIn:
         account = await login.with_access_token(await login.find(homeserver.url), registered.token)
         assert (account.user_id, account.device_id) == (registered.user_id, registered.device_id)
 
+    @pytest.mark.parametrize("given", ["{token}", f"{login.RETURN_TO}?loginToken={{token}}", " {token}\n"])
+    async def test_by_the_token_of_single_sign_on_makes_a_signed_device_of_its_own(
+        self, homeserver: Homeserver, tmp_path: Path, given: str
+    ) -> None:
+        weave, desk = await homeserver.person("weave"), Desk(tmp_path)
+        door = await desk.find(homeserver.url)
+        token = (await weave.ask("POST", "v1/login/get_token", {}))["login_token"]
+        account = await desk.by_login_token(door, given.format(token=token))
+        assert account.user_id == weave.user_id
+        assert account.device_id != weave.account.device_id
+        await desk.settle(account)  # without a password: single sign-on has none
+        keys = await weave.ask("POST", "v3/keys/query", {"device_keys": {weave.user_id: []}})
+        device = keys["device_keys"][weave.user_id][account.device_id]
+        [ours] = keys["self_signing_keys"][weave.user_id]["keys"]
+        assert ours in device["signatures"][weave.user_id]
+        assert desk.accounts() == [account]
+
+    async def test_by_a_token_that_was_used_before_is_refused(self, homeserver: Homeserver) -> None:
+        weave, door = await homeserver.person("weave"), await login.find(homeserver.url)
+        token = (await weave.ask("POST", "v1/login/get_token", {}))["login_token"]
+        await login.with_login_token(door, token)
+        with pytest.raises(Refused, match="check the user name and the secret"):
+            await login.with_login_token(door, token)
+
     async def test_with_a_wrong_secret_is_refused(self, homeserver: Homeserver) -> None:
         registered, door = await homeserver.register("weave"), await login.find(homeserver.url)
         with pytest.raises(Refused, match="check the user name and the secret"):
