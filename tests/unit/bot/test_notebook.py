@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from bot.app import App
-from bot.models import Deletion, IncomingMessage, Place, ReactionAdded
+from bot.models import Capabilities, Deletion, Edit, IncomingMessage, Place, ReactionAdded
 from bot.notebook import SqlNotebook
 from bot.outbox import transaction_of
 from tests.unit.bot.rooms import Chat, Platform, actor
@@ -53,6 +55,30 @@ class TestLookingUp:
 
         assert found == {"e0", "e1", "q1", "q2", "r1"}
         assert await other(app).knows("r1", ["e1"]) == set()
+
+    async def test_what_an_edit_may_have_changed_is_the_question_and_its_authors_edited_messages_nearest_first(
+        self, app: App, notebook: SqlNotebook
+    ) -> None:
+        chat, now = Chat(app, Matrix(Capabilities(edits=True))), app.clock.now()
+        said = [IncomingMessage(ROOM, f"e{n}", actor("Ana"), f"the queen is number {n}", now) for n in range(4)]
+        asked = IncomingMessage(ROOM, "q1", actor("Ana"), "!weave which queen?", now)
+        theirs = IncomingMessage(ROOM, "b1", actor("Ben"), "the smoker is lost", now)
+        await chat.dispatch.take([*said, theirs, asked])
+        await chat.dispatch.replies.settle()
+        edits = [("x0", "e0", "Ana", 1), ("x1", "e1", "Ana", 2), ("x2", "e2", "Ana", 3), ("xb", "b1", "Ben", 2)]
+        for event, target, who, minute in edits:
+            at = now + timedelta(minutes=minute)
+            await chat.dispatch.take([Edit(ROOM, event, target, actor(who), f"it is {event} after all", at)])
+        changed = Edit(ROOM, "xq", "q1", actor("Ana"), "!weave which queen is it?", now + timedelta(minutes=4))
+        await chat.dispatch.take([changed])
+        await chat.dispatch.replies.settle()
+        ana, middle = actor("Ana").external_id, now + timedelta(minutes=2)
+
+        assert await notebook.edited("r1", "unheard", ana, middle, 5) == ["e1", "e0", "e2"]
+        assert await notebook.edited("r1", "unheard", ana, middle, 1) == ["e1"]
+        assert (await notebook.edited("r1", "xq", ana, middle, 5))[0] == "q1"
+        assert await notebook.edited("r1", "unheard", "@nobody:one", middle, 5) == []
+        assert await other(app).edited("r1", "xq", ana, middle, 5) == []
 
     async def test_rooms_and_answers_are_those_of_the_account(self, app: App, notebook: SqlNotebook) -> None:
         chat, now = Chat(app, Matrix()), app.clock.now()
