@@ -40,6 +40,7 @@ from bot.models import (
 from bot.outbox import transaction_of
 from bot.pages import Page, line, page
 from bot.ports import ChatPort
+from bot.preferences import Preferences
 from bot.render import vote_page
 from bot.replying import Replies
 from bot.room_messages import Reaction, message_named, reaction_by, reaction_named, reactions_on
@@ -62,6 +63,7 @@ class Dispatch:
         self._app = app
         self._port = port
         self._teams: dict[tuple[str, str], int] = {}
+        self._known: dict[Place, tuple[Room, Preferences]] = {}  # in the batch that is being taken
         self._turns = Turns(app.clock)
         self.replies = Replies(app, port)
         self._takers: Mapping[type[Any], Callable[[Any], Awaitable[None]]] = MappingProxyType(
@@ -83,17 +85,19 @@ class Dispatch:
 
         Raises Unavailable when the database does not take it now: the same batch must come again.
         """
-        for events in self._runs(batch):
-            place = events[0].place
-            with structlog.contextvars.bound_contextvars(platform=place.platform, room=place.room):
-                try:
-                    await self._take(events)
-                except Unavailable:
-                    raise
-                except Exception as exc:  # noqa: BLE001 - the top of dispatch: one bad event must not stop the rest
-                    problem = confess(exc)
-                    log.warning("event.failed", kind=type(events[0]).__name__, error=type(exc).__name__)
-                    await self._quietly(place, page(line(problem.words)))
+        self._known.clear()
+        async with self._app.database.scrubbing_later():
+            for events in self._runs(batch):
+                place = events[0].place
+                with structlog.contextvars.bound_contextvars(platform=place.platform, room=place.room):
+                    try:
+                        await self._take(events)
+                    except Unavailable:
+                        raise
+                    except Exception as exc:  # noqa: BLE001 - the top of dispatch: one bad event must not stop the rest
+                        problem = confess(exc)
+                        log.warning("event.failed", kind=type(events[0]).__name__, error=type(exc).__name__)
+                        await self._quietly(place, page(line(problem.words)))
         self.replies.nudge()
 
     async def handle(self, event: ChatEvent) -> None:
@@ -110,15 +114,21 @@ class Dispatch:
         await self.replies.post(room, said, occasion)
 
     def _runs(self, batch: Sequence[ChatEvent]) -> Iterator[Sequence[ChatEvent]]:
-        """The events in order; messages to remember that follow each other in one room come together."""
+        """The events, in order within a room; messages to remember that follow each other in it come together.
 
-        def alike(event: ChatEvent) -> tuple[str, str] | int:
-            if isinstance(event, IncomingMessage) and self._to_us(event.text) is None:
-                return event.place.team, event.place.room
-            return id(event)
+        When rooms talk across each other, this is what makes their messages few transactions. An arrival or departure
+        is about a whole team, so nothing is moved past it.
+        """
 
-        for _, events in groupby(batch, key=alike):
-            yield list(events)
+        def alike(event: ChatEvent) -> int:
+            return 0 if isinstance(event, IncomingMessage) and self._to_us(event.text) is None else id(event)
+
+        for is_arrival, events in groupby(batch, key=lambda event: isinstance(event, Arrival)):
+            rooms: dict[object, list[ChatEvent]] = {}
+            for event in events:
+                rooms.setdefault(id(event) if is_arrival else (event.place.team, event.place.room), []).append(event)
+            for one in rooms.values():
+                yield from (list(run) for _, run in groupby(one, key=alike))
 
     async def _take(self, events: Sequence[ChatEvent]) -> None:
         if len(events) > 1:
@@ -135,8 +145,8 @@ class Dispatch:
 
     async def _remember(self, events: Sequence[IncomingMessage]) -> None:
         """Messages of one room, in one transaction."""
-        room = await self._room(events[0].place)
-        if not (await self._app.preferences.of(room)).listen:
+        room, preferences = await self._room_as_set(events[0].place)
+        if not preferences.listen:
             return
         drafts = []
         for event in events:
@@ -161,7 +171,7 @@ class Dispatch:
             log.warning("turns.exceeded", thread=event.thread)
             return
         person = await self._person(room, event.actor)
-        asked = replace(event, text=_encodable(event.text), actor=self._known(event.actor))
+        asked = replace(event, text=_encodable(event.text), actor=self._ranked(event.actor))
         await self._app.inbox.put(room, Kind.ASKED, event.event_id, asked, person)
 
     async def _edit(self, event: Edit) -> None:
@@ -186,7 +196,7 @@ class Dispatch:
         sent = await self._app.outbox.find(room, transaction_of(event.target))
         if sent is not None:
             if sent.person == person.id:
-                changed = replace(event, text=_encodable(event.text), actor=self._known(event.actor))
+                changed = replace(event, text=_encodable(event.text), actor=self._ranked(event.actor))
                 await self._app.inbox.put(room, Kind.CHANGED, event.event_id, changed, person)
         elif await self._withdraw(room, event):
             asked = IncomingMessage(
@@ -321,12 +331,21 @@ class Dispatch:
     def _to_us(self, text: str) -> str | None:
         return addressed(text, self._app.settings.prefix)
 
-    def _known(self, actor: Actor) -> Actor:
+    def _ranked(self, actor: Actor) -> Actor:
         """The actor as we know them: an admin of ours is one in every room."""
         role = Role.ADMIN if actor.external_id in self._app.settings.admins else actor.role
         return replace(actor, name=_encodable(actor.name), role=role)
 
+    async def _room_as_set(self, place: Place) -> tuple[Room, Preferences]:
+        """The room and what is in force there, looked up once a batch."""
+        if place not in self._known:
+            room = await self._room(place)
+            self._known[place] = room, await self._app.preferences.of(room)
+        return self._known[place]
+
     async def _room(self, place: Place) -> Room:
+        if place in self._known:
+            return self._known[place][0]
         return await self._app.directory.room(await self._tenant(place), place.room, place.name)
 
     async def _tenant(self, place: Place) -> int:

@@ -31,6 +31,9 @@ class Database(Protocol):
     async def scrub(self) -> None:
         """After a deletion: no deleted byte stays in embedded files (a no-op on a server)."""
 
+    def scrubbing_later(self) -> AbstractAsyncContextManager[None]:
+        """Within it ``scrub`` is put off to the end and done once, for this task alone. Raises Unavailable there."""
+
 
 class Embedder(Protocol):
     """Turns texts into vectors."""

@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from memory.errors import Unavailable
 
 _BUSY_MS = 15_000
+_LATER: ContextVar[bool] = ContextVar("scrubbing_later", default=False)
 
 
 class SqlDatabase:
@@ -34,6 +36,7 @@ class SqlDatabase:
         arguments = {"factory": _Connection} if self._is_sqlite else {}
         self._engine: AsyncEngine = create_async_engine(url, connect_args=arguments)
         self._turn = asyncio.Lock()
+        self._to_scrub = False
         if self._is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _prepare)
             event.listen(self._engine.sync_engine, "begin", _begin)
@@ -62,7 +65,23 @@ class SqlDatabase:
 
     async def scrub(self) -> None:
         """After a deletion: empties the write-ahead log, so that no deleted byte stays in the embedded files."""
-        if not self._is_sqlite:
+        self._to_scrub = self._is_sqlite
+        if not _LATER.get():
+            await self._scrub()
+
+    @asynccontextmanager
+    async def scrubbing_later(self) -> AsyncIterator[None]:
+        """Once at the end: emptying the log waits for readers, and a batch may hold many deletions."""
+        token = _LATER.set(True)
+        try:
+            yield
+        finally:
+            _LATER.reset(token)
+        await self._scrub()
+
+    async def _scrub(self) -> None:
+        """When it is due, also from a time when it failed."""
+        if not self._to_scrub:
             return
         async with self._turn, self._engine.connect() as conn:
             raw = await conn.get_raw_connection()
@@ -72,6 +91,7 @@ class SqlDatabase:
                 busy = (await cursor.fetchone())[0]
                 await cursor.close()
                 if not busy:
+                    self._to_scrub = False
                     return
                 await asyncio.sleep(0.05)  # a reader still holds the old snapshot
         raise Unavailable("the write-ahead log could not be emptied because a reader holds it: run the command again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,17 @@ import pytest
 import structlog
 
 from bot.app import App
-from bot.models import Deletion, Edit, Gap, Membership, ReactionAdded, ReactionRemoved, ReactionsStanding, Role
+from bot.models import (
+    Deletion,
+    Edit,
+    Gap,
+    IncomingMessage,
+    Membership,
+    ReactionAdded,
+    ReactionRemoved,
+    ReactionsStanding,
+    Role,
+)
 from bot.pages import page
 from memory.errors import Unavailable
 from memory.models import Provenance
@@ -59,6 +70,32 @@ class TestMessages:
             await chat.say("Ana", "secret" * (1 << 18))
 
         assert "secret" not in str(logged)
+
+
+class TestBatches:
+    async def test_rooms_that_talk_across_each_other_are_few_transactions_in_order(self, app: App, chat: Chat) -> None:
+        places = [replace(HIVES, room=room, name=room) for room in ("hives", "orchard", "kitchen")]
+
+        def said(number: int) -> IncomingMessage:
+            return IncomingMessage(places[number % 3], f"b{number}", actor("Ana"), f"{number}", app.clock.now())
+
+        edit = Edit(places[0], "b0@1", "b0", actor("Ana"), "zero", app.clock.now())
+        with structlog.testing.capture_logs() as logged:
+            await chat.dispatch.take([*(said(number) for number in range(9)), edit, said(9)])
+
+        assert [one["new"] for one in logged if one["event"] == "message.admitted"] == [3, 1, 3, 3]
+        assert await chat.texts() == ["1", "2", "3", "4", "5", "6", "7", "8", "9", "zero"]
+
+    async def test_the_log_is_emptied_of_what_was_deleted_once_a_batch(self, app: App, chat: Chat) -> None:
+        texts = [f"needle {number}" for number in range(3)]
+        for text in texts:
+            await chat.say("Ana", text)
+        gone = [Deletion(HIVES, f"d{number}", f"m{number}", app.clock.now()) for number in (1, 2, 3)]
+
+        await chat.dispatch.take(gone)
+
+        assert await chat.texts() == []
+        assert not (app.settings.data / "weavebot.sqlite3-wal").stat().st_size
 
 
 class TestQuestions:

@@ -122,6 +122,19 @@ class TestScrubbing:
         assert not holds(tmp_path, b"needle-in")
         await database.close()
 
+    async def test_put_off_it_is_done_at_the_end_and_not_sooner(self, tmp_path: Path) -> None:
+        database = SqlDatabase.in_folder(tmp_path)
+        async with database.write() as conn:
+            await conn.run_sync(metadata.create_all)
+            await conn.execute(insert(tenants).values(external_id="needle-in-a-haystack", **ROW))
+        async with database.scrubbing_later():
+            async with database.write() as conn:
+                await conn.execute(tenants.delete())
+            await database.scrub()
+            assert holds(tmp_path, b"needle-in")
+        assert not holds(tmp_path, b"needle-in")
+        await database.close()
+
     async def test_a_copy_of_the_folder_taken_at_any_time_is_whole(self, tmp_path: Path) -> None:
         source, copy = tmp_path / "a", tmp_path / "b"
         source.mkdir()
