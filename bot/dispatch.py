@@ -374,6 +374,7 @@ def _draft(event: IncomingMessage) -> Draft:
         sent_at=event.sent_at,
         reply_to=event.reply_to,
         provenance=event.provenance,
+        thread=event.thread,
     )
     check(draft)
     return draft

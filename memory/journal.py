@@ -173,7 +173,8 @@ async def _unknown(conn: AsyncConnection, room: int, drafts: Sequence[Draft]) ->
 
 async def _insert(conn: AsyncConnection, room: int, drafts: Sequence[Draft], authors: dict[str, Person]) -> list[int]:
     version = await next_version(conn, room)
-    placed = await sessions.place(conn, room, [draft.sent_at for draft in drafts])
+    spots = [(draft.sent_at, draft.thread and draft.thread[:_LONGEST_ID]) for draft in drafts]
+    placed = await sessions.place(conn, room, spots)
     rows = [
         {
             "room_id": room,

@@ -74,6 +74,7 @@ class Draft:
     """A message as it comes in, before it is admitted.
 
     ``event_id`` names it in its room; ``author`` is the platform's id of the person, ``author_name`` what people see.
+    ``thread`` names the thread of the room that it was written in.
     """
 
     event_id: str
@@ -83,6 +84,7 @@ class Draft:
     sent_at: datetime
     reply_to: str | None = None
     provenance: Provenance = Provenance.LIVE
+    thread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Sessions: stretches of conversation in a room, ended by silence, each linked to the one before it.
 
 All state is in SQL, so a restart resumes where the room was: a message within the gap of a session's first or last
-message belongs to it, another opens a new one.
+message belongs to it, another opens a new one. A thread (a forum post) is one session, however long it is silent:
+people have said themselves that it is one conversation.
 """
 
 from __future__ import annotations
@@ -37,48 +38,72 @@ class _Stretch:
     previous: _Stretch | None = None
     added: int = 0
     changed: bool = False
+    is_thread: bool = False
 
     def holds(self, at: datetime) -> bool:
-        return self.started_at - GAP <= at <= self.last_message_at + GAP
+        return self.is_thread or self.started_at - GAP <= at <= self.last_message_at + GAP
 
     def take(self, at: datetime) -> None:
+        if self.is_thread and at > self.last_message_at:
+            self.ended_at = None  # it goes on
         self.started_at = min(self.started_at, at)
         self.last_message_at = max(self.last_message_at, at)
         self.added += 1
 
 
-async def place(conn: AsyncConnection, room: int, times: Sequence[datetime]) -> list[int]:
+async def place(conn: AsyncConnection, room: int, spots: Sequence[tuple[datetime, str | None]]) -> list[int]:
     """The session of each message, opened, extended and linked in the caller's transaction.
 
-    However many sessions the messages open, the statements are as many as for one: a year of history has thousands.
+    A spot is when a message was written, and in which thread. However many sessions the messages of a thread open,
+    the statements are as many as for one: a year of history has thousands.
     """
-    line = await _timeline(conn, room, min(times), max(times))
+    placed: dict[int, int] = {}
+    for thread in dict.fromkeys(thread for _, thread in spots):
+        numbers = [number for number, spot in enumerate(spots) if spot[1] == thread]
+        keys = await _place(conn, room, thread, [spots[number][0] for number in numbers])
+        placed.update(zip(numbers, keys, strict=True))
+    return [placed[number] for number in range(len(spots))]
+
+
+async def _place(conn: AsyncConnection, room: int, thread: str | None, times: Sequence[datetime]) -> list[int]:
+    line = await (_timeline(conn, room, min(times), max(times)) if thread is None else _thread(conn, room, thread))
     current: _Stretch | None = None
     placed = []
     for at in times:
         if current is None or not current.holds(at):
-            current = next((known for known in reversed(line) if known.holds(at)), None) or _open(line, at)
+            current = next((known for known in reversed(line) if known.holds(at)), None)
+            current = current or _open(line, at, is_thread=thread is not None)
         current.take(at)
         placed.append(current)
-    await _save(conn, room, line)
+    await _save(conn, room, thread, line)
     return [cast("int", stretch.id) for stretch in placed]
+
+
+async def _thread(conn: AsyncConnection, room: int, thread: str) -> list[_Stretch]:
+    """The session of a thread, if it has one."""
+    query = select(sessions).where(sessions.c.room_id == room, sessions.c.thread == thread)
+    return [_stretch(row, is_thread=True) for row in await conn.execute(query.order_by(sessions.c.id).limit(1))]
 
 
 async def _timeline(conn: AsyncConnection, room: int, first: datetime, last: datetime) -> list[_Stretch]:
     """The sessions that touch the time between two messages, and one on either side, in order of their start."""
-    here = select(sessions).where(sessions.c.room_id == room)
+    here = select(sessions).where(sessions.c.room_id == room, sessions.c.thread.is_(None))
     before = here.where(sessions.c.last_message_at < first - GAP).order_by(sessions.c.started_at.desc()).limit(1)
     within = here.where(sessions.c.last_message_at >= first - GAP, sessions.c.started_at <= last + GAP)
     after = here.where(sessions.c.started_at > last + GAP).order_by(sessions.c.started_at).limit(1)
     parts = union_all(*(part.subquery().select() for part in (before, within, after)))
     rows = await conn.execute(parts.order_by("started_at", "id"))
-    return [_Stretch(row.id, row.started_at, row.last_message_at, row.ended_at) for row in rows]
+    return [_stretch(row) for row in rows]
 
 
-def _open(line: list[_Stretch], at: datetime) -> _Stretch:
+def _stretch(row: AnyRow, *, is_thread: bool = False) -> _Stretch:
+    return _Stretch(row.id, row.started_at, row.last_message_at, row.ended_at, is_thread=is_thread)
+
+
+def _open(line: list[_Stretch], at: datetime, *, is_thread: bool) -> _Stretch:
     """A session that begins now, linked to its neighbours in the line; the one before it has ended."""
     place = bisect_left(line, at, key=lambda known: known.started_at)
-    fresh = _Stretch(None, at, at)
+    fresh = _Stretch(None, at, at, is_thread=is_thread)
     if place > 0:
         before = fresh.previous = line[place - 1]
         if before.ended_at is None:
@@ -89,10 +114,10 @@ def _open(line: list[_Stretch], at: datetime) -> _Stretch:
     return fresh
 
 
-async def _save(conn: AsyncConnection, room: int, line: list[_Stretch]) -> None:
+async def _save(conn: AsyncConnection, room: int, thread: str | None, line: list[_Stretch]) -> None:
     fresh = [stretch for stretch in line if stretch.id is None]
     if fresh:
-        rows = [_values(stretch) | {"room_id": room, "messages": 0} for stretch in fresh]
+        rows = [_values(stretch) | {"room_id": room, "thread": thread, "messages": 0} for stretch in fresh]
         await conn.execute(insert(sessions), rows)
         newest = select(sessions.c.id).where(sessions.c.room_id == room).order_by(sessions.c.id.desc())
         keys = (await conn.execute(newest.limit(len(fresh)))).scalars().all()

@@ -64,7 +64,9 @@ sessions = Table(
     Column("ended_at", Instant),
     Column("previous_id", ForeignKey("sessions.id")),
     Column("messages", key_type(), nullable=False, default=0),
+    Column("thread", String(255)),  # of the room; None: its main conversation
     Index(None, "room_id", "started_at"),
+    Index(None, "room_id", "thread"),
 )
 
 messages = Table(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from memory.models import Room
+from memory.models import Draft, Room
 from memory.sessions import GAP
 from tests.doubles import START
 from tests.parts import Memory, draft, open_memory
@@ -54,6 +55,26 @@ class TestPlacing:
         for name in ("hives", "market"):
             await memory.journal.admit(await memory.room(name), [draft("e1", "Ana", "hi")])
         assert await memory.sessions.count([1]) == await memory.sessions.count([2]) == 1
+
+
+class TestThreads:
+    async def test_a_thread_is_one_session_beside_the_rooms_own(self, memory: Memory, room: Room) -> None:
+        def said(number: int, at: timedelta, thread: str | None = None) -> Draft:
+            return replace(draft(f"e{number}", "Ana", "hi", START + at), thread=thread)
+
+        first = [said(0, 0 * GAP), said(1, GAP / 2, "post"), said(2, GAP), said(3, GAP, "other")]
+        await memory.journal.admit(room, first)
+        memory.clock.advance(10 * GAP)
+        assert await memory.sessions.clean_up() == (3, 0)
+        await memory.journal.admit(room, [said(4, 20 * GAP, "post"), said(5, 20 * GAP)])
+        found = await memory.sessions.of_room(room.id)
+        assert [(one.messages, one.ended_at is None) for one in found] == [
+            (2, False),
+            (2, True),  # the post goes on, a day later too
+            (1, False),
+            (1, True),
+        ]
+        assert [one.previous for one in found] == [None, None, None, found[0].id]
 
 
 class TestCleaningUp:

@@ -84,6 +84,10 @@ class TestPlaces:
             assert await bot.keeps(forum.id, 2) == ["How to feed?\nwhat do you feed in autumn?", "sugar water"]
             [kept] = await bot.messages(hives.id)
             assert kept.external_id == f"{thread.id}-{inside.id}"
+            await ana.says(hives, "outside of it")
+            outside = (await bot.keeps(hives.id, 2)) and (await bot.messages(hives.id))[1]
+            assert outside.session != kept.session
+            assert len({message.session for message in await bot.messages(forum.id)}) == 1
             await bot.app.engine.settle()
             asked = await ana.says(thread, "!weave what is the plan?")
             answer = await thread.expect()
