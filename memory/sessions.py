@@ -117,7 +117,7 @@ def _open(line: list[_Stretch], at: datetime, *, is_thread: bool) -> _Stretch:
 async def _save(conn: AsyncConnection, room: int, thread: str | None, line: list[_Stretch]) -> None:
     fresh = [stretch for stretch in line if stretch.id is None]
     if fresh:
-        rows = [_values(stretch) | {"room_id": room, "thread": thread, "messages": 0} for stretch in fresh]
+        rows = [{**_values(stretch), "room_id": room, "thread": thread, "messages": 0} for stretch in fresh]
         await conn.execute(insert(sessions), rows)
         newest = select(sessions.c.id).where(sessions.c.room_id == room).order_by(sessions.c.id.desc())
         keys = (await conn.execute(newest.limit(len(fresh)))).scalars().all()
