@@ -178,6 +178,10 @@ class Capabilities:
     greets: bool = False  # a notice of what is kept is due when we come
     hint: str = ""  # how to react there, if not by clicking; ``{prefix}`` is the command prefix
     help: Page = ()  # lines that the help of every room there ends with
+    hears_all: bool = True  # not: what is said to us alone reaches us
+    asking: str = "`{prefix} QUESTION`"  # how one asks there
+    command: str = "{prefix}"  # what the commands for everybody begin with there
+    settings: str = "{prefix} settings"  # the command that changes a room's settings there
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,7 @@ class Replies:
 
     async def _arrived(self, item: Item, event: Arrival) -> None:
         preferences = await self._app.preferences.of(item.room)
-        said = welcome_page(preferences, self._app.settings.prefix)
+        said = welcome_page(preferences, self._app.settings.prefix, self._port.capabilities)
         await self._send(item.room, Reply(event.place, said), transaction_of(event.event_id), person=None, shows=None)
 
     async def _withdrawn(self, item: Item, answer_id: str) -> None:

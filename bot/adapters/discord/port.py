@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -39,14 +39,20 @@ from bot.ports import Notebook
 from memory.errors import Unavailable, WeavebotError
 from memory.ports import Clock
 
-CAPABILITIES: Final = Capabilities(
+MENTIONS_ONLY: Final = Capabilities(
     threads=True,
     files=True,
     edits=True,
     greets=True,
     longest=2000,
-    hint="React 👍 👎 or ⭐: it trains the routing in this server. `{prefix} why` explains.",
+    hint="React 👍 👎 or ⭐: it trains the routing in this server. *Why?* explains.",
+    hears_all=False,
+    asking="`/weave`, or mention me",
+    command="/weavebot",
+    settings="/weavebot-admin settings",
 )
+"""Of a bot without the message content intent."""
+FULL_MEMORY: Final = replace(MENTIONS_ONLY, hears_all=True, asking="`/weave`, `{prefix} QUESTION`, or mention me")
 BATCH: Final = 200  # events that are committed at once, or a little more
 TYPING: Final = 8.0  # seconds after which typing is shown again; Discord shows it for ten
 ALIVE: Final = 30.0  # seconds between two notes that we are here
@@ -84,7 +90,6 @@ class DiscordPort:
 
     platform = PLATFORM
     team = None
-    capabilities = CAPABILITIES
 
     def __init__(
         self,
@@ -99,6 +104,7 @@ class DiscordPort:
         pace: Pace | None = None,
     ) -> None:
         self._pace = pace or Pace()
+        self.capabilities = FULL_MEMORY if access.full_memory else MENTIONS_ONLY
         self._access = access
         self._notebook = notebook
         point_at(access.api, access.gateway)

@@ -38,6 +38,16 @@ class TestArrival:
         assert "optout" in notice.content
         assert hives.answers == []
 
+    async def test_without_the_intent_the_notice_says_that_only_what_is_said_to_it_is_kept(
+        self, discord: Discord, hives: Place, tmp_path: Path
+    ) -> None:
+        async with weavebot(discord, tmp_path, discord_memory="mentions"):
+            notice = await discord.guild("hives").channel("welcome").expect()
+        assert "I remember what is said to me here" in notice.content
+        assert "`/weave`, or mention me" in notice.content
+        assert "!weave" not in notice.content
+        assert hives.answers == []
+
     async def test_coming_to_a_server_while_running_brings_its_notice(self, discord: Discord, tmp_path: Path) -> None:
         async with weavebot(discord, tmp_path) as bot:
             orchard = discord.guild("orchard", with_bot=False)
