@@ -8,7 +8,7 @@ from pathlib import Path
 from bot.operations import perform
 from tests.e2e.bot.adapters.discord.bots import Weavebot, weavebot
 from tests.e2e.eventually import eventually
-from tests.standins.discord import Discord, Permission, Person, Place
+from tests.standins.discord import Discord, Limits, Permission, Person, Place, running
 
 
 async def people(bot: Weavebot) -> list[str]:
@@ -58,6 +58,16 @@ class TestArrival:
             await trees.expect()
             await ana.says(trees, "after")
             assert await bot.keeps(trees.id, 1) == ["after"]
+
+
+class TestManyServers:
+    async def test_notices_to_all_of_them_stay_below_what_discord_takes(self, tmp_path: Path) -> None:
+        async with running(limits=Limits()) as discord:
+            places = [discord.guild(f"server {number}").channel("general") for number in range(120)]
+            async with weavebot(discord, tmp_path):
+                for place in places:
+                    await place.expect()
+            assert discord.invalid_requests == 0
 
 
 class TestRetention:

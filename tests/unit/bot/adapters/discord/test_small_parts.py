@@ -71,6 +71,14 @@ class TestBudget:
         now[0] = 601
         assert (budget.refused, budget.wait) == (0, 0)
 
+    def test_no_second_sees_more_requests_than_discord_takes(self) -> None:
+        now = [0.0]
+        budget = Budget(clock=lambda: now[0])
+        waits = [budget.turn() for _ in range(100)]
+        assert waits == [0.0] * 45 + [1.0] * 45 + [2.0] * 10
+        now[0] = 10
+        assert budget.turn() == 0
+
     def test_told_to_go_away_it_rests(self) -> None:
         now = [0.0]
         budget = Budget(clock=lambda: now[0])
