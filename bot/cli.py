@@ -31,7 +31,10 @@ BatchFlag = Annotated[
 cli = typer.Typer(
     name="weavebot",
     help="A team's memory that lives in its chat rooms and learns from emoji.",
-    epilog="Start with: weavebot chat --demo · Each command explains itself: weavebot ask --help",
+    epilog=(
+        "Start with: weavebot chat --demo · Matrix: weavebot matrix login · Discord: WEAVEBOT_DISCORD_TOKEN, then "
+        "weavebot run · Each command explains itself: weavebot ask --help"
+    ),
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -328,7 +331,13 @@ def chat(
 
 @command()
 def run(flags: Flags) -> None:
-    """Keep Weavebot running: the jobs, the worker, and the socket that the other commands come through.
+    """Keep Weavebot running in its chat rooms: Matrix, Discord, or both.
+
+    Matrix: the accounts of `weavebot matrix login`. Discord: the bot whose
+    token WEAVEBOT_DISCORD_TOKEN holds, or the file that
+    WEAVEBOT_DISCORD_TOKEN_FILE names; WEAVEBOT_DISCORD_MEMORY=mentions does
+    without the message content intent. The jobs run too, and every other
+    command comes through its socket.
 
     Example: weavebot run --data /srv/weavebot
     """
