@@ -20,7 +20,7 @@ from routing.answers import AnswerBook, Draft, Kept
 from routing.bearings import Bearings
 from routing.confidence import Confidence, assess
 from routing.features import Probe, Situation, features
-from routing.finding import Taught
+from routing.finding import UNTOLD, Taught
 from routing.health import Health, routes_without
 from routing.learner import Learner
 from routing.models import Answer, Citation, Decision, Features, Route
@@ -141,7 +141,7 @@ class Shuttle:
             route_version=taken.version,
             event_id=event_id,
             thread=thread,
-            pool=evidence.pool,
+            pool=evidence.pool if await self._by_text(scope.tenant) else None,
         )
         serial, key = await self._book.keep(draft)
         return Answer(
@@ -247,6 +247,9 @@ class Shuttle:
         return await self._paths.model(tenant, seen)
 
     async def _taught(self, tenant: int, seen: Bearings | None = None) -> Taught:
+        """What was learned of finding; nothing where what messages say must not teach, as it is read off them."""
+        if not await self._by_text(tenant):
+            return UNTOLD
         return Taught(await self._learner.weights(tenant, seen), await self._path_model(tenant, seen))
 
     def _clear(self) -> None:
