@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from threadpoolctl import threadpool_limits
+
 from bot import schema
 from bot.adapters.console import PLATFORM as CONSOLE
 from bot.adapters.console import ConsolePort, Desk, Seat
@@ -79,6 +81,7 @@ async def open_app(
     Raises Refused for data of a newer version, ModelMismatch when the vectors are another model's, Unavailable when the
     database does not answer.
     """
+    threadpool_limits(1, user_api="blas")  # products are small; threads that wait by spinning make each other wait
     async with contextlib.AsyncExitStack() as stack:
         time = clock or SystemClock()
 

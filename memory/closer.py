@@ -60,6 +60,7 @@ BEST: Final = 5
 
 _MET: Final = 0.35  # squared cosine from which a question's token counts as met
 _REACH: Final = 4  # messages on both sides, of ``cover_near``
+_STEPS: Final = (-2, -1, 1, 2)
 _TIMES: Final = tuple(
     stem(word)
     for word in """
@@ -128,14 +129,13 @@ def _widened(found: Rows, n: int) -> Column:
 
 def _beside(view: RoomView, query: Query, rows: Rows) -> dict[str, Column]:
     """The similarity of the neighbours to the question; 0 where there is none."""
-    by_step = {}
-    for step in (-2, -1, 1, 2):
-        at = rows + step
-        inside = (at >= 0) & (at < len(view))
-        by_step[step] = np.zeros(len(rows))
-        by_step[step][inside] = np.nan_to_num(ranking.similarity(view, query.embedding, at[inside]))
-    around = DECAY * (by_step[-1] + by_step[1]) + DECAY**2 * (by_step[-2] + by_step[2])
-    return {"d_before": by_step[-1], "d_after": by_step[1], "d_around": around}
+    at = rows + np.array(_STEPS)[:, None]
+    inside = (at >= 0) & (at < len(view))
+    similar = np.zeros(at.shape)
+    similar[inside] = np.nan_to_num(ranking.similarity(view, query.embedding, at[inside]))
+    further_before, before, after, further_after = similar
+    around = DECAY * (before + after) + DECAY**2 * (further_before + further_after)
+    return {"d_before": before, "d_after": after, "d_around": around}
 
 
 def _tokens(view: RoomView, query: Query, rows: Rows, closer: Column) -> dict[str, Column]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 Serials: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float32]
+Halves: TypeAlias = NDArray[np.float16]
 
 
 class Provenance(enum.StrEnum):

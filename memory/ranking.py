@@ -21,6 +21,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.cosines import products
 from memory.extraction.dates import spans
 from memory.models import Candidates, Embedding, Floats, Nominations, Query, Serials
 from memory.postings import Counts, Rows
@@ -63,7 +64,7 @@ _NAME_PART: Final = re.compile(r"\w+")
 _BRACKETS: Final = re.compile(r"\([^)]*\)?")
 _POSSESSIVE: Final = re.compile(r"['\u2019]s\b", re.IGNORECASE)
 _MOST_BITS: Final = 2.0  # naming one of four or more: past that a rule would drown the words
-_DENSE: Final = 64  # a term in more than a 64th of the room is cheaper to smooth over all rows
+_DENSE: Final = 32  # a term in more than a 32nd of the room is cheaper to add up over all rows
 
 
 # -- names ------------------------------------------------------------------------------------------------------------
@@ -143,15 +144,20 @@ def keyword(view: RoomView, query: Query, limit: int) -> Nominations:
 
 def vector(view: RoomView, query: Query, limit: int) -> Nominations:
     """Messages closest in meaning, by the cosine of their best chunk; none when the question has no embedding."""
-    scores = np.full(len(view), np.nan)
     direction = _direction(query.embedding)
-    if direction is not None and view.vectors.shape[1] == len(direction):
-        similar = (view.vectors @ direction).astype(np.float64)
-        similar[view.dropped] = -np.inf
-        best = np.full(len(view), -np.inf)
-        np.maximum.at(best, view.vector_rows, similar)
-        scores = np.where(np.isfinite(best), best, np.nan)
-    return _best("vector", view, scores, limit)
+    if direction is None or view.vectors.shape[1] != len(direction):
+        return _best("vector", view, np.full(len(view), np.nan), limit)
+    key = ("vector", direction.tobytes())
+    return _best("vector", view, view.recall(key, lambda: _cosines(view, direction)), limit)
+
+
+def _cosines(view: RoomView, direction: Floats) -> Column:
+    """(n,) of each message's best chunk; NaN where it has none."""
+    similar = products(view.vectors, direction).astype(np.float64)
+    similar[view.dropped] = -np.inf
+    best = np.full(len(view), -np.inf)
+    np.maximum.at(best, view.vector_rows, similar)
+    return np.where(np.isfinite(best), best, np.nan)
 
 
 def recent(view: RoomView, query: Query, limit: int) -> Nominations:
@@ -274,34 +280,32 @@ def bm25(view: RoomView, asked: Sequence[str]) -> Column:
 
 
 def windowed_bm25(view: RoomView, asked: Sequence[str]) -> Column:
-    """(n,) BM25 over a decayed window, smoothed inside the term frequency."""
+    """(n,) BM25 over a decayed window, smoothed inside the term frequency; the same array for the same terms."""
+    return view.recall(("bk", *asked), lambda: _windowed_bm25(view, asked))
+
+
+def _windowed_bm25(view: RoomView, asked: Sequence[str]) -> Column:
     scores = np.zeros(len(view))
+    norm = K1 * (1 - B + B / view.mean_window_length * view.window_lengths)
     for term in asked:
         rows, counts = view.postings.find(term)
         if len(rows):
-            at, frequency = _spread(rows, counts, len(view))
-            norm = K1 * (1 - B + B * view.window_lengths[at] / view.mean_window_length)
-            scores[at] += idf(len(rows), view.messages) * frequency * (K1 + 1) / (frequency + norm)
+            frequency = _spread(rows, counts, len(view))
+            worth = idf(len(rows), view.messages) * (K1 + 1)
+            if len(rows) * _DENSE > len(view):  # then most rows are near one, and to gather them costs more
+                scores += worth * frequency / (frequency + norm)
+            else:
+                at = np.flatnonzero(frequency)
+                scores[at] += worth * frequency[at] / (frequency[at] + norm[at])
     return scores
 
 
-_OFFSETS: Final = np.arange(-WINDOW, WINDOW + 1)
-_WEIGHTS: Final = DECAY ** np.abs(_OFFSETS)
-
-
-def _spread(rows: Rows, counts: Counts, n: int) -> tuple[NDArray[np.int64], Column]:
-    """The rows within a window of a term, each once, and its decayed frequency there."""
-    if len(rows) * _DENSE > n:
-        wide = np.zeros(n + 2 * WINDOW)
-        wide[rows + WINDOW] = counts
-        total = sum(weight * wide[i : i + n] for i, weight in enumerate(_WEIGHTS))
-        at = np.flatnonzero(total)
-        return at, np.asarray(total, dtype=np.float64)[at]
-    near = (rows[:, None].astype(np.int64) + _OFFSETS).ravel()
-    inside = (near >= 0) & (near < n)
-    touched, inverse = np.unique(near[inside], return_inverse=True)
-    weights = (counts[:, None] * _WEIGHTS).ravel()[inside]
-    return touched, np.asarray(np.bincount(inverse, weights=weights), dtype=np.float64)
+def _spread(rows: Rows, counts: Counts, n: int) -> Column:
+    """(n,) a term's frequency, decayed over the windows around the rows that hold it."""
+    wide = np.zeros(n + 2 * WINDOW)
+    for shift in range(2 * WINDOW + 1):
+        wide[shift : shift + n][rows] += counts * DECAY ** abs(shift - WINDOW)  # each row once, so nothing is lost
+    return wide[WINDOW : WINDOW + n]
 
 
 def _direction(embedding: Embedding | None) -> Floats | None:
@@ -319,7 +323,7 @@ def similarity(view: RoomView, embedding: Embedding | None, rows: NDArray[np.int
     direction = _direction(embedding)
     if direction is not None and view.vectors.shape[1] == len(direction) and len(rows):
         numbers, owners = view.vectors_at(rows)
-        np.maximum.at(best, owners, view.vectors[numbers] @ direction)
+        np.maximum.at(best, owners, products(view.vectors[numbers], direction))
     return np.where(np.isfinite(best), best, np.nan)
 
 

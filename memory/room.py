@@ -9,7 +9,7 @@ kept. A removed message leaves an empty row, which keeps row numbers stable; ``w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.growing import Growing, Ragged, ranges
-from memory.models import Floats, RoomRow, Serials
+from memory.models import Halves, RoomRow, Serials
 from memory.postings import Postings
+from memory.recall import Recall
 from memory.room_rows import NONE, RoomRows
 
 WINDOW: Final = 5
@@ -33,6 +34,8 @@ PAUSE: Final = 3 * 3600.0
 
 LONGEST_KNOWN: Final = 16_000
 """Tokens; of a text that has more, only the beginning is embedded, and so counted."""
+
+_RECALLED: Final = 8  # arrays of a number a row: what two or three questions at a time need
 
 _KINDS: Final[Mapping[str, type[np.generic]]] = {
     "serials": np.int64,
@@ -62,7 +65,7 @@ class RoomView:
     columns: Mapping[str, Growing]
     postings: Postings
     vectors_of: Growing  # (chunks,) the row of each vector
-    vector_store: Growing  # (chunks, dim) float32
+    vector_store: Growing  # (chunks, dim) float16
     token_store: Growing  # (tokens,) uint16
     code_store: Growing  # (tokens, state_dim / 8) uint8
     token_rows: NDArray[np.int32]  # (vocabulary,) in how many rows each token id occurs
@@ -75,7 +78,7 @@ class RoomView:
             columns={name: Growing.of(np.zeros(0, kind)) for name, kind in _KINDS.items()},
             postings=Postings.empty(),
             vectors_of=Growing.of(np.zeros(0, np.int32)),
-            vector_store=Growing.of(np.zeros((0, 0), np.float32)),
+            vector_store=Growing.of(np.zeros((0, 0), np.float16)),
             token_store=Growing.of(np.zeros(0, np.uint16)),
             code_store=Growing.of(np.zeros((0, 0), np.uint8)),
             token_rows=np.zeros(0, np.int32),
@@ -132,8 +135,8 @@ class RoomView:
         return self.columns["alive"].array
 
     @property
-    def vectors(self) -> Floats:
-        """(chunks, dim) unit vectors; erased ones are zero."""
+    def vectors(self) -> Halves:
+        """(chunks, dim) float16 unit vectors; erased ones are zero."""
         return self.vector_store.array
 
     @property
@@ -200,6 +203,14 @@ class RoomView:
     def _order(self) -> NDArray[np.int64] | None:
         """The rows by ascending serial; None when they are in that order already."""
         return None if bool(np.all(np.diff(self.serials) > 0)) else np.argsort(self.serials, kind="stable")
+
+    def recall(self, key: Hashable, make: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """What ``make`` gives, kept for the few questions asked last: several steps of one question need the same."""
+        return self._recalled.get(key, make)
+
+    @cached_property
+    def _recalled(self) -> Recall:
+        return Recall(_RECALLED)
 
     def rows_of(self, serials: Serials | Sequence[int]) -> NDArray[np.int64]:
         """The row of each serial, -1 where there is no such message (any more)."""

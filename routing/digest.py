@@ -153,7 +153,8 @@ def _is_answered(view: RoomView, row: int) -> bool:
     theirs, _ = view.vectors_at(after)
     if not len(mine) or not len(theirs):
         return False
-    return bool((view.vectors[theirs] @ view.vectors[mine].T).max() >= _ANSWERS)
+    answers, question = view.vectors[theirs].astype(np.float32), view.vectors[mine].astype(np.float32)
+    return bool((answers @ question.T).max() >= _ANSWERS)
 
 
 def _helped(scored: Sequence[Scored], lines: dict[int, Line]) -> tuple[Line, ...]:

@@ -91,14 +91,21 @@ def _merge(pools: Sequence[Pool]) -> Found:
     for candidates, scores in pools:
         scored[candidates.room] = (candidates, scores)
         best = fusion.order(scores)[:RANKED]
-        hits += [_hit(candidates, int(i), float(scores[i])) for i in best]
+        hits += _hits(candidates, best, scores[best])
     hits.sort(key=lambda hit: -hit.score)
     return Found(tuple(hits[:RANKED]), scored)
 
 
-def _hit(candidates: Candidates, index: int, score: float) -> Hit:
-    features = {name: float(column[index]) for name, column in candidates.features.items()}
-    return Hit(int(candidates.serials[index]), candidates.room, score, features)
+def _hits(candidates: Candidates, best: NDArray[np.int64], scores: NDArray[np.float64]) -> list[Hit]:
+    names = tuple(candidates.features)
+    table = (
+        np.stack([candidates.features[name][best] for name in names], axis=1).tolist() if names else [[]] * len(best)
+    )
+    serials = candidates.serials[best].tolist()
+    return [
+        Hit(serial, candidates.room, score, dict(zip(names, row, strict=True)))
+        for serial, score, row in zip(serials, scores.tolist(), table, strict=True)
+    ]
 
 
 def kept(found: Found, hits: Sequence[Hit], question: str) -> KeptPool:

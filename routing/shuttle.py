@@ -24,6 +24,7 @@ from routing.finding import UNTOLD, Taught
 from routing.health import Health, routes_without
 from routing.learner import Learner
 from routing.models import Answer, Citation, Decision, Features, Route
+from routing.paths.finding import GRAPH
 from routing.paths.finding import lines as path_lines
 from routing.paths.learner import PathLearner, PathModel
 from routing.policies import rules
@@ -161,7 +162,10 @@ class Shuttle:
     async def find(self, question: str, scope: Scope, route: str, *, asked_at: datetime, limit: int) -> finding.Found:
         """What a route finds, without deciding, answering or keeping anything; for evaluation."""
         query = await self._engine.prepare(question, scope, asked_at, limit)
-        return await finding.find(self._engine, query, route_named(route), (), await self._taught(scope.tenant))
+        taken, taught = route_named(route), await self._taught(scope.tenant)
+        if GRAPH not in taken.sources:
+            taught = replace(taught, paths=None)  # there they do not rank; an answer notes them, to learn from
+        return await finding.find(self._engine, query, taken, (), taught)
 
     async def read(self, question: str, scope: Scope, *, asked_at: datetime) -> tuple[Features, str]:
         """The features of a question and the route that the rules would take; for evaluation."""

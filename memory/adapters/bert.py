@@ -12,7 +12,8 @@ test compares them) at 2.5 times its speed in bfloat16 and without the seconds t
 * **Packed weights** and a GELU inside the matrix product, by the oneDNN operators that ``torch.compile`` emits too;
   where a build of torch lacks them, the plain operators give the same numbers.
 * **Few shapes**: oneDNN compiles a kernel for each number of rows and keeps about 1 MB of it. Rows are filled up to a
-  multiple of 32, and 128 kernels are kept instead of 1,024: texts of every length cost 0.2 GB instead of 1.
+  multiple of 32 (those of a short question to 16: 4.5 ms instead of 6.3), and 128 kernels are kept instead of 1,024:
+  texts of every length cost 0.2 GB instead of 1.
 
 This module imports torch; import it late.
 """
@@ -42,7 +43,8 @@ Norm: TypeAlias = tuple[Tensor, Tensor]
 
 _CLAMP = 75.0
 _PACKING_HINT = 512  # rows that the weight layout is chosen for; other counts run as well
-_ROWS = 32  # the linear layers see multiples of it
+_ROWS = 32  # the linear layers see multiples of it,
+_FEW = 16  # or this many
 
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")  # kernels; read at the first product of a process
 
@@ -187,7 +189,7 @@ class BertEncoder:
         length, texts = ids.shape
         x = self._words[ids] + self._positions[:length]
         x = self._normalise(x.view(length * texts, self._shape.hidden), self._norm)
-        x = functional.pad(x, (0, 0, 0, -len(x) % _ROWS))
+        x = functional.pad(x, (0, 0, 0, -len(x) % (_FEW if len(x) <= _FEW else _ROWS)))
         rows = mask.reshape(-1, 1) if padded else None
         ones = mask.t().repeat_interleave(self._shape.heads, 0).unsqueeze(-1)
         for layer in self._layers:
