@@ -92,11 +92,8 @@ class AnswerBook:
                 and (known := await bearings.of_event(conn, draft.room, draft.event_id)) is not None
             ):
                 return known
-            made = await conn.execute(
-                insert(answers).values(**_answer_row(draft)).returning(answers.c.serial, answers.c.id)
-            )
-            serial, key = made.one()
-            await conn.execute(insert(decisions).values(answer_serial=serial, **_decision_row(draft)))
+            serial, key = (await conn.execute(_ANSWER, _answer_row(draft))).one()
+            await conn.execute(_DECISION, {"answer_serial": serial, **_decision_row(draft)})
             if draft.pool is not None:
                 await pool_book.keep(conn, serial, draft.pool)
             if draft.hits:
@@ -282,6 +279,8 @@ def decision_query() -> Select[Any]:
 
 
 _CITATION: Final = ("answer_serial", "rank", "message_serial", "score", "features")
+_ANSWER: Final = insert(answers).returning(answers.c.serial, answers.c.id)
+_DECISION: Final = insert(decisions)
 _CITE: Final = insert(citations).from_select(
     _CITATION,
     select(*(bindparam(name, type_=citations.c[name].type) for name in _CITATION)).where(

@@ -27,6 +27,7 @@ DEPTH: Final = 40
 """Candidates that are kept of an answer: what was shown and what might have been."""
 
 _SOME: Final = 400  # keys of one statement
+_KEEP: Final = insert(pools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class PoolBook:
 
 async def keep(conn: AsyncConnection, answer: int, pool: KeptPool) -> None:
     """Keeps the pool of an answer."""
-    await conn.execute(insert(pools).values(answer_serial=answer, **_row(pool)))
+    await conn.execute(_KEEP, {"answer_serial": answer, **_row(pool)})
 
 
 async def erase_messages(conn: AsyncConnection, serials: Sequence[int]) -> None:
