@@ -2,6 +2,8 @@
 
     python -m benchmarks.learning_curve             LoCoMo, each room measured with the votes of the four others;
                                                     and QMSum's replies, measured on LoCoMo
+    python -m benchmarks.learning_curve --sets written
+                                                    the six rooms that were written for this, in the same way
     python -m benchmarks.learning_curve --sets demo the demo room: two halves of its questions
 
 Questions of the other rooms are drawn with replacement and answered with the weights that the votes before have
@@ -10,7 +12,8 @@ taught. A fifth of the answers get a vote: 👍 when a message that proves the a
 opposite (a wrong pick is any other message that was shown). Votes come late (50 answers on average, one in twenty
 after 1,000), one in twenty is taken back. Whoever votes is drawn by Zipf's law from forty people; caps and newcomers'
 weights are the product's. After every hundred answers, later after a quarter more, the weights are learned again, as
-the product learns them.
+the product learns them. The directions that ship (`routing.weights`) come from the demo room and the written rooms;
+where one of these is measured, they are fitted again without it.
 
 Two starts: the shipped prior (the formula), and plain reciprocal rank fusion of BM25 and MiniLM on single messages. The
 ceiling of each is what all labels of the same rooms teach the same learner. Candidates and their columns come from the
@@ -49,6 +52,8 @@ POOL: Final = 150  # of a question's candidates, by the formula: the others neve
 KEPT: Final = 30
 PICKS: Final = 0.2
 CROWD: Final = Crowd()
+OF_THE_ROOM: Final = frozenset({"age", "place", "talk_size"})
+"""Columns that say where in a room people asked about something, which holds for that room alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +144,10 @@ class Ballot:
 class Voters:
     """A stream of questions with its voters; learns as the product does."""
 
-    def __init__(self, asked: Sequence[Asked], start: Start, seed: int) -> None:
+    def __init__(self, asked: Sequence[Asked], start: Start, directions: Array, seed: int) -> None:
         self._asked = asked
         self._start = start
+        self._directions = directions
         self._coins = stream(CROWD, questions=len(asked), routes=1, length=CHECKPOINTS[-1], seed=seed)
         self._rng = np.random.default_rng([seed, 7])
         self._ballots: list[Ballot] = []
@@ -177,7 +183,7 @@ class Voters:
             {ballot.vote.answer: ballot.shown for ballot in standing},
             dict(zip(people.tolist(), counts.tolist(), strict=True)),
         )
-        self.weights = learner.learn(found, start=self._start.weights)
+        self.weights = learner.learn(found, start=self._start.weights, directions=self._directions)
 
 
 def _pick(proves: NDArray[np.bool_], *, errs: bool, luck: float) -> int | None:
@@ -191,9 +197,15 @@ def _pick(proves: NDArray[np.bool_], *, errs: bool, luck: float) -> int | None:
 # -- the curve --------------------------------------------------------------------------------------------------------
 
 
-def all_labels(asked: Sequence[Asked], start: Start) -> learner.Weights:
+def all_labels(asked: Sequence[Asked], start: Start, directions: Array) -> learner.Weights:
     """What every label of these questions teaches the same learner: one lesson a question, over its whole pool."""
-    return learner.learn(lessons_of(asked), start=start.weights)
+    return learner.learn(lessons_of(asked), start=start.weights, directions=directions)
+
+
+def direction_of(asked: Sequence[Asked]) -> Array:
+    """(columns,) what every label of these questions would change of the formula."""
+    held = np.array([name in OF_THE_ROOM for name in LEARNED])
+    return learner.direction(lessons_of(asked), learner.START, held) - learner.START
 
 
 def lessons_of(asked: Sequence[Asked]) -> list[learner.Lesson]:
@@ -205,15 +217,15 @@ def lessons_of(asked: Sequence[Asked]) -> list[learner.Lesson]:
     ]
 
 
-def follow(taught: Sequence[Asked], measured: Sequence[Asked], start: Start, seed: int) -> list[float]:
+def follow(split: Split, start: Start, seed: int) -> list[float]:
     """One seed: recall@10 on the measured questions at each checkpoint."""
-    voters = Voters(taught, start, seed)
+    voters = Voters(split.voted, start, split.directions, seed)
     curve = []
     for t in range(CHECKPOINTS[-1] + 1):
         if t in CHECKPOINTS or t % max(REFRESH, t // 4 // REFRESH * REFRESH) == 0:
             voters.learn(t)
         if t in CHECKPOINTS:
-            curve.append(recall(measured, voters.weights))
+            curve.append(recall(split.measured, voters.weights))
         if t < CHECKPOINTS[-1]:
             voters.answer(t)
     return curve
@@ -224,21 +236,36 @@ def recall(measured: Sequence[Asked], weights: learner.Weights) -> float:
     return float(np.mean([one.recall(weights) for one in measured]))
 
 
-def splits(name: str, start: Start) -> Iterator[tuple[str, list[Asked], list[Asked]]]:
-    """What is voted on and what is measured, by the name of what is measured; nothing where rooms are missing."""
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The questions voted on, those measured, and the directions, in which nothing of the latter may be."""
+
+    name: str
+    voted: list[Asked]
+    measured: list[Asked]
+    directions: Array
+
+
+def splits(name: str, start: Start) -> Iterator[Split]:
+    """The splits of a set; none where rooms are missing."""
+    shipped = learner.directions_shipped()
     if name == "replies":
         voted, other = pools("replies"), pools("locomo")
         if voted is not None and other is not None:
-            yield "locomo", _ready(voted, start), _ready(other, start)
+            yield Split("locomo", _ready(voted, start), _ready(other, start), shipped)
         return
     given = pools(name)
     asked = _ready(given, start) if given is not None else []
     if name == "demo":
         for half in (0, 1):
-            yield f"half {half}", asked[1 - half :: 2], asked[half::2]
+            yield Split(f"half {half}", asked[1 - half :: 2], asked[half::2], shipped[1:])
         return
+    bare = [Asked.of(pool) for pool in given or ()] if name == "written" else []
     for room in sorted({one.room for one in asked}):
-        yield room, [one for one in asked if one.room != room], [one for one in asked if one.room == room]
+        others = [one for one in bare if one.room != room]
+        directions = np.stack([shipped[0], direction_of(others)]) if others else shipped
+        voted, measured = ([one for one in asked if (one.room == room) is here] for here in (False, True))
+        yield Split(room, voted, measured, directions)
 
 
 def _ready(given: Sequence[Pool], start: Start) -> list[Asked]:
@@ -249,11 +276,12 @@ def curve(name: str, start: Start, seeds: int) -> dict[str, Any] | None:
     """All seeds on one set and start; each measured question counts alike. None where rooms are missing."""
     values: list[Array] = []
     sizes, labels = [], []
-    for room, taught, measured in splits(name, start):
-        console.print(f"{name}, {start.name}: {len(taught)} questions voted on, {len(measured)} measured ({room})")
-        sizes.append(len(measured))
-        labels.append(recall(measured, all_labels(taught, start)))
-        values.append(np.array([follow(taught, measured, start, seed) for seed in range(seeds)]))
+    for split in splits(name, start):
+        voted, measured = len(split.voted), len(split.measured)
+        console.print(f"{name}, {start.name}: {voted} questions voted on, {measured} measured ({split.name})")
+        sizes.append(len(split.measured))
+        labels.append(recall(split.measured, all_labels(split.voted, start, split.directions)))
+        values.append(np.array([follow(split, start, seed) for seed in range(seeds)]))
     if not values:
         return None
     share = np.array(sizes) / sum(sizes)
@@ -295,7 +323,7 @@ def report(found: Mapping[str, Any]) -> None:
 def main() -> None:
     """Every curve; JSON to ``benchmarks/out/learning-curve.json``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", nargs="+", default=["locomo", "replies"])
+    parser.add_argument("--sets", nargs="+", default=["locomo", "replies", "written"])
     parser.add_argument("--seeds", type=int, default=SEEDS)
     arguments = parser.parse_args()
     found = []

@@ -1,7 +1,7 @@
 """Rooms with labelled questions to measure on, from a folder beside the repository.
 
 The folder is ``../shared/data`` or what ``WEAVEBOT_BENCH_DATA`` names; a clone has none, and every reader says so. The
-demo room's own questions are always there.
+demo room's own questions and the rooms that were written for this (``written``) are always there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rich.console import Console
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "bot" / "demo"
+WRITTEN = ROOT / "benchmarks" / "written"
 REPLIES = 20
 _FILES = {"locomo": "locomo", "qmsum": "qmsum", "hotpotqa": "multihop"}
 
@@ -58,7 +59,7 @@ def data_folder() -> Path:
 
 
 def rooms(name: str) -> list[Room] | None:
-    """The rooms of a set (locomo, qmsum, hotpotqa, demo); None, with a message, when the folder does not hold it.
+    """The rooms of a set: locomo, qmsum, hotpotqa, demo, written; None, with a message, when its folder is not there.
 
     ``replies`` are QMSum's meetings with other questions: turns that ask were taken out, and the turn that followed
     each is its evidence. QMSum's own evidence is long stretches, which say little about single messages.
@@ -68,6 +69,9 @@ def rooms(name: str) -> list[Room] | None:
         return None if meetings is None else [_with_replies(meeting) for meeting in meetings]
     if name == "demo":
         return _read([DEMO / "beekeepers.jsonl"], [DEMO / "questions.jsonl"])
+    if name == "written":
+        questions = sorted(WRITTEN.glob("*-questions.jsonl"))
+        return _read([file.with_name(file.name.replace("-questions", "")) for file in questions], questions)
     folder = data_folder() / _FILES[name]
     messages = sorted(folder.glob("*.messages.jsonl"))
     if not messages:

@@ -10,9 +10,10 @@ on::
     Σ_i v_i (log Σ_j exp(T w·x_ij) - T w·Σ_j t_ij x_ij)  +  ½ (w - w0)ᵀ Λ (w - w0)
 
 which is strictly convex. Nothing is carried over from one time to the next, so the whole is a pure function of the
-votes, and a vote taken back leaves nothing behind. The same is done again for each kind of question, from the common
-weights on and with a firmer hold. Nothing moves further than `BOUND`, and nothing moves at all until votes that were
-held out speak for it.
+votes, and a vote taken back leaves nothing behind. How firmly Λ holds is chosen among `FIRMNESS` by votes that were
+held out, so that a few votes lead along what our own rooms have taught and many go where they will. The same is done
+again for each kind of question, from the common weights on and with a firmer hold. Nothing moves further than `BOUND`,
+and nothing moves at all until votes that were held out speak for it.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ Array: TypeAlias = NDArray[np.float64]
 TEMPERATURE: Final = 0.5
 """What makes log-odds of a score."""
 
-PRECISION: Final = 12.0
-"""How firmly the formula is held, against the sum over votes; in squared weights."""
+FIRMNESS: Final = (1000.0, 100.0, 12.0)
+"""How firmly the formula may be held across the directions that ship, against the sum over votes (squared weights)."""
 
 ALONG: Final = 0.5
-"""The spread of how far votes are expected to lead along `direction_shipped`, in its lengths."""
+"""The spread of how far votes are expected to lead along each of `directions_shipped`, in its lengths."""
 
-PRECISION_OF_KIND: Final = 24.0
-"""The same for what a kind of question differs by from all."""
+OF_KIND: Final = 2.0
+"""What a kind of question differs by from all is held so many times as firmly."""
 
 BOUND: Final = 2.0
 """No weight leaves the formula's by more."""
@@ -111,22 +112,22 @@ UNTAUGHT: Final = Weights(START, MappingProxyType({}))
 
 
 @cache
-def direction_shipped() -> Array:
-    """(columns,) what the labels of our own demo room would change of the formula; see ``benchmarks.fit_order``."""
+def directions_shipped() -> Array:
+    """(directions, columns) what labels of our own rooms would change of the formula; see ``benchmarks.fit_order``."""
     content = json.loads(_FITTED.read_text("utf-8"))
-    return np.array([content["direction"].get(name, 0.0) for name in LEARNED])
+    return np.array([[one.get(name, 0.0) for name in LEARNED] for one in content["directions"].values()])
 
 
-def precision(start: Array) -> Array:
-    """(columns, columns) the prior precision: the inverse of I / `PRECISION` + `ALONG` ² d dᵀ + `SHARP` ² s sᵀ.
+def precision(start: Array, firmness: float, directions: Array) -> Array:
+    """(columns, columns) the prior precision: the inverse of I / firmness + `ALONG` ² Σ d dᵀ + `SHARP` ² s sᵀ.
 
-    d is the direction that ships, s the start: how sharply scores tell right from wrong is left to the votes. Columns
-    past those of the product, which a benchmark may add, have none of d.
+    d are the directions, s the start: how sharply scores tell right from wrong is left to the votes. Columns past those
+    of the product, which a benchmark may add, have none of d.
     """
-    d = np.zeros(len(start))
-    d[: len(LEARNED)] = ALONG * direction_shipped()
+    d = np.zeros((len(directions), len(start)))
+    d[:, : len(LEARNED)] = ALONG * directions
     s = SHARP * start
-    covariance: Array = np.eye(len(start)) / PRECISION + np.outer(d, d) + np.outer(s, s)
+    covariance: Array = np.eye(len(start)) / firmness + d.T @ d + np.outer(s, s)
     return np.asarray(np.linalg.inv(covariance), dtype=np.float64)
 
 
@@ -151,33 +152,41 @@ def picked(answer: int, kind: Kind, x: Array, place: int, trust: float) -> Lesso
     return Lesson(answer, kind, x, said, trust)
 
 
-def learn(lessons: Sequence[Lesson], *, start: Array = START) -> Weights:
+def learn(lessons: Sequence[Lesson], *, start: Array = START, directions: Array | None = None) -> Weights:
     """The weights that the lessons teach; the ``start``, as long as they do not speak for others.
 
     They do when each half of the answers is better foretold by what the other half teaches than by the start, by more
-    than `SURE` standard errors of the mean gain in log-likelihood.
+    than `SURE` standard errors of the mean gain in log-likelihood. Of the firmnesses with which they do, the one that
+    foretells best is taken. ``directions`` (k, columns) are those that ship, if not given.
     """
     book = _Book(sorted(lessons, key=_order)) if lessons else None
-    if book is None or not _speaks_for_itself(book, start):
+    along = directions_shipped() if directions is None else directions
+    firmness = None if book is None else _firmness(book, start, along)
+    if book is None or firmness is None:
         return Weights(start, lessons=len(lessons))
-    hold = precision(start)
-    common = book.taught(start, hold)
+    common = book.taught(start, precision(start, firmness, along))
     by_kind = {}
     for kind in sorted({row.kind for row in book.rows}):
         some = _Book([row for row in book.rows if row.kind is kind])
-        by_kind[kind] = _bounded(some.taught(common, PRECISION_OF_KIND * np.eye(len(start)), rounds=2), start)
+        by_kind[kind] = _bounded(some.taught(common, OF_KIND * firmness * np.eye(len(start)), rounds=2), start)
     common = _bounded(common, start)
     return Weights(common, MappingProxyType(by_kind), len(book.rows), _digest(common, by_kind))
 
 
-def _speaks_for_itself(book: _Book, start: Array) -> bool:
+def _firmness(book: _Book, start: Array, directions: Array) -> float | None:
+    """The firmness with which halves of the answers foretell each other best; None when with none they surely do."""
     parts = [[row for row in book.rows if row.answer % 2 == half] for half in (0, 1)]
     if min(len(part) for part in parts) < LEAST:
-        return False
+        return None
     one, other = (_Book(part) for part in parts)
-    hold = precision(start)
-    gains = np.concatenate([_gain(one, other, start, hold), _gain(other, one, start, hold)])
-    return bool(gains.mean() > SURE * gains.std(ddof=1) / np.sqrt(len(gains)))
+    best, most = None, 0.0
+    for firmness in FIRMNESS:
+        hold = precision(start, firmness, directions)
+        gains = np.concatenate([_gain(one, other, start, hold), _gain(other, one, start, hold)])
+        mean = float(gains.mean())
+        if mean > max(most, SURE * float(gains.std(ddof=1)) / np.sqrt(len(gains))):
+            best, most = firmness, mean
+    return best
 
 
 def _gain(taught: _Book, tested: _Book, start: Array, hold: Array) -> Array:

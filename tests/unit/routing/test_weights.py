@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,13 +11,13 @@ from routing.fusion import LEARNED
 from routing.questions import Kind
 from routing.weights import (
     BOUND,
+    FIRMNESS,
     LEAST,
-    PRECISION,
     START,
     UNTAUGHT,
     Array,
     Lesson,
-    direction_shipped,
+    directions_shipped,
     learn,
     picked,
     precision,
@@ -42,6 +43,12 @@ def answered(count: int, weight: float = 4.0, kind: Kind = Kind.WHO) -> list[Les
         assert lesson is not None
         found.append(lesson)
     return found
+
+
+def answered_by(w: Array, count: int) -> list[Lesson]:
+    """Picks by people who order as these weights do."""
+    lessons = (picked(i, Kind.WHO, pool(i), int(np.argmax(pool(i) @ w)), 1.0) for i in range(count))
+    return [one for one in lessons if one is not None]
 
 
 class TestLearning:
@@ -112,12 +119,22 @@ class TestExactness:
 
 
 class TestPrior:
-    def test_along_the_direction_of_the_demo_room_the_hold_is_weaker(self) -> None:
-        hold, d = precision(START), direction_shipped()
-        across = np.linalg.svd(np.stack([d, START]))[2][-1]  # nor as sharp as the start
-        assert d @ hold @ d / (d @ d) < 0.5 * PRECISION
-        assert np.isclose(across @ hold @ across, PRECISION)
+    @pytest.mark.parametrize("firmness", FIRMNESS)
+    def test_along_the_directions_of_our_own_rooms_the_hold_is_weaker(self, firmness: float) -> None:
+        directions = directions_shipped()
+        hold = precision(START, firmness, directions)
+        across = np.linalg.svd(np.stack([*directions, START]))[2][-1]  # nor as sharp as the start
+        for d in directions:
+            assert d @ hold @ d / (d @ d) < 0.5 * firmness
+        assert np.isclose(across @ hold @ across, firmness)
         assert (np.linalg.eigvalsh(hold) > 0).all()
 
     def test_columns_that_a_benchmark_adds_are_held_like_others(self) -> None:
-        assert np.isclose(precision(np.append(START, 0.0))[-1, -1], PRECISION)
+        assert np.isclose(precision(np.append(START, 0.0), 12.0, directions_shipped())[-1, -1], 12.0)
+
+    def test_a_few_votes_lead_further_along_the_directions_than_across(self) -> None:
+        directions = directions_shipped()
+        taught = learn(answered_by(START + directions[0], 120))
+        moved = taught.common - START
+        along = np.linalg.lstsq(directions.T, moved, rcond=None)[0] @ directions
+        assert np.linalg.norm(along) > 2 * np.linalg.norm(moved - along)
