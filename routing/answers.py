@@ -29,6 +29,7 @@ from memory.tables import messages, people
 from routing import ballots, bearings, pool_book
 from routing.bearings import Bearings
 from routing.models import Contribution, Decision, Features, Vote
+from routing.patterns.trace import Trace
 from routing.pool_book import KeptPool
 from routing.tables import answers, citations, decisions, digests, votes
 
@@ -72,6 +73,8 @@ class Draft:
     event_id: str | None = None
     thread: str | None = None
     pool: KeptPool | None = None
+    traces: tuple[Trace, ...] = ()
+    follows: tuple[int, ...] = ()  # serials of the answers that the question leans on
 
 
 class AnswerBook:
@@ -143,6 +146,16 @@ class AnswerBook:
         if row is None:
             raise NotFound("the decision behind this answer is not kept any more")
         return _decision(row), row.route_version
+
+    async def traced(self, serial: int) -> tuple[tuple[Trace, ...], tuple[int, ...]]:
+        """What the pattern did in each room for an answer, and the serials of the answers that its question leant on.
+
+        Nothing for an answer of before that was kept.
+        """
+        async with self._database.read() as conn:
+            kept = (await conn.execute(select(decisions.c.trace).where(decisions.c.answer_serial == serial))).scalar()
+        rooms = tuple(Trace.read(one) for one in (kept or {}).get("rooms", ()))
+        return rooms, tuple((kept or {}).get("follows", ()))
 
     async def cast(self, serial: int, person: int, emoji: str, at: datetime) -> bool:
         """Puts an emoji on an answer as this person's newest; False when it stands there as that already."""
@@ -348,6 +361,7 @@ def _decision_row(draft: Draft) -> dict[str, Any]:
         "posterior": decision.posterior,
         "solicited": decision.solicited,
         "down": list(decision.down),
+        "trace": {"rooms": [trace.compact() for trace in draft.traces], "follows": list(draft.follows)},
     }
 
 

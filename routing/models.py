@@ -14,6 +14,18 @@ from memory.models import Context, Hit
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What a pattern may spend in each room: times that a source is asked, and milliseconds.
+
+    When the time is up no further round begins, a source that is still out is left, and the answer comes from what is
+    there; only while nothing is there at all is it waited for (`memory.engine.PATIENCE`).
+    """
+
+    calls: int = 8
+    ms: float = 5_000.0
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Where and how to look: the arm of the bandit.
 
@@ -32,6 +44,7 @@ class Route:
     prior: float = 0.6
     version: int = 1
     on_request: bool = False
+    budget: Budget = Budget()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -27,6 +27,8 @@ from routing.models import Answer, Citation, Decision, Features, Route
 from routing.paths.finding import GRAPH
 from routing.paths.finding import lines as path_lines
 from routing.paths.learner import PathLearner, PathModel
+from routing.patterns import SEEDED
+from routing.patterns.trace import Trace
 from routing.policies import rules
 from routing.policies.thompson import ThompsonPolicy
 from routing.pool_book import KeptPool
@@ -66,6 +68,8 @@ class _Evidence:
     terms: tuple[str, ...]
     missing: tuple[str, ...] = ()  # sources that did not answer
     pool: KeptPool | None = None
+    traces: tuple[Trace, ...] = ()
+    whole: bool = True  # nothing was left out for want of an answer or of time
 
 
 class Shuttle:
@@ -125,7 +129,7 @@ class Shuttle:
         decision = await self._decide(query, bearings, chosen, seed)
         taken = route_named(decision.route)
         taught = await self._taught(scope.tenant, bearings)
-        evidence = await self._evidence(query, taken, tokens, decision.down, taught)
+        evidence = await self._evidence(query, taken, tokens, decision, taught)
         shown = evidence.hits
         ms = (time.perf_counter() - began) * 1000
         draft = Draft(
@@ -143,6 +147,7 @@ class Shuttle:
             event_id=event_id,
             thread=thread,
             pool=evidence.pool if await self._by_text(scope.tenant) else None,
+            traces=evidence.traces,
         )
         serial, key = await self._book.keep(draft)
         return Answer(
@@ -228,6 +233,8 @@ class Shuttle:
         kept = await self._book.read(tenant, answer_id)
         decision, _ = await self._book.decision(kept.serial)
         lines = explain.why(decision, await self._learner.standing_rewards(tenant, decision.route))
+        traces, _ = await self._book.traced(kept.serial)
+        lines += explain.steps(decision.route, traces)
         model = await self._path_model(tenant)
         if model is None:
             return lines
@@ -306,20 +313,20 @@ class Shuttle:
                 self._probes[key] = probe
         return probe
 
-    async def _evidence(
-        self, query: Query, route: Route, tokens: int, down: Collection[str], taught: Taught
-    ) -> _Evidence:
-        key = (route.name, query.limit, tokens, taught.version, *_asked(query, query.scope.rooms))
+    async def _evidence(self, query: Query, route: Route, tokens: int, decision: Decision, taught: Taught) -> _Evidence:
+        drawn = decision.seed if route.pattern in SEEDED else 0
+        key = (route.name, drawn, query.limit, tokens, taught.version, *_asked(query, query.scope.rooms))
         cleared = self._cleared
         evidence = self._cache.get(key)
         if evidence is None:
-            evidence = await self._look(query, route, tokens, down, taught)
-            if cleared == self._cleared and not evidence.missing:  # else what it holds may be erased, or is not all
+            evidence = await self._look(query, route, tokens, decision, taught)
+            if cleared == self._cleared and evidence.whole:  # else what it holds may be erased, or is not all
                 self._cache[key] = evidence
         return evidence
 
-    async def _look(self, query: Query, route: Route, tokens: int, down: Collection[str], taught: Taught) -> _Evidence:
-        found = await finding.find(self._engine, query, route, down, taught)
+    async def _look(self, query: Query, route: Route, tokens: int, decision: Decision, taught: Taught) -> _Evidence:
+        down = decision.down
+        found = await finding.find(self._engine, query, route, down, taught, seed=decision.seed)
         self._health.saw(
             missing=set(found.missing).difference(down), there=set(route.sources).difference(found.missing)
         )
@@ -343,6 +350,8 @@ class Shuttle:
             terms=tuple(wording.terms_of(query)),
             missing=found.missing,
             pool=finding.kept(found, hits, query.text),
+            traces=found.traces,
+            whole=found.whole,
         )
 
     async def _restored(self, kept: Kept) -> Answer:

@@ -189,5 +189,5 @@ class TestOrder:
         assert order(np.array([1.0, 3.0, 1.0, 2.0])).tolist() == [1, 3, 0, 2]
 
     def test_the_table_names_every_fusion(self) -> None:
-        assert list(FUSIONS) == ["formula", "learned", "graph", "weighted", "borda", "rrf", "ensemble"]
+        assert list(FUSIONS) == ["formula", "learned", "graph", "weighted", "borda", "rrf", "probable", "ensemble"]
         assert set(LEARNED) >= fusion.AS_IT_IS

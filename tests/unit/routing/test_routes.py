@@ -7,13 +7,13 @@ import pytest
 from memory.errors import NotFound
 from routing.fusion import FUSIONS
 from routing.patterns import PATTERNS
-from routing.routes import BY_NAME, CHAT, MENU, route_named
+from routing.routes import BY_NAME, CHAT, MENU, PATTERNED, route_named
 
 
 class TestMenu:
     def test_has_six_to_twelve_routes_of_different_names(self) -> None:
         assert 6 <= len(MENU) <= 12
-        assert len(BY_NAME) == len(MENU)
+        assert len(BY_NAME) == len(MENU) + len(PATTERNED)
 
     def test_no_two_routes_do_the_same(self) -> None:
         assert len({(route.sources, route.pattern, route.fusion) for route in MENU}) == len(MENU)
