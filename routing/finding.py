@@ -21,7 +21,7 @@ from routing.paths.finding import BONUS, GRAPH, Pool, with_paths
 from routing.paths.learner import PathModel
 from routing.patterns import PATTERNS
 from routing.patterns.run import Run
-from routing.patterns.trace import Ended, Trace
+from routing.patterns.trace import Trace
 from routing.pool_book import DEPTH, KeptPool
 from routing.questions import kind_of
 from routing.weights import UNTAUGHT, Weights
@@ -54,7 +54,7 @@ class Found:
     @property
     def whole(self) -> bool:
         """Whether nothing was left out for want of an answer or of time."""
-        return not self.missing and all(trace.ended is not Ended.OUT_OF_TIME for trace in self.traces)
+        return not self.missing and all(trace.whole for trace in self.traces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,11 @@ class Trace:
         """How often a source was asked."""
         return sum(step.act not in _ACTS for step in self.steps)
 
+    @property
+    def whole(self) -> bool:
+        """Whether every source that was asked has answered, and time was not what ended it."""
+        return self.ended is not Ended.OUT_OF_TIME and all(step.found != _LEFT for step in self.steps)
+
     def compact(self) -> dict[str, Any]:
         """As it is kept."""
         steps = [[step.act, step.round, step.found, round(step.ms, 1)] for step in self.steps]
