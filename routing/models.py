@@ -17,8 +17,8 @@ from memory.models import Context, Hit
 class Budget:
     """What a pattern may spend in each room: times that a source is asked, and milliseconds.
 
-    When the time is up no further round begins, a source that is still out is left, and the answer comes from what is
-    there; only while nothing is there at all is it waited for (`memory.engine.PATIENCE`).
+    No round begins for which the time would not last, a source that is still out when it is up is left, and the answer
+    comes from what is there; only while nothing is there at all is it waited for (`memory.engine.PATIENCE`).
     """
 
     calls: int = 8

@@ -46,9 +46,10 @@ class Run:
     calls: int = 0
     round: int = 1
     began: float = field(init=False)
+    turned: float = field(init=False)  # when this round began
 
     def __post_init__(self) -> None:
-        self.began = self.timer()
+        self.began = self.turned = self.timer()
 
     @property
     def left(self) -> float:
@@ -69,13 +70,17 @@ class Run:
         self.steps.append(Step(act, self.round, found, self._spent(began)))
 
     def goes_on(self, calls: int) -> bool:
-        """Begins another round if the budget allows for so many calls more; notes what ran out if not."""
+        """Begins another round if the budget allows for so many calls more; notes what ran out if not.
+
+        A round that would take as long as the last one must still fit.
+        """
         if self.calls + calls > self.budget.calls:
             self.end(Ended.OUT_OF_CALLS)
-        elif self.left <= 0:
+        elif self.left <= self._spent(self.turned):
             self.end(Ended.OUT_OF_TIME)
         else:
             self.round += 1
+            self.turned = self.timer()
             return True
         return False
 
