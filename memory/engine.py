@@ -103,6 +103,8 @@ class Engine:
     async def expanded(self, query: Query, more: Expansion) -> Query:
         """The question with what joins it, embedded together. Raises Unavailable when the model fails."""
         whole = query.expansion.joined(more)
+        if whole == query.expansion:
+            return query
         if whole.words == query.expansion.words:
             return replace(query, expansion=whole)
         [embedding] = await self._embedder.embed([f"{ranking.cut_names(query.text, query.people)} {whole.words}"])

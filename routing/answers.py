@@ -28,6 +28,7 @@ from memory.ports import Database
 from memory.tables import messages, people
 from routing import ballots, bearings, pool_book
 from routing.bearings import Bearings
+from routing.following import FURTHEST
 from routing.models import Contribution, Decision, Features, Vote
 from routing.patterns.trace import Trace
 from routing.pool_book import KeptPool
@@ -138,6 +139,24 @@ class AnswerBook:
         async with self._database.read() as conn:
             row = (await conn.execute(query)).one_or_none()
             return None if row is None else await _kept(conn, row)
+
+    async def course(self, room: int, serial: int, since: datetime, thread: str | None = None) -> list[Kept]:
+        """An answer and the few before it in a room (in a thread of it, when given) since a moment, newest first."""
+        query = select(answers).where(
+            answers.c.room_id == room, answers.c.serial <= serial, answers.c.asked_at >= since
+        )
+        if thread is not None:
+            query = query.where(answers.c.thread == thread)
+        async with self._database.read() as conn:
+            rows = (await conn.execute(query.order_by(answers.c.serial.desc()).limit(FURTHEST))).all()
+            return [await _kept(conn, row) for row in rows]
+
+    async def by_serial(self, tenant: int, serials: Sequence[int]) -> list[Kept]:
+        """Those of a team's answers that are still there, in the order given."""
+        query = select(answers).where(answers.c.tenant_id == tenant, answers.c.serial.in_(serials))
+        async with self._database.read() as conn:
+            found = {row.serial: await _kept(conn, row) for row in (await conn.execute(query)).all()}
+        return [found[serial] for serial in serials if serial in found]
 
     async def decision(self, serial: int) -> tuple[Decision, int]:
         """The decision behind an answer, and its route's version then. Raises NotFound."""

@@ -48,14 +48,15 @@ _TURNS: Final = re.compile(
 )
 _POINTS_BACK: Final = re.compile(
     r"\b(?:it|its|he|she|they|them|him|her|hers|his|their|theirs|that one|this one|those|these|there)\b"
-    r"|\b(?:is|was|did|does|has) that\b|\bthen\W*$",
+    r"|\b(?:is|was|did|does|has) that\b|\b(?:then|that)\W*$",
     re.IGNORECASE,
 )
 _PERSONAL: Final = re.compile(r"\b(?:he|she|him|her|hers|his)\b", re.IGNORECASE)
 _NOT_POINTING: Final = re.compile(
     r"\b(?:is|are|was|were|will|would|has|have|had|can|could|should)(?:n['\u2019]t)? there\b(?=\s+\w)"
     r"|\bthere (?:is|are|was|were|will|be|has|have)\b|\bthere['\u2019]s\b|\b(?:these|those) days\b"
-    r"|\bit (?:is |was )?(?:rain|snow|freez)\w*|\bit (?:takes?|took|costs?)(?= to\b)|\b(?:what|which) \w+ is it\b"
+    r"|\bit (?:is |was )?(?:rain|snow|freez)\w*|\bit (?:takes?|took|costs?|feels?)(?= to\b)"
+    r"|\b(?:what|which) \w+ is it\b"
     r"|\b(?:is|was|would|will) it (?:be )?(?:true|safe|ok|okay|fine|possible|allowed|legal|worth|time|best|better"
     r"|enough|normal|likely|too|necessary|important)\b"
     r"|^\W*whose \w+ (?:is|was) it\b|\b(?:is|was) it (?=.*\b(?:who|that|which)\b)",
@@ -68,7 +69,7 @@ _CLAUSE: Final = re.compile(
 )
 _NOUN: Final = re.compile(r"\b(?:the|an?|our|your|some|any|two|three|which|what) \w+", re.IGNORECASE)
 _BOUND: Final = re.compile(
-    r"\b(?:which|what|whose) \w+ \w+ (?:its|their|his|her)\b|^\W*who \w+ (?:their|his|her)\b"
+    r"\b(?:which|what|whose) \w+ \w+ (?:its|their|his|her)\b|^\W*who \w+ (?:their|his|her) \w{3,}"
     r"|\b(?:any(?:one|body)|some(?:one|body)|everyone|who)\b.*\b(?:with|on) (?:them|him|her)\b"
     r"|\bwith (?:an?|the)\b.*\bon (?:her|him|it|them)\b",
     re.IGNORECASE,
