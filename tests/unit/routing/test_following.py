@@ -41,8 +41,8 @@ def taken(question: str, *course: Said) -> tuple[str, ...]:
 class TestFollows:
     @pytest.mark.parametrize(
         "question",
-        ["And why?", "Why?", "By whom?", "What was wrong with it?", "Who told them?", "When was that?", "What about Ana?",
-         "Who will look then?", "What book is she lending to Ana?"],
+        ["And why?", "Why?", "By whom?", "What was wrong with it?", "Who told them?", "When was that?",
+         "What about Ana?", "Who will look then?", "What book is she lending to Ana?"],
     )  # fmt: skip
     def test_it_leans_on_what_was_asked(self, question: str) -> None:
         assert follows(question, ("ana",))
