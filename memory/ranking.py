@@ -144,11 +144,15 @@ def keyword(view: RoomView, query: Query, limit: int) -> Nominations:
 
 def vector(view: RoomView, query: Query, limit: int) -> Nominations:
     """Messages closest in meaning, by the cosine of their best chunk; none when the question has no embedding."""
-    direction = _direction(query.embedding)
+    return _best("vector", view, closeness(view, query.embedding), limit)
+
+
+def closeness(view: RoomView, embedding: Embedding | None) -> Column:
+    """(n,) the cosine of each message's best chunk to the question, NaN where one is missing; the same array again."""
+    direction = _direction(embedding)
     if direction is None or view.vectors.shape[1] != len(direction):
-        return _best("vector", view, np.full(len(view), np.nan), limit)
-    key = ("vector", direction.tobytes())
-    return _best("vector", view, view.recall(key, lambda: _cosines(view, direction)), limit)
+        return np.full(len(view), np.nan)
+    return view.recall(("vector", direction.tobytes()), lambda: _cosines(view, direction))
 
 
 def _cosines(view: RoomView, direction: Floats) -> Column:

@@ -39,7 +39,7 @@ def best(view: RoomView, query: Query, limit: int, count: int = COUNT) -> tuple[
 def _within(view: RoomView, query: Query, rows: Rows, limit: int) -> tuple[Serials, Nominations]:
     """The serials of rows, and the best of them by words and meaning, each standardised."""
     score = ranking.standardised(ranking.windowed_bm25(view, ranking.weighted_terms(query))[rows])
-    score += ranking.standardised(ranking.similarity(view, query.embedding, rows))
+    score += ranking.standardised(ranking.closeness(view, query.embedding)[rows])
     first = np.argsort(-score, kind="stable")[:limit]
     return view.serials[rows], Nominations("sessions", view.serials[rows[first]], score[first])
 
@@ -63,7 +63,7 @@ def _words(view: RoomView, query: Query, where: Rows, number: int) -> ranking.Co
 def _meaning(view: RoomView, query: Query, rows: Rows, place: Rows, number: int) -> ranking.Column:
     """(sessions,) the cosine of each session's closest message; NaN where none is embedded."""
     closest = np.full(number, -np.inf)
-    similar = ranking.similarity(view, query.embedding, rows)
+    similar = ranking.closeness(view, query.embedding)[rows]
     there = np.isfinite(similar)
     np.maximum.at(closest, place[there], similar[there])
     return np.where(np.isfinite(closest), closest, np.nan)
