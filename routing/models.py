@@ -18,11 +18,12 @@ class Budget:
     """What a pattern may spend in each room: times that a source is asked, and milliseconds.
 
     No round begins for which the time would not last, a source that is still out when it is up is left, and the answer
-    comes from what is there; only while nothing is there at all is it waited for (`memory.engine.PATIENCE`).
+    comes from what is there; only while nothing is there at all is it waited for. By default the time is longer than
+    `memory.engine.PATIENCE`, so that a source that never answers is found to be down.
     """
 
     calls: int = 8
-    ms: float = 5_000.0
+    ms: float = 10_000.0
 
 
 @dataclass(frozen=True, slots=True)

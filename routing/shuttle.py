@@ -268,6 +268,8 @@ class Shuttle:
 
     async def _followed(self, kept: Kept, follows: Sequence[int]) -> list[str]:
         """What an answer took over from those before it, as they stand now, in a sentence."""
+        if not follows:
+            return []
         course = await self._book.by_serial(kept.tenant, follows)
         cited = await self._engine.read([hit.serial for hit in kept.cited])
         scope = Scope(kept.tenant, tuple({kept.room, *(message.room for message in cited.values())}))

@@ -7,11 +7,12 @@ import time
 
 import pytest
 
+from memory.engine import PATIENCE
 from memory.models import Room
 from routing.models import Budget
 from routing.patterns import PATTERNS
 from routing.patterns.trace import Ended
-from routing.routes import BY_NAME
+from routing.routes import BY_NAME, MENU
 from tests.parts import Memory
 from tests.unit.routing.patterns.desk import EVERYWHERE, Desk, Ticking
 
@@ -86,6 +87,9 @@ class TestTime:
             await desk.shuttle.weave("Who mended the extractor?", memory.scope(room), route="hierarchical", seed=1)
             assert desk.slow["graph"].asked == asked
 
+    def test_the_routes_of_the_menu_wait_until_a_silent_source_counts_as_down(self) -> None:
+        assert all(route.budget.ms > PATIENCE * 1000 for route in MENU)
+
 
 class TestCancelling:
     @pytest.mark.parametrize("route", [name for name, route in BY_NAME.items() if "recent" not in route.sources])
@@ -94,9 +98,8 @@ class TestCancelling:
         desk = Desk(memory, dict.fromkeys(EVERYWHERE, 60.0))
         before = asyncio.all_tasks()
         ask = asyncio.create_task(desk.shuttle.weave("Who mended it?", memory.scope(room), route=route, seed=1))
-        await asyncio.wait(
-            [asyncio.create_task(one.begun.wait()) for one in desk.slow.values()], return_when=asyncio.FIRST_COMPLETED
-        )
+        begun = [asyncio.create_task(one.begun.wait()) for one in desk.slow.values()]
+        await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.sleep(0)
         ask.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -104,6 +107,8 @@ class TestCancelling:
         asked = [one for one in desk.slow.values() if one.asked]
         assert asked
         assert all(one.cancelled == one.asked for one in asked)
-        left = {task for task in asyncio.all_tasks() - before if "begun" not in repr(task) and "wait" not in repr(task)}
-        assert left == set()
+        for waiting in begun:
+            waiting.cancel()
+        await asyncio.wait(begun)
+        assert asyncio.all_tasks() == before
         assert await memory.book.newest_serial(memory.tenant) == 0
