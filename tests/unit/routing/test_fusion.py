@@ -20,6 +20,7 @@ from routing.fusion import (
     graph,
     learned,
     order,
+    probable,
     rrf,
     terms,
     weighted,
@@ -175,6 +176,18 @@ class TestLearned:
         parts = terms(self.POOL, 1, "learned", taught)
         assert sum(parts.values()) == pytest.approx(learned(self.POOL, taught)[1], abs=1e-9)
         assert "length" in parts
+
+
+class TestProbable:
+    def test_it_is_the_log_odds_over_an_even_draw(self) -> None:
+        scores = probable(candidates(bk=[3, 2, 1], chance=[0.25, 0.75, 0.0]))
+        assert scores[:2].tolist() == pytest.approx(np.log([0.75, 2.25]).tolist())
+        assert order(scores).tolist() == [1, 0, 2]
+        assert np.isfinite(scores).all()
+
+    def test_where_nothing_was_sampled_it_is_the_formula(self) -> None:
+        pool = candidates(bk=[3, 2, 1])
+        assert probable(pool).tolist() == formula(pool).tolist()
 
 
 class TestEnsemble:
