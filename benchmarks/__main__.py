@@ -7,7 +7,7 @@ import sys
 
 from rich.console import Console
 
-ALL = ("retrieval", "confidence", "learning", "paths", "path_updates", "latency", "ingest")
+ALL = ("retrieval", "confidence", "learning", "paths", "path_updates", "patterns", "followups", "latency", "ingest")
 
 
 def main() -> int:

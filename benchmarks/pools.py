@@ -25,7 +25,8 @@ from benchmarks.harness import ASKED_AT, console, fresh_app, load
 from benchmarks.rooms import ROOT, Question, Room, rooms
 from bot.app import App
 from memory.models import Candidates, Message, Query, Scope
-from routing.patterns import parallel
+from routing.patterns.plain import parallel
+from routing.patterns.run import Run
 from routing.questions import Kind, kind_of
 
 CHAT_SOURCES: Final = ("vector", "keyword")
@@ -122,7 +123,7 @@ async def _of_room(app: App, room: Room, sources: tuple[str, ...]) -> list[Pool]
     for question in room.questions:
         if question.evidence:
             query = await app.engine.prepare(question.text, scope, at, 10)
-            candidates = await parallel(app.engine, query, kept.id, sources)
+            candidates = await parallel(Run(app.engine, query, kept.id, sources))
             said = await app.engine.read(candidates.serials.tolist())
             found.append(_pool(room, question, query, candidates, said, app.engine.count_tokens))
     return found

@@ -123,6 +123,13 @@ def import_(
     _leave(_carry_out(flags, "import", {"room": room}, command=command, file=file))
 
 
+ROUTES = (
+    "chat, documents, linked, keyword, vector, recent, balance, blend; and outside the learned menu recursive, "
+    "strange-loop, beam, monte-carlo, hierarchical, adaptive"
+)
+"""`routing.routes.BY_NAME` in words, which help must not wait for."""
+
+
 @command()
 def ask(
     flags: Flags,
@@ -133,7 +140,7 @@ def ask(
     limit: Annotated[int | None, typer.Option(min=1, max=200, metavar="K", help="Messages cited at most (10).")] = None,
     tokens: Annotated[int | None, typer.Option(min=1, metavar="N", help="Tokens of context at most (4096).")] = None,
     route: Annotated[
-        str | None, typer.Option(metavar="ROUTE", help="Take this route instead of the learned one.")
+        str | None, typer.Option(metavar="ROUTE", help=f"Take this route instead of the learned one: {ROUTES}.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Seed of the choice of route; the same seed, the same choice.")

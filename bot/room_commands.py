@@ -23,15 +23,18 @@ from memory.models import Draft, Room, Scope
 from routing.models import Answer
 
 _IN: Final = re.compile(r"(?<!\S)in:(#?\S*[^\s?!.,;])")
+_BY: Final = re.compile(r"(?<!\S)route:(\w[\w-]*)")
 REACT: Final = "React `👍` `👎` or `⭐` - it trains the routing in this room. `{prefix} why` explains."
 
 
 async def answer(call: Call, question: str) -> Said:
     """An answer from the room's memory, or from that of ``in:#another``; the same event gets the same answer again.
 
+    ``route:NAME`` takes that route. Raises NotFound for one that there is not, naming those that there are.
     What another room knows is for the asker alone: not everybody here may read that room.
     """
-    words, elsewhere = await _elsewhere(call, question)
+    by = _BY.search(question)
+    words, elsewhere = await _elsewhere(call, _BY.sub("", question).strip())
     made = await weave(
         call.app,
         call.room,
@@ -39,6 +42,7 @@ async def answer(call: Call, question: str) -> Said:
         asker=call.person,
         thread=call.message.thread,
         event_id=call.message.event_id,
+        route=by and by[1],
         places=elsewhere,
     )
     return Said(answer_page(made, await view_of(call)), shows=made, private=bool(elsewhere))
@@ -92,7 +96,9 @@ async def help_(call: Call) -> Said:
         return Said(
             page(line((CODE, one.usage(prefix)), f"  {one.words}"), line((FAINT, "for example  "), (CODE, example)))
         )
-    rows = [(f"{prefix} QUESTION", "asks this room's memory")]
+    rows = [
+        (f"{prefix} QUESTION", "asks this room's memory; in:#ROOM another one's, route:NAME by a way of your choice")
+    ]
     rows += [(command.usage(prefix), command.words) for command in TABLE.commands.values()]
     return Said((*typed(rows), *call.capabilities.help))
 

@@ -6,17 +6,18 @@ import asyncio
 import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
 import numpy as np
 
-from memory import closer, context, ranking, records
+from memory import closer, context, expansion, ranking, records, stretches
 from memory.errors import NotFound, Unavailable
 from memory.indexing import Indexer, Progress
 from memory.models import (
     Candidates,
     Context,
+    Expansion,
     Mention,
     Message,
     Nominations,
@@ -24,6 +25,7 @@ from memory.models import (
     PathType,
     Query,
     Scope,
+    Serials,
     Walks,
 )
 from memory.ports import Database, Embedder, Source
@@ -98,6 +100,37 @@ class Engine:
         [embedding] = await self._embedder.embed([ranking.cut_names(text, people)])
         return Query(text, scope, asked_at, people, embedding, limit, versions)
 
+    async def expanded(self, query: Query, more: Expansion) -> Query:
+        """The question with what joins it, embedded together. Raises Unavailable when the model fails."""
+        whole = query.expansion.joined(more)
+        if whole == query.expansion:
+            return query
+        if whole.words == query.expansion.words:
+            return replace(query, expansion=whole)
+        [embedding] = await self._embedder.embed([f"{ranking.cut_names(query.text, query.people)} {whole.words}"])
+        return replace(query, expansion=whole, embedding=embedding)
+
+    async def learned(self, query: Query, room: int, serials: Sequence[int]) -> Expansion:
+        """What messages, best first, add to a question: rare terms and names that lead on (`memory.expansion`).
+
+        Without names when the graph does not answer.
+        """
+        _check(query, room)
+        found = await self.read(serials)
+        messages = [found[serial] for serial in serials if serial in found]
+        view = await self._rooms.view(room, query.versions.get(room))
+        more = await asyncio.to_thread(expansion.learned, view, query, messages)
+        names = await asyncio.to_thread(expansion.named, query, messages)
+        degrees = await self._degrees(names, room, query.versions.get(room)) or ()
+        leading = expansion.leading(names, dict(degrees), view.messages)
+        return replace(more, words=" ".join((*(one.label for one in leading), more.words)), mentions=leading)
+
+    async def sessions(self, query: Query, room: int, limit: int) -> tuple[Serials, Nominations]:
+        """The messages of the sessions that speak most of the question, and the best of them (`memory.stretches`)."""
+        _check(query, room)
+        view = await self._rooms.view(room, query.versions.get(room))
+        return await asyncio.to_thread(stretches.best, view, query, limit)
+
     async def warm(self, rooms: Sequence[int], most: int = 16) -> None:
         """Loads the liveliest of the rooms, one after the other, so that a first question does not wait for it.
 
@@ -160,7 +193,7 @@ class Engine:
         _check(query, room)
         at = query.versions.get(room)
         view = await self._rooms.view(room, at)
-        known = None if _GRAPH in without else await self._known(query, room, at)
+        known = None if _GRAPH in without else await self._degrees(question_mentions(query), room, at)
         closest = (await asyncio.to_thread(ranking.vector, view, query, 5)).scores
         degrees = [degree for _, degree in known or ()]
         return Look(
@@ -174,12 +207,14 @@ class Engine:
             missing=(_GRAPH,) if known is None else (),
         )
 
-    async def _known(self, query: Query, room: int, at: int | None) -> list[tuple[Mention, int]] | None:
-        """What the graph knows of the question; None when it does not answer."""
+    async def _degrees(
+        self, mentions: Sequence[Mention], room: int, at: int | None
+    ) -> list[tuple[Mention, int]] | None:
+        """Those of the mentions that the graph knows, with the messages tied to each; None when it does not answer."""
         try:
             async with asyncio.timeout(self._patience):
                 graph = await self._rooms.graph(room, at)
-                return await graph.known(room, question_mentions(query))
+                return await graph.known(room, mentions)
         except (Unavailable, TimeoutError):
             return None
 

@@ -10,7 +10,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,13 +188,49 @@ class RoomRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Expansion:
+    """What joins a question without standing in it (query expansion): said before, or read off first evidence.
+
+    terms: stems for the search by words with weights, beside 1 for the question's own. words: what is embedded behind
+    the question. mentions: entities for the graph. people: ids with what naming them counts, beside 1 in the question.
+    """
+
+    terms: tuple[tuple[str, float], ...] = ()
+    words: str = ""
+    mentions: tuple[Mention, ...] = ()
+    people: tuple[tuple[int, float], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.terms or self.words or self.mentions or self.people)
+
+    def joined(self, other: Expansion) -> Expansion:
+        """Both; where they weigh the same thing, the larger weight counts."""
+        return Expansion(
+            _heavier(self.terms, other.terms),
+            " ".join(dict.fromkeys((*self.words.split(), *other.words.split()))),
+            tuple(dict.fromkeys((*self.mentions, *other.mentions))),
+            _heavier(self.people, other.people),
+        )
+
+
+K = TypeVar("K")
+
+
+def _heavier(one: Sequence[tuple[K, float]], other: Sequence[tuple[K, float]]) -> tuple[tuple[K, float], ...]:
+    weights = dict(one)
+    for key, weight in other:
+        weights[key] = max(weight, weights.get(key, 0.0))
+    return tuple(weights.items())
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A question with everything that finding may use.
 
     ``asked_at``, in the timezone of whoever asks, anchors relative dates and tells days. ``people`` maps the
     lower-cased names and name parts of the people of the rooms to their ids. ``embedding`` is that of the question with
     those names cut; None when the model is not at hand. ``versions`` are the rooms' when the question was prepared:
-    what has reached them is searched without asking again.
+    what has reached them is searched without asking again. ``expansion`` is what joined it.
     """
 
     text: str
@@ -204,6 +240,7 @@ class Query:
     embedding: Embedding | None = None
     limit: int = 10
     versions: Mapping[int, int] = field(default_factory=dict)
+    expansion: Expansion = field(default_factory=Expansion)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,16 +139,20 @@ def named_people(text: str, people: Mapping[str, int]) -> frozenset[int]:
 
 def keyword(view: RoomView, query: Query, limit: int) -> Nominations:
     """Messages around which the question's words are used, by *bk*."""
-    return _best("keyword", view, windowed_bm25(view, query_terms(query)), limit, above=0.0)
+    return _best("keyword", view, windowed_bm25(view, weighted_terms(query)), limit, above=0.0)
 
 
 def vector(view: RoomView, query: Query, limit: int) -> Nominations:
     """Messages closest in meaning, by the cosine of their best chunk; none when the question has no embedding."""
-    direction = _direction(query.embedding)
+    return _best("vector", view, closeness(view, query.embedding), limit)
+
+
+def closeness(view: RoomView, embedding: Embedding | None) -> Column:
+    """(n,) the cosine of each message's best chunk to the question, NaN where one is missing; the same array again."""
+    direction = _direction(embedding)
     if direction is None or view.vectors.shape[1] != len(direction):
-        return _best("vector", view, np.full(len(view), np.nan), limit)
-    key = ("vector", direction.tobytes())
-    return _best("vector", view, view.recall(key, lambda: _cosines(view, direction)), limit)
+        return np.full(len(view), np.nan)
+    return view.recall(("vector", direction.tobytes()), lambda: _cosines(view, direction))
 
 
 def _cosines(view: RoomView, direction: Floats) -> Column:
@@ -192,10 +196,13 @@ def features(view: RoomView, query: Query, serials: Serials, *, room: int | None
     rows = np.sort(rows[rows >= 0])
     asked = query_terms(query)
     named = np.isin(view.authors[rows], list(named_people(query.text, query.people)))
+    spoken = named.astype(np.float64)
+    for person, weight in query.expansion.people:
+        spoken = np.maximum(spoken, weight * (view.authors[rows] == person))
     columns: dict[str, Column] = {
-        "bk": windowed_bm25(view, asked)[rows],
+        "bk": windowed_bm25(view, weighted_terms(query))[rows],
         "d": similarity(view, query.embedding, rows),
-        "spk": named.astype(np.float64) * min(view.speaker_bits, _MOST_BITS),
+        "spk": spoken * min(view.speaker_bits, _MOST_BITS),
         "self": (named & view.selves[rows]).astype(np.float64),
         "date": date_match(view, query)[rows],
         "endq": view.asks[rows].astype(np.float64),
@@ -263,6 +270,11 @@ def query_terms(query: Query) -> list[str]:
     return list(dict.fromkeys(terms(cut_names(query.text, query.people))))
 
 
+def weighted_terms(query: Query) -> dict[str, float]:
+    """The terms that are searched for: the question's own at 1, and what joined it at its weight."""
+    return dict(query.expansion.terms) | dict.fromkeys(query_terms(query), 1.0)
+
+
 def idf(found: int | NDArray[np.int32], messages: int) -> Column:
     """log(1 + (N - df + 0.5) / (df + 0.5)) of terms found in so many of the messages."""
     return np.log1p((messages - np.asarray(found, dtype=np.float64) + 0.5) / (np.asarray(found) + 0.5))
@@ -279,19 +291,22 @@ def bm25(view: RoomView, asked: Sequence[str]) -> Column:
     return scores
 
 
-def windowed_bm25(view: RoomView, asked: Sequence[str]) -> Column:
-    """(n,) BM25 over a decayed window, smoothed inside the term frequency; the same array for the same terms."""
-    return view.recall(("bk", *asked), lambda: _windowed_bm25(view, asked))
+def windowed_bm25(view: RoomView, asked: Mapping[str, float]) -> Column:
+    """(n,) BM25 over a decayed window, smoothed inside the term frequency; each term counts by its weight.
+
+    The same array for the same terms.
+    """
+    return view.recall(("bk", *asked.items()), lambda: _windowed_bm25(view, asked))
 
 
-def _windowed_bm25(view: RoomView, asked: Sequence[str]) -> Column:
+def _windowed_bm25(view: RoomView, asked: Mapping[str, float]) -> Column:
     scores = np.zeros(len(view))
     norm = K1 * (1 - B + B / view.mean_window_length * view.window_lengths)
-    for term in asked:
+    for term, weight in asked.items():
         rows, counts = view.postings.find(term)
         if len(rows):
             frequency = _spread(rows, counts, len(view))
-            worth = idf(len(rows), view.messages) * (K1 + 1)
+            worth = weight * idf(len(rows), view.messages) * (K1 + 1)
             if len(rows) * _DENSE > len(view):  # then most rows are near one, and to gather them costs more
                 scores += worth * frequency / (frequency + norm)
             else:

@@ -56,9 +56,10 @@ def array_sources(rooms: Rooms) -> dict[str, ArraySource]:
 
 
 def question_mentions(query: Query) -> list[Mention]:
-    """The entities that a question names."""
+    """The entities that a question names, and those that joined it."""
     people = {form: str(key) for form, key in query.people.items()}
-    return asked(query.text, people=people, sent_at=query.asked_at)
+    named = asked(query.text, people=people, sent_at=query.asked_at)
+    return list(dict.fromkeys((*named, *query.expansion.mentions)))
 
 
 def _seeds(view: RoomView, query: Query) -> dict[int, float]:

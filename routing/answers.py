@@ -28,7 +28,9 @@ from memory.ports import Database
 from memory.tables import messages, people
 from routing import ballots, bearings, pool_book
 from routing.bearings import Bearings
+from routing.following import FURTHEST
 from routing.models import Contribution, Decision, Features, Vote
+from routing.patterns.trace import Trace
 from routing.pool_book import KeptPool
 from routing.tables import answers, citations, decisions, digests, votes
 
@@ -72,6 +74,8 @@ class Draft:
     event_id: str | None = None
     thread: str | None = None
     pool: KeptPool | None = None
+    traces: tuple[Trace, ...] = ()
+    follows: tuple[int, ...] = ()  # serials of the answers that the question leans on
 
 
 class AnswerBook:
@@ -136,6 +140,24 @@ class AnswerBook:
             row = (await conn.execute(query)).one_or_none()
             return None if row is None else await _kept(conn, row)
 
+    async def course(self, room: int, serial: int, since: datetime, thread: str | None = None) -> list[Kept]:
+        """An answer and the few before it in a room (in a thread of it, when given) since a moment, newest first."""
+        query = select(answers).where(
+            answers.c.room_id == room, answers.c.serial <= serial, answers.c.asked_at >= since
+        )
+        if thread is not None:
+            query = query.where(answers.c.thread == thread)
+        async with self._database.read() as conn:
+            rows = (await conn.execute(query.order_by(answers.c.serial.desc()).limit(FURTHEST))).all()
+            return [await _kept(conn, row) for row in rows]
+
+    async def by_serial(self, tenant: int, serials: Sequence[int]) -> list[Kept]:
+        """Those of a team's answers that are still there, in the order given."""
+        query = select(answers).where(answers.c.tenant_id == tenant, answers.c.serial.in_(serials))
+        async with self._database.read() as conn:
+            found = {row.serial: await _kept(conn, row) for row in (await conn.execute(query)).all()}
+        return [found[serial] for serial in serials if serial in found]
+
     async def decision(self, serial: int) -> tuple[Decision, int]:
         """The decision behind an answer, and its route's version then. Raises NotFound."""
         async with self._database.read() as conn:
@@ -143,6 +165,16 @@ class AnswerBook:
         if row is None:
             raise NotFound("the decision behind this answer is not kept any more")
         return _decision(row), row.route_version
+
+    async def traced(self, serial: int) -> tuple[tuple[Trace, ...], tuple[int, ...]]:
+        """What the pattern did in each room for an answer, and the serials of the answers that its question leant on.
+
+        Nothing for an answer of before that was kept.
+        """
+        async with self._database.read() as conn:
+            kept = (await conn.execute(select(decisions.c.trace).where(decisions.c.answer_serial == serial))).scalar()
+        rooms = tuple(Trace.read(one) for one in (kept or {}).get("rooms", ()))
+        return rooms, tuple((kept or {}).get("follows", ()))
 
     async def cast(self, serial: int, person: int, emoji: str, at: datetime) -> bool:
         """Puts an emoji on an answer as this person's newest; False when it stands there as that already."""
@@ -348,6 +380,7 @@ def _decision_row(draft: Draft) -> dict[str, Any]:
         "posterior": decision.posterior,
         "solicited": decision.solicited,
         "down": list(decision.down),
+        "trace": {"rooms": [trace.compact() for trace in draft.traces], "follows": list(draft.follows)},
     }
 
 

@@ -7,6 +7,8 @@ from typing import Final
 
 from routing.features import LIKED, in_words
 from routing.models import Contribution, Decision, Reward
+from routing.patterns.trace import Trace
+from routing.patterns.trace import in_words as in_words_of
 from routing.policies.thompson import BASE, COST, RULES
 from routing.routes import BY_NAME
 
@@ -32,6 +34,12 @@ def why(decision: Decision, standing: Sequence[Reward]) -> list[str]:
     if decision.runner_up is not None:
         lines.append(_lead(decision))
     return [*lines, evidence_in_words(decision.route, standing), _exploring(decision), _rules(decision)]
+
+
+def steps(route: str, traces: Sequence[Trace]) -> list[str]:
+    """A sentence a room on what the route's pattern did there."""
+    known = BY_NAME.get(route)
+    return [] if known is None else in_words_of(known.pattern, traces)
 
 
 def top_terms(decision: Decision, count: int = SHOWN) -> list[Contribution]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,6 +20,8 @@ from routing.models import Route
 from routing.paths.finding import BONUS, GRAPH, Pool, with_paths
 from routing.paths.learner import PathModel
 from routing.patterns import PATTERNS
+from routing.patterns.run import Run
+from routing.patterns.trace import Trace
 from routing.pool_book import DEPTH, KeptPool
 from routing.questions import kind_of
 from routing.weights import UNTAUGHT, Weights
@@ -40,11 +43,18 @@ class Found:
     """What one route found: hits of all rooms, best first, and per room the pool with its fused scores.
 
     ``missing`` are the route's sources that did not answer, or were not asked because they are known to be down.
+    ``traces`` say what the pattern did in each room, in the order of the scope.
     """
 
     hits: tuple[Hit, ...]
     pools: Mapping[int, tuple[Candidates, NDArray[np.float64]]]
     missing: tuple[str, ...] = ()
+    traces: tuple[Trace, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was left out for want of an answer or of time."""
+        return not self.missing and all(trace.whole for trace in self.traces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +75,30 @@ UNTOLD: Final = Taught()
 
 
 async def find(
-    engine: Engine, query: Query, route: Route, without: Collection[str] = (), taught: Taught = UNTOLD
+    engine: Engine,
+    query: Query,
+    route: Route,
+    without: Collection[str] = (),
+    taught: Taught = UNTOLD,
+    *,
+    seed: int = 0,
+    timer: Callable[[], float] = time.perf_counter,
 ) -> Found:
     """Runs a route over every room of the scope; ``without`` sources that are down, unless it has no others.
 
-    Scores are standardised within a room, so hits of several rooms compete by how far they stand out in their own.
+    Scores are standardised within a room, so hits of several rooms compete by how far they stand out in their own. A
+    pattern that samples does so by the ``seed``; ``timer`` gives the seconds that its budget is measured in.
     """
     pattern = PATTERNS[route.pattern]
     asked = tuple(source for source in route.sources if source not in without) or route.sources
-    pools = await asyncio.gather(*(pattern(engine, query, room, asked) for room in query.scope.rooms))
+    runs = [Run(engine, query, room, asked, route.budget, seed, timer) for room in query.scope.rooms]
+    pools = await asyncio.gather(*(pattern(run) for run in runs))
     missing = {source for source in route.sources if source not in asked}.union(*(pool.missing for pool in pools))
     scored = await asyncio.to_thread(_scored, pools, route.fusion, taught.weights.of(kind_of(query.text)))
     if taught.paths is not None and GRAPH not in {*without, *missing}:
         scored = list(await asyncio.gather(*(with_paths(engine, query, one, route, taught.paths) for one in scored)))
-    return replace(await asyncio.to_thread(_merge, scored), missing=tuple(sorted(missing)))
+    traces = tuple(run.trace for run in runs)
+    return replace(await asyncio.to_thread(_merge, scored), missing=tuple(sorted(missing)), traces=traces)
 
 
 def _scored(pools: Sequence[Candidates], name: str, weights: NDArray[np.float64]) -> list[Pool]:

@@ -59,8 +59,13 @@ NEAR: Final = -0.5
 SPACED: Final = 50
 """How many messages are taken in turn; those after them keep what the first fifty leave."""
 
+CHANCE: Final = "chance"
+"""The column in which sampling leaves how likely each candidate is the answer; the candidates sum to 1."""
+
 RRF_K: Final = 60
 """Cormack, Clarke and Büttcher (SIGIR 2009)."""
+
+_LEAST: Final = 1e-6  # of an even draw: what was never sampled stands behind what was
 
 
 def formula(candidates: Candidates, weights: Scores | None = None) -> Scores:
@@ -105,6 +110,15 @@ def rrf(candidates: Candidates, weights: Scores | None = None) -> Scores:
     return total
 
 
+def probable(candidates: Candidates, weights: Scores | None = None) -> Scores:
+    """Probabilistic fusion: the log-odds of `CHANCE` over an even draw; the formula where nothing was sampled."""
+    chance = candidates.features.get(CHANCE)
+    if chance is None:
+        return formula(candidates, weights)
+    even = 1.0 / max(1, len(chance))
+    return np.asarray(np.log(np.maximum(chance, _LEAST * even) / even))
+
+
 def ensemble(candidates: Candidates, weights: Scores | None = None) -> Scores:
     """The mean of the standardised scores of ``learned``, ``weighted``, ``borda`` and ``rrf``: a vote of fusions."""
     scores = [standardised(fuse(candidates, weights)) for fuse in (learned, weighted, borda, rrf)]
@@ -118,6 +132,7 @@ FUSIONS: Final[Mapping[str, Fusion]] = {
     "weighted": weighted,
     "borda": borda,
     "rrf": rrf,
+    "probable": probable,
     "ensemble": ensemble,
 }
 """By the name that a route gives."""

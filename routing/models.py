@@ -14,6 +14,19 @@ from memory.models import Context, Hit
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What a pattern may spend in each room: times that a source is asked, and milliseconds.
+
+    No round begins for which the time would not last, a source that is still out when it is up is left, and the answer
+    comes from what is there; only while nothing is there at all is it waited for. By default the time is longer than
+    `memory.engine.PATIENCE`, so that a source that never answers is found to be down.
+    """
+
+    calls: int = 8
+    ms: float = 10_000.0
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Where and how to look: the arm of the bandit.
 
@@ -32,6 +45,7 @@ class Route:
     prior: float = 0.6
     version: int = 1
     on_request: bool = False
+    budget: Budget = Budget()
 
 
 @dataclass(frozen=True, slots=True)

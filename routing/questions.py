@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from memory.text import STOP, normalise, words
+from routing.following import follows
 
 READ: Final = 2000
 
@@ -60,13 +61,6 @@ _MONTHS: Final = (
 _DAYS: Final = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _COMMAND: Final = re.compile(r"^\s*!weave\s+(?:ask\s+)?", re.IGNORECASE)
 _LEAD: Final = re.compile(r"^\W*(?:(?:and|but|so|then|also|ok|okay|hey|please)\b[\s,]*)+", re.IGNORECASE)
-_CONTINUES: Final = re.compile(
-    r"^\W*(?:and|but|then|also|what about|how about|what else|who else|where else|any(?:thing|one) else)\b",
-    re.IGNORECASE,
-)
-_POINTS_BACK: Final = re.compile(
-    r"\b(?:it|its|he|she|they|them|him|her|his|their|that one|this one|those|these|there)\b", re.IGNORECASE
-)
 _AUXILIARY: Final = re.compile(
     r"^\W*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might|am)(?:n['\u2019]t)?\b",
     re.IGNORECASE,
@@ -119,19 +113,21 @@ def read(question: str, people: Collection[str] = ()) -> Reading:
     """The question, read; ``people`` are the lower-cased names and name parts of the people of the room."""
     text = _COMMAND.sub("", normalise(question[:READ])).strip()
     tokens = words(text)
+    content = sum(1 for token in tokens if token not in STOP)
+    newest = _NEWEST.search(text) is not None
     named = tuple(dict.fromkeys(token for token in tokens if token in people))
     capitals = {word for match in _CAPITAL.findall(text) for word in words(match)}
     return Reading(
         kind=kind_of(text),
         words=len(tokens),
-        content=sum(1 for token in tokens if token not in STOP),
+        content=content,
         hops=len(_HOPS.findall(_STUMP.sub("", text))),
         temporal=_TEMPORAL.search(text) is not None,
         comparison=_COMPARISON.search(text) is not None,
-        newest=_NEWEST.search(text) is not None,
+        newest=newest,
         code=_CODE.search(text) is not None,
         quoted=_QUOTED.search(text) is not None,
-        follow_up=_follows(text, named=bool(named), length=len(tokens)),
+        follow_up=follows(text, named) and not (newest and content <= 1),
         named=named,
         proper=len(capitals - STOP - set(named)),
     )
@@ -162,12 +158,3 @@ _KIND_OF_WORD: Final = {
     "what": Kind.WHAT,
     "which": Kind.WHAT,
 }
-
-_SHORT: Final = 8
-
-
-def _follows(text: str, *, named: bool, length: int) -> bool:
-    """Whether it leans on the question before: it begins with *and*, or is short and points back, naming nobody."""
-    if _CONTINUES.match(text):
-        return True
-    return not named and length <= _SHORT and _POINTS_BACK.search(text) is not None

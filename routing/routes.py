@@ -1,4 +1,4 @@
-"""The curated menu: every route that Weavebot may take, in one table.
+"""The curated menu: every route that Weavebot may take, in one table, and those that it takes on request only.
 
 A menu of a few good routes learns several times faster than the product of all sources, patterns and fusions. A release
 that changes what a route does raises its ``version``: older votes on it then count 0.3 of what they did, once for each
@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from memory.errors import NotFound
-from routing.models import Route
+from routing.models import Budget, Route
 
 CHAT: Final = "chat"
 DOCUMENTS: Final = "documents"
@@ -22,6 +22,12 @@ VECTOR: Final = "vector"
 RECENT: Final = "recent"
 BALANCE: Final = "balance"
 BLEND: Final = "blend"
+RECURSIVE: Final = "recursive"
+STRANGE_LOOP: Final = "strange-loop"
+BEAM: Final = "beam"
+MONTE_CARLO: Final = "monte-carlo"
+HIERARCHICAL: Final = "hierarchical"
+ADAPTIVE: Final = "adaptive"
 
 MENU: Final[tuple[Route, ...]] = (
     Route(
@@ -95,7 +101,78 @@ MENU: Final[tuple[Route, ...]] = (
     ),
 )
 
-BY_NAME: Final[Mapping[str, Route]] = MappingProxyType({route.name: route for route in MENU})
+_EVERYWHERE: Final = ("vector", "keyword", "graph")
+_PATIENT: Final = Budget(calls=9, ms=1_000)
+
+PATTERNED: Final[tuple[Route, ...]] = (
+    Route(
+        RECURSIVE,
+        _EVERYWHERE,
+        "recursive",
+        "formula",
+        cost=0.03,
+        words="asks again with the names and rare words of what it finds first",
+        on_request=True,
+        budget=_PATIENT,
+    ),
+    Route(
+        STRANGE_LOOP,
+        _EVERYWHERE,
+        "strange loop",
+        "formula",
+        cost=0.03,
+        words="holds what it finds against the question and asks again for what is missing",
+        on_request=True,
+        budget=_PATIENT,
+    ),
+    Route(
+        BEAM,
+        _EVERYWHERE,
+        "beam",
+        "formula",
+        cost=0.03,
+        words="every source at once, then the best two of them deeper",
+        on_request=True,
+        budget=_PATIENT,
+    ),
+    Route(
+        MONTE_CARLO,
+        _EVERYWHERE,
+        "Monte Carlo",
+        "probable",
+        cost=0.02,
+        words="many random mixes of the sources, voted together by their probabilities",
+        on_request=True,
+        budget=_PATIENT,
+    ),
+    Route(
+        HIERARCHICAL,
+        _EVERYWHERE,
+        "hierarchical",
+        "formula",
+        cost=0.02,
+        words="the best conversations first, then the best messages in them",
+        on_request=True,
+        budget=_PATIENT,
+    ),
+    Route(
+        ADAPTIVE,
+        ("keyword", "vector", "graph"),
+        "adaptive",
+        "formula",
+        cost=0.02,
+        words="words first, then meaning and names only as far as the evidence falls short",
+        on_request=True,
+        budget=_PATIENT,
+    ),
+)
+"""Routes outside the menu, for people who ask for them: they win nowhere that was measured (docs/learning.md)."""
+
+BY_NAME: Final[Mapping[str, Route]] = MappingProxyType({route.name: route for route in (*MENU, *PATTERNED)})
+"""Every route that can be asked for."""
+
+LEARNABLE: Final = frozenset(route.name for route in MENU)
+"""The routes that rules may advise and votes are counted for."""
 
 
 def route_named(name: str) -> Route:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -15,7 +15,7 @@ from memory.engine import Engine
 from memory.errors import NotFound
 from memory.models import Context, Hit, Message, Person, Query, Scope
 from memory.ports import Clock
-from routing import explain, finding, questions, rewards, wording
+from routing import explain, finding, following, questions, rewards, wording
 from routing.answers import AnswerBook, Draft, Kept
 from routing.bearings import Bearings
 from routing.confidence import Confidence, assess
@@ -27,6 +27,8 @@ from routing.models import Answer, Citation, Decision, Features, Route
 from routing.paths.finding import GRAPH
 from routing.paths.finding import lines as path_lines
 from routing.paths.learner import PathLearner, PathModel
+from routing.patterns import SEEDED
+from routing.patterns.trace import Trace
 from routing.policies import rules
 from routing.policies.thompson import ThompsonPolicy
 from routing.pool_book import KeptPool
@@ -66,6 +68,8 @@ class _Evidence:
     terms: tuple[str, ...]
     missing: tuple[str, ...] = ()  # sources that did not answer
     pool: KeptPool | None = None
+    traces: tuple[Trace, ...] = ()
+    whole: bool = True  # nothing was left out for want of an answer or of time
 
 
 class Shuttle:
@@ -107,12 +111,14 @@ class Shuttle:
         event_id: str | None = None,
         asked_in: int | None = None,
         zone: tzinfo = UTC,
+        inherit: bool = True,
     ) -> Answer:
         """The answer to a question, from the rooms of the scope. An event that was answered gets that answer again.
 
         ``asked_in`` is the room that the question stands in, when it is not the first of the scope. ``asked_at``
         anchors relative dates; days are those of ``zone``, in the question and in the answer. ``route`` forces one; the
-        same ``seed`` on the same state decides alike.
+        same ``seed`` on the same state decides alike. A follow-up looks for what the question before it was about, too,
+        unless it shall not ``inherit``.
         Raises NotFound for an unknown route, Unavailable when the model or every source is down.
         """
         began = time.perf_counter()
@@ -122,10 +128,12 @@ class Shuttle:
         at = (asked_at or self._clock.now()).astimezone(zone)
         chosen = None if route is None else route_named(route)
         query = await self._engine.prepare(question, scope, at, limit, bearings.versions)
+        taken_over = await self._inherited(query, bearings, thread) if inherit else following.Inherited()
+        query = await self._engine.expanded(query, taken_over.expansion)
         decision = await self._decide(query, bearings, chosen, seed)
         taken = route_named(decision.route)
         taught = await self._taught(scope.tenant, bearings)
-        evidence = await self._evidence(query, taken, tokens, decision.down, taught)
+        evidence = await self._evidence(query, taken, tokens, decision, taught)
         shown = evidence.hits
         ms = (time.perf_counter() - began) * 1000
         draft = Draft(
@@ -143,6 +151,8 @@ class Shuttle:
             event_id=event_id,
             thread=thread,
             pool=evidence.pool if await self._by_text(scope.tenant) else None,
+            traces=evidence.traces,
+            follows=taken_over.follows,
         )
         serial, key = await self._book.keep(draft)
         return Answer(
@@ -228,11 +238,45 @@ class Shuttle:
         kept = await self._book.read(tenant, answer_id)
         decision, _ = await self._book.decision(kept.serial)
         lines = explain.why(decision, await self._learner.standing_rewards(tenant, decision.route))
+        traces, follows = await self._book.traced(kept.serial)
+        lines += await self._followed(kept, follows) + explain.steps(decision.route, traces)
         model = await self._path_model(tenant)
         if model is None:
             return lines
         query = await self._engine.prepare(kept.question, Scope(tenant, (kept.room,)), kept.asked_at, len(kept.cited))
         return lines + await path_lines(self._engine, query, kept.cited, model)
+
+    async def _inherited(self, query: Query, bearings: Bearings, thread: str | None) -> following.Inherited:
+        """What a question takes over from the one before it in the thread or room; nothing when it is no follow-up."""
+        before, since = bearings.before, query.asked_at - _SAME_THREAD
+        reading = questions.read(query.text, query.people)
+        if before is None or not reading.follow_up or not since <= before.asked_at <= query.asked_at:
+            return following.Inherited()
+        course = await self._book.course(bearings.room, before.serial, since, thread)
+        return following.inherited(query, await self._said(query.scope, course))
+
+    async def _said(self, scope: Scope, course: Sequence[Kept]) -> list[following.Said]:
+        """What was asked before, up to the first answer from a room that this question may not read."""
+        found = await self._engine.read([hit.serial for kept in course for hit in kept.cited])
+        said = []
+        for kept in course:
+            cited = [found[hit.serial] for hit in kept.cited if hit.serial in found]
+            if not cited or any(message.room not in scope.rooms for message in cited):
+                break
+            said.append(following.Said(kept.serial, kept.question, None if kept.abstained else cited[0]))
+        return said
+
+    async def _followed(self, kept: Kept, follows: Sequence[int]) -> list[str]:
+        """What an answer took over from those before it, as they stand now, in a sentence."""
+        if not follows:
+            return []
+        course = await self._book.by_serial(kept.tenant, follows)
+        cited = await self._engine.read([hit.serial for hit in kept.cited])
+        scope = Scope(kept.tenant, tuple({kept.room, *(message.room for message in cited.values())}))
+        query = await self._engine.prepare(kept.question, scope, kept.asked_at, 1)
+        said = await self._said(scope, course)
+        taken_over = following.inherited(query, said)
+        return [following.in_words(said[0].question, taken_over.labels)] if taken_over else []
 
     async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
         """Dropper: no cached evidence outlives a message that was erased."""
@@ -306,20 +350,20 @@ class Shuttle:
                 self._probes[key] = probe
         return probe
 
-    async def _evidence(
-        self, query: Query, route: Route, tokens: int, down: Collection[str], taught: Taught
-    ) -> _Evidence:
-        key = (route.name, query.limit, tokens, taught.version, *_asked(query, query.scope.rooms))
+    async def _evidence(self, query: Query, route: Route, tokens: int, decision: Decision, taught: Taught) -> _Evidence:
+        drawn = decision.seed if route.pattern in SEEDED else 0
+        key = (route.name, drawn, query.limit, tokens, taught.version, *_asked(query, query.scope.rooms))
         cleared = self._cleared
         evidence = self._cache.get(key)
         if evidence is None:
-            evidence = await self._look(query, route, tokens, down, taught)
-            if cleared == self._cleared and not evidence.missing:  # else what it holds may be erased, or is not all
+            evidence = await self._look(query, route, tokens, decision, taught)
+            if cleared == self._cleared and evidence.whole:  # else what it holds may be erased, or is not all
                 self._cache[key] = evidence
         return evidence
 
-    async def _look(self, query: Query, route: Route, tokens: int, down: Collection[str], taught: Taught) -> _Evidence:
-        found = await finding.find(self._engine, query, route, down, taught)
+    async def _look(self, query: Query, route: Route, tokens: int, decision: Decision, taught: Taught) -> _Evidence:
+        down = decision.down
+        found = await finding.find(self._engine, query, route, down, taught, seed=decision.seed)
         self._health.saw(
             missing=set(found.missing).difference(down), there=set(route.sources).difference(found.missing)
         )
@@ -343,6 +387,8 @@ class Shuttle:
             terms=tuple(wording.terms_of(query)),
             missing=found.missing,
             pool=finding.kept(found, hits, query.text),
+            traces=found.traces,
+            whole=found.whole,
         )
 
     async def _restored(self, kept: Kept) -> Answer:
@@ -376,9 +422,9 @@ def _lacking(decision: Decision, evidence: _Evidence) -> tuple[str, ...]:
 
 
 def _asked(query: Query, rooms: Sequence[int]) -> tuple[object, ...]:
-    """What a question finds depends on its words, the day and place where it is asked, and the rooms as they are."""
+    """What a question finds depends on its words and what joined them, when and where it is asked, and the rooms."""
     when = (query.asked_at.date(), str(query.asked_at.tzinfo))
-    return (query.text, *when, *((room, query.versions[room]) for room in rooms))
+    return (query.text, query.expansion, *when, *((room, query.versions[room]) for room in rooms))
 
 
 def _citations(hits: Sequence[Hit], evidence: _Evidence) -> tuple[Citation, ...]:

@@ -14,7 +14,7 @@ from memory.ports import Clock, Database
 from memory.tables import entities, memories, messages, relations, sessions
 from routing.intervals import Interval, mean_reward
 from routing.learner import Learner, Scored
-from routing.routes import MENU
+from routing.routes import BY_NAME
 from routing.tables import answers, votes
 
 WEEK = timedelta(days=7)
@@ -84,9 +84,9 @@ class Statistician:
 def by_route(scored: Sequence[Scored], now: datetime) -> tuple[RouteStats, ...]:
     """Answers with their rewards, told by route."""
     return tuple(
-        _of_route(route.name, [one for one in scored if one.route == route.name], now)
-        for route in MENU
-        if any(one.route == route.name for one in scored)
+        _of_route(route, [one for one in scored if one.route == route], now)
+        for route in BY_NAME
+        if any(one.route == route for one in scored)
     )
 
 

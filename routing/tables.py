@@ -78,6 +78,7 @@ decisions = Table(
     Column("posterior", String(64), nullable=False),
     Column("solicited", Boolean, nullable=False),
     Column("down", JSON, nullable=False, server_default="[]"),  # sources known to be down: the mask of the choice
+    Column("trace", JSON, nullable=False, server_default="{}"),  # what the pattern did: names of steps, numbers
     Index(None, "route"),
 )
 

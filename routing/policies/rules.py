@@ -14,7 +14,7 @@ from memory.errors import Unavailable
 from routing.features import LIKED, Asking, Probe, Situation
 from routing.models import Advice, Decision, Features
 from routing.questions import Kind, Reading
-from routing.routes import BLEND, BY_NAME, CHAT, DOCUMENTS, KEYWORD, LINKED, MENU, RECENT
+from routing.routes import BLEND, CHAT, DOCUMENTS, KEYWORD, LEARNABLE, LINKED, MENU, RECENT
 
 LONG_MESSAGES: Final = 50.0
 """Mean words a message from which a room holds documents (chat 10 to 30, passages 90)."""
@@ -39,7 +39,7 @@ def _follow_up(asking: Asking) -> str | None:
     before = asking.situation.previous_route
     reward = asking.situation.previous_reward
     liked = reward is None or reward > LIKED
-    return before if asking.reading.follow_up and liked and before in BY_NAME else None
+    return before if asking.reading.follow_up and liked and before in LEARNABLE else None
 
 
 def _documents(asking: Asking) -> str | None:
@@ -83,9 +83,7 @@ FALLBACKS: Final = (CHAT, DOCUMENTS, LINKED, BLEND, *(route.name for route in ME
 """Where to look when the rule's route is down or was disliked for this very question; in this order."""
 
 
-def advise(
-    reading: Reading, probe: Probe, situation: Situation, healthy: Collection[str] = frozenset(BY_NAME)
-) -> Advice:
+def advise(reading: Reading, probe: Probe, situation: Situation, healthy: Collection[str] = LEARNABLE) -> Advice:
     """The route for a question, and why.
 
     A route whose answer to this very question stands voted down is left for the next best. Raises Unavailable when no

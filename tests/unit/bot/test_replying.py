@@ -434,6 +434,29 @@ class TestAnotherRoom:
         assert said == f"{hidden}; write its name as your app shows it, or its id."
 
 
+class TestAnotherRoute:
+    async def test_the_route_that_is_named_is_taken_and_why_tells_its_steps(self, app: App) -> None:
+        chat = Chat(app)
+        await chat.say("Ana", "Zebedee Crane mended the kettle")
+        await chat.say("Ben", "Zebedee Crane keeps goats")
+
+        said = await chat.say("Ana", "!weave who mended the kettle? route:recursive")
+
+        assert "recursive route" in said
+        why = await chat.say("Ana", "!weave why")
+        assert "who mended the kettle?" in why
+        assert "route:" not in why
+        assert "The pattern recursive: vector " in why
+        assert "I stopped because" in why
+
+    async def test_a_route_that_there_is_not_is_answered_with_those_that_there_are(self, app: App) -> None:
+        chat = Chat(app)
+        await chat.say("Ana", "hello")
+        said = await chat.say("Ana", "!weave who mended the kettle? route:nowhere")
+        assert said.startswith("There is no route 'nowhere'; choose one of chat, ")
+        assert "adaptive" in said
+
+
 class TestSettingsOfARoom:
     async def test_listen_off_remembers_nothing_and_still_answers(self, app: App) -> None:
         chat = Chat(app)

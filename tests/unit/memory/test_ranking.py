@@ -84,7 +84,7 @@ class TestKeyword:
     def test_a_common_term_and_a_rare_one_are_smoothed_alike(self, every: int) -> None:
         counts = np.array([(i % 3 + 1) * (i % every == 0) for i in range(300)])
         view = RoomView.of([row(i + 1, "bees " * int(count) + "hives") for i, count in enumerate(counts)])
-        found = ranking.windowed_bm25(view, ["bee"])
+        found = ranking.windowed_bm25(view, {"bee": 1.0})
         frequency = smoothed(counts.astype(np.float64))
         length = smoothed(counts + 1.0)
         idf = math.log(1 + (300 - np.count_nonzero(counts) + 0.5) / (np.count_nonzero(counts) + 0.5))

@@ -20,6 +20,7 @@ from routing.fusion import (
     graph,
     learned,
     order,
+    probable,
     rrf,
     terms,
     weighted,
@@ -177,6 +178,18 @@ class TestLearned:
         assert "length" in parts
 
 
+class TestProbable:
+    def test_it_is_the_log_odds_over_an_even_draw(self) -> None:
+        scores = probable(candidates(bk=[3, 2, 1], chance=[0.25, 0.75, 0.0]))
+        assert scores[:2].tolist() == pytest.approx(np.log([0.75, 2.25]).tolist())
+        assert order(scores).tolist() == [1, 0, 2]
+        assert np.isfinite(scores).all()
+
+    def test_where_nothing_was_sampled_it_is_the_formula(self) -> None:
+        pool = candidates(bk=[3, 2, 1])
+        assert probable(pool).tolist() == formula(pool).tolist()
+
+
 class TestEnsemble:
     def test_it_is_the_mean_of_the_standardised_scores(self) -> None:
         pool = candidates(bk=[1, 2, 6], rank_keyword=[1, 2, 3], score_keyword=[6, 2, 1])
@@ -189,5 +202,5 @@ class TestOrder:
         assert order(np.array([1.0, 3.0, 1.0, 2.0])).tolist() == [1, 3, 0, 2]
 
     def test_the_table_names_every_fusion(self) -> None:
-        assert list(FUSIONS) == ["formula", "learned", "graph", "weighted", "borda", "rrf", "ensemble"]
+        assert list(FUSIONS) == ["formula", "learned", "graph", "weighted", "borda", "rrf", "probable", "ensemble"]
         assert set(LEARNED) >= fusion.AS_IT_IS

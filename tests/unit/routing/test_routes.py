@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from bot.cli import ROUTES
 from memory.errors import NotFound
 from routing.fusion import FUSIONS
 from routing.patterns import PATTERNS
-from routing.routes import BY_NAME, CHAT, MENU, route_named
+from routing.policies.linear import DESIGN
+from routing.routes import BY_NAME, CHAT, MENU, PATTERNED, route_named
+from tests.unit.routing.asking import advised
 
 
 class TestMenu:
     def test_has_six_to_twelve_routes_of_different_names(self) -> None:
         assert 6 <= len(MENU) <= 12
-        assert len(BY_NAME) == len(MENU)
+        assert len(BY_NAME) == len(MENU) + len(PATTERNED)
 
     def test_no_two_routes_do_the_same(self) -> None:
         assert len({(route.sources, route.pattern, route.fusion) for route in MENU}) == len(MENU)
@@ -38,3 +43,20 @@ class TestNaming:
     def test_an_unknown_name_is_answered_with_the_names_there_are(self) -> None:
         with pytest.raises(NotFound, match=r"nowhere.*chat, documents"):
             route_named("nowhere")
+
+
+class TestOnRequest:
+    def test_every_pattern_can_be_asked_for(self) -> None:
+        assert {route.pattern for route in BY_NAME.values()} == set(PATTERNS)
+
+    def test_help_names_every_route(self) -> None:
+        named = re.split(r"\W*(?:[,;] |and outside the learned menu )+", ROUTES)
+        assert [name for name in named if name] == list(BY_NAME)
+
+    def test_what_is_outside_the_menu_is_never_learned_nor_advised(self) -> None:
+        assert all(route.on_request for route in PATTERNED)
+        assert not set(DESIGN.index) & {route.name for route in PATTERNED}
+        assert advised("and why?", previous_route="recursive", previous_reward=1.0).route in set(DESIGN.index)
+
+    def test_all_of_them_have_a_budget(self) -> None:
+        assert all(route.budget.calls >= len(route.sources) and route.budget.ms <= 1_000 for route in PATTERNED)

@@ -13,7 +13,7 @@ from memory.errors import NotFound
 from memory.models import Room
 from routing.learner import AGEING
 from routing.policies.linear import Posterior
-from routing.routes import MENU
+from routing.routes import BY_NAME, MENU
 from tests.doubles import START
 from tests.parts import Memory, draft
 
@@ -102,7 +102,7 @@ class TestWeaving:
         assert sum(decision.propensities.values()) == pytest.approx(1)
         assert decision.propensity == decision.propensities[decision.route] > 0
 
-    @pytest.mark.parametrize("route", [route.name for route in MENU])
+    @pytest.mark.parametrize("route", list(BY_NAME))
     async def test_every_route_can_be_chosen(self, memory: Memory, room: Room, route: str) -> None:
         await memory.say(room, *TALK)
         answer = await memory.shuttle.weave("Where is the key of the shed?", memory.scope(room), route=route)

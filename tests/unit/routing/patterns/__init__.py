@@ -1,0 +1,1 @@
+"""Patterns at work in a room."""

@@ -1,0 +1,166 @@
+"""What each pattern finds and how it goes about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from memory.models import Room
+from routing.finding import find
+from routing.fusion import CHANCE, FUSIONS
+from routing.models import Budget
+from routing.patterns import PATTERNS, SEEDED
+from routing.patterns.run import best_of
+from routing.patterns.trace import Act, Ended, Trace
+from routing.routes import route_named
+from tests.doubles import START
+from tests.parts import Memory
+from tests.unit.routing.patterns.desk import Desk
+
+FILLER = tuple(("Ben", f"the {word} stands in the yard") for word in "barrow bench bucket crate ladder rake".split())
+TALK = (
+    ("Ana", "the extractor was mended by Zebedee Crane"),
+    *FILLER,
+    ("Cleo", "we like Zebedee Crane, and so do goats"),
+    *FILLER,
+)
+LEAD = "Who mended the extractor?"
+LATER = 8
+"""The place of what is said about whoever mended it."""
+
+
+class TestEvery:
+    @pytest.mark.parametrize("pattern", list(PATTERNS))
+    async def test_the_same_seed_finds_the_same(self, memory: Memory, room: Room, pattern: str) -> None:
+        await memory.say(room, *TALK)
+        first, second = [(await Desk(memory).run(pattern, LEAD, room, seed=7))[0] for _ in range(2)]
+        assert first.serials.tolist() == second.serials.tolist()
+        for name, column in first.features.items():
+            np.testing.assert_array_equal(column, second.features[name])
+
+    @pytest.mark.parametrize("pattern", list(PATTERNS))
+    async def test_the_message_that_says_it_comes_first(self, memory: Memory, room: Room, pattern: str) -> None:
+        serials = await memory.say(room, *TALK)
+        pool, run = await Desk(memory).run(pattern, LEAD, room)
+        assert best_of(pool)[0] == serials[0]
+        assert run.trace.calls
+
+    @pytest.mark.parametrize("pattern", list(PATTERNS))
+    async def test_an_empty_room_gives_nothing(self, memory: Memory, room: Room, pattern: str) -> None:
+        pool, run = await Desk(memory).run(pattern, LEAD, room)
+        assert len(pool.serials) == 0
+        assert Trace.read(run.trace.compact()).steps
+
+    @pytest.mark.parametrize("pattern", sorted(set(PATTERNS) - SEEDED))
+    async def test_only_those_named_so_depend_on_the_seed(self, memory: Memory, room: Room, pattern: str) -> None:
+        await memory.say(room, *TALK)
+        pools = [(await Desk(memory).run(pattern, LEAD, room, seed=seed))[0] for seed in (1, 2)]
+        assert best_of(pools[0], 20) == best_of(pools[1], 20)
+
+
+class TestRecursive:
+    async def test_what_it_found_leads_to_what_the_question_does_not_name(self, memory: Memory, room: Room) -> None:
+        serials = await memory.say(room, *TALK)
+        plain, _ = await Desk(memory).run("parallel", LEAD, room, ("keyword",))
+        again, run = await Desk(memory).run("recursive", LEAD, room, ("keyword",))
+        assert serials[LATER - 1] not in plain.serials
+        assert serials[LATER - 1] in best_of(again, 3)
+        assert [step.act for step in run.steps][:3] == ["keyword", Act.REFINE, "keyword"]
+
+    async def test_it_ends_when_the_best_stay_the_best(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        _, run = await Desk(memory).run("recursive", LEAD, room, budget=Budget(60, 60_000))
+        assert run.ended in {Ended.SETTLED, Ended.NOTHING_NEW}
+
+    async def test_evidence_that_adds_nothing_ends_it(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, ("Ana", "bees"), ("Ben", "wasps"))
+        _, run = await Desk(memory).run("recursive", "bees?", room)
+        assert run.ended is Ended.NOTHING_NEW
+        assert run.calls == 3
+
+
+class TestStrangeLoop:
+    async def test_evidence_that_covers_the_question_is_enough(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        _, run = await Desk(memory).run("strange loop", LEAD, room)
+        assert (run.calls, run.ended) == (3, Ended.COVERED)
+
+    async def test_what_is_missed_is_asked_for_again(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        question = "Did the barrow, the bucket, the ladder, the crate, the rake and the bench annoy him?"
+        _, run = await Desk(memory).run("strange loop", question, room)
+        acts = [step.act for step in run.steps]
+        assert acts.count(Act.CHECK) == 2
+        assert next(step.found for step in run.steps if step.act == Act.CHECK) > 0
+        assert run.calls == 6
+
+
+class TestBeam:
+    async def test_no_more_than_two_sources_go_deeper(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        _, run = await Desk(memory).run("beam", LEAD, room)
+        deeper = [step.act for step in run.steps if step.round == 2 and step.act != Act.REFINE]
+        assert 1 <= len(deeper) <= 2
+        assert set(deeper) <= {"vector", "keyword", "graph"}
+
+
+class TestMonteCarlo:
+    async def test_candidates_share_one_chance(self, memory: Memory, room: Room) -> None:
+        serials = await memory.say(room, *TALK)
+        pool, _ = await Desk(memory).run("Monte Carlo", LEAD, room, seed=1)
+        assert pool.features[CHANCE].sum() == pytest.approx(1.0)
+        assert pool.serials[int(np.argmax(FUSIONS["probable"](pool)))] == serials[0]
+
+    async def test_another_seed_draws_other_samples(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        one, other = [(await Desk(memory).run("Monte Carlo", LEAD, room, seed=seed))[0] for seed in (1, 2)]
+        assert not np.array_equal(one.features[CHANCE], other.features[CHANCE])
+
+    async def test_each_seed_has_evidence_of_its_own(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        query = await memory.engine.prepare(LEAD, memory.scope(room), START, 10)
+        route = replace(route_named("monte-carlo"), budget=Budget())  # a slow machine must not tell here
+        found = [await find(memory.engine, query, route, seed=seed) for seed in (1, 2, 1)]
+        scores = [[hit.score for hit in one.hits] for one in found]
+        assert scores[0] == scores[2] != scores[1]
+
+    async def test_what_was_kept_of_one_seed_is_not_shown_for_another(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        answers = [
+            await memory.shuttle.weave(LEAD, memory.scope(room), route="monte-carlo", seed=seed) for seed in (1, 2)
+        ]
+        scores = [[citation.hit.score for citation in answer.citations] for answer in answers]
+        assert scores[0] != scores[1]
+
+
+class TestHierarchical:
+    async def test_only_messages_of_the_best_sessions_are_candidates(self, memory: Memory, room: Room) -> None:
+        said = []
+        for day in range(12):
+            talk = [("Ana", f"the extractor broke and needs gear number {day}")] if day % 6 == 0 else [FILLER[day % 6]]
+            said.append(await memory.say(room, *talk, ("Ben", "fine, thanks"), start=START + timedelta(days=day)))
+        pool, run = await Desk(memory).run("hierarchical", "What gear does the extractor need?", room)
+        inside = {day for day, serials in enumerate(said) if set(serials) & set(pool.serials.tolist())}
+        assert {0, 6} <= inside
+        assert len(inside) <= 8
+        assert run.steps[0].act == Act.SESSIONS
+        assert said[6][1] in pool.serials  # beside it, though it holds no word of the question
+
+
+class TestAdaptive:
+    async def test_it_stops_as_soon_as_the_question_is_covered(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        _, run = await Desk(memory).run("adaptive", LEAD, room, ("keyword", "vector", "graph"))
+        assert [step.act for step in run.steps] == ["keyword", Act.CHECK]
+        assert run.ended is Ended.COVERED
+
+    async def test_where_things_are_named_the_graph_comes_next(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        question = "What do Zebedee Crane, the rake, the bench, the crate and the bucket have in common?"
+        _, run = await Desk(memory).run("adaptive", question, room, ("keyword", "vector", "graph"))
+        sources = [step.act for step in run.steps if step.act not in set(Act)]
+        assert sources[:3] == ["keyword", "graph", "vector"]
+        assert len(sources) == 6  # and once more with what was missed
