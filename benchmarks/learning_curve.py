@@ -250,9 +250,9 @@ def splits(name: str, start: Start) -> Iterator[Split]:
     """The splits of a set; none where rooms are missing."""
     shipped = learner.directions_shipped()
     if name == "replies":
-        voted, other = pools("replies"), pools("locomo")
-        if voted is not None and other is not None:
-            yield Split("locomo", _ready(voted, start), _ready(other, start), shipped)
+        replies, other = pools("replies"), pools("locomo")
+        if replies is not None and other is not None:
+            yield Split("locomo", _ready(replies, start), _ready(other, start), shipped)
         return
     given = pools(name)
     asked = _ready(given, start) if given is not None else []
