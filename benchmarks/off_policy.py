@@ -1,0 +1,198 @@
+"""Does the log tell the truth about other policies? Simulated logs whose truth is known: bias, RMSE, coverage.
+
+    python -m benchmarks.off_policy               200 logs of 2,000 rewarded decisions, exploration .05, .10 and .20
+    python -m benchmarks.off_policy --quick       20 logs
+
+Questions, routes and outcomes are the public routing labels. The log plays the rules' route with probability 1 - eps
+and any route evenly else; one vote in ten says the opposite. Judged are the rules, each route, the uniform choice and a
+greedy choice that was learned elsewhere. The second part looks at a log after each vote, as the tripwire does, and
+counts how often a policy that is no worse than the rules is taken for worse.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import public_routes
+from benchmarks.harness import Row, show, write
+from benchmarks.simulator import Outcomes
+from routing import sequences
+from routing.evaluation import Log, Target, evaluate, lead_terms, route_target, rules_target, uniform_target
+from routing.models import Evidence
+from routing.policies.linear import Design, Posterior
+
+Array = NDArray[np.float64]
+
+WRONG: Final = 0.1
+VOTES: Final = {True: (0.782, 0.245), False: (0.192, 0.291)}
+"""Reward and weight of an asker's plain 👍 and 👎 (`routing.rewards`)."""
+EXPLORED: Final = (0.05, 0.10, 0.20)
+SIZES: Final = (400, 2000)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Questions whose outcome by every route is known."""
+
+    table: Outcomes
+    design: Design
+
+    def chance(self) -> Array:
+        """(questions, routes): how likely a vote on the answer is a 👍."""
+        return np.where(self.table.proven, 1 - WRONG, WRONG)
+
+    def truth(self, policy: Array) -> float:
+        """The value of a policy, (questions, routes) chances: E[w y] / E[w]."""
+        good = (policy * self.chance()).sum(axis=1).mean()
+        (y1, w1), (y0, w0) = VOTES[True], VOTES[False]
+        return float((good * w1 * y1 + (1 - good) * w0 * y0) / (good * w1 + (1 - good) * w0))
+
+    def log(self, pi: Array, n: int, rng: np.random.Generator) -> Log:
+        """A log of n rewarded decisions, drawn with (questions, routes) propensities."""
+        questions = rng.integers(0, len(pi), size=n)
+        played = (rng.random((n, 1)) > pi[questions].cumsum(axis=1)).sum(axis=1).clip(max=pi.shape[1] - 1)
+        good = rng.random(n) < self.chance()[questions, played]
+        names = self.table.routes
+        evidence = tuple(
+            Evidence(i, names[a], 1, bool(self.table.advised[q] == a), self.table.x[q], *VOTES[bool(g)])
+            for i, (q, a, g) in enumerate(zip(questions, played, good, strict=True))
+        )
+        return Log(
+            design=self.design,
+            evidence=evidence,
+            rules=self.table.advised[questions],
+            pi=pi[questions],
+            offered=np.ones((n, pi.shape[1]), dtype=np.bool_),
+            seeds=(0,) * n,
+            policies=("logged",) * n,
+        )
+
+    def explored(self, eps: float) -> Array:
+        """(questions, routes) propensities of the rules with uniform exploration."""
+        rules = np.eye(len(self.table.routes))[self.table.advised]
+        return (1 - eps) * rules + eps / len(self.table.routes)
+
+    def greedy(self) -> NDArray[np.intp]:
+        """(questions,) the best route by what 2,000 other decisions taught."""
+        log = self.log(self.explored(1.0), 2000, np.random.default_rng(99))
+        means = Posterior.from_votes(log.evidence, len(log), self.design).means(self.table.x, self.table.advised)
+        return np.asarray((means - self.design.costs).argmax(axis=1))
+
+
+def judged(world: World) -> Mapping[str, tuple[Target, Array]]:
+    """What is judged: as a target on a log, and as (questions, routes) chances for the truth."""
+    eye = np.eye(len(world.table.routes))
+    count = len(world.table.questions)
+    found: dict[str, tuple[Target, Array]] = {
+        "rules": (rules_target, eye[world.table.advised]),
+        "uniform": (uniform_target, np.full((count, len(eye)), 1 / len(eye))),
+    }
+    for row, name in enumerate(world.table.routes):
+        found[name] = (route_target(name), np.tile(eye[row], (count, 1)))
+    best = world.greedy()
+    by_x = {x.tobytes(): int(route) for x, route in zip(world.table.x, best, strict=True)}
+
+    def greedy(log: Log) -> Array:
+        return eye[[by_x[x.tobytes()] for x in log.x]]
+
+    found["greedy"] = (greedy, eye[best])
+    return found
+
+
+def estimates(world: World, eps: float, n: int, logs: int) -> list[Row]:
+    """Bias, RMSE and coverage of each estimator, for each policy."""
+    targets = judged(world)
+    errors: dict[str, list[list[float]]] = {name: [] for name in targets}
+    inside: dict[str, list[list[bool]]] = {name: [] for name in targets}
+    cut: dict[str, list[float]] = {name: [] for name in targets}
+    for seed in range(logs):
+        log = world.log(world.explored(eps), n, np.random.default_rng([seed, n, int(1000 * eps)]))
+        for name, (target, chances) in targets.items():
+            found, truth = evaluate(log, name, target, seed=seed), world.truth(chances)
+            three = (found.ips, found.snips, found.dr)
+            errors[name].append([one.mean - truth for one in three])
+            inside[name].append([one.low <= truth <= one.high for one in three])
+            cut[name].append(found.clipped)
+    rows = []
+    for name in targets:
+        bias = 100 * np.mean(errors[name], axis=0)
+        rmse = 100 * np.sqrt(np.mean(np.square(errors[name]), axis=0))
+        covers = 100 * np.mean(inside[name], axis=0)
+        figures: dict[str, float | str] = {"truth": round(world.truth(targets[name][1]), 3)}
+        for i, kind in enumerate(("IPS", "SNIPS", "DR")):
+            figures |= {f"{kind} bias": f"{bias[i]:+.1f}", f"{kind} rmse": f"{rmse[i]:.1f}", f"{kind} %": covers[i]}
+        rows.append(Row(name, {**figures, "cut %": 100 * float(np.mean(cut[name]))}))
+    return rows
+
+
+def looks(world: World, logs: int, n: int = 2000, eps: float = 0.1) -> list[Row]:
+    """How often a policy is taken for worse than the rules, looking after each vote from `sequences.START` on."""
+    targets = judged(world)
+    rules = world.truth(targets["rules"][1])
+    rows = []
+    for name in (one for one in targets if one != "rules"):
+        worse, unproven, first = 0, 0, []
+        for seed in range(logs):
+            log = world.log(world.explored(eps), n, np.random.default_rng([seed, 7]))
+            terms = lead_terms(log, targets[name][0])
+            bounds = [sequences.one_sided(terms[:t]) for t in range(sequences.START, n + 1)]
+            fell = [t for t, bound in enumerate(bounds, sequences.START) if bound.high < 0]
+            worse += bool(fell)
+            first += fell[:1]
+            unproven += any(bound.low < -0.03 for bound in bounds[500 - sequences.START :])
+        lead = 100 * (world.truth(targets[name][1]) - rules)
+        when = f"{np.median(first):.0f}" if first else ""
+        rows.append(
+            Row(
+                name,
+                {"true lead": f"{lead:+.1f}", "taken for worse %": 100 * worse / logs, "after votes": when}
+                | {"not shown to be within 3 points after 500 %": 100 * unproven / logs},
+            )
+        )
+    return rows
+
+
+def level(logs: int, n: int = 2000) -> Row:
+    """False alarms of the sequence where nothing is the matter, on terms as an experiment's: heavy and skewed."""
+    alarms = {"one side": 0, "two sides": 0}
+    for seed in range(logs):
+        rng = np.random.default_rng([seed, 11])
+        weight = np.where(rng.random(n) < 0.05, 19.0, -1.0)  # a rare weight of 20, less its expectation
+        terms = weight * (rng.random(n) < 0.3)
+        alarms["one side"] += any(sequences.one_sided(terms[:t]).low > 0 for t in range(sequences.START, n))
+        alarms["two sides"] += any(
+            not bound.low <= 0 <= bound.high
+            for bound in (sequences.two_sided(terms[:t]) for t in range(sequences.START, n))
+        )
+    return Row("weights of 20, no difference", {name: 100 * count / logs for name, count in alarms.items()})
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="20 logs instead of 200")
+    arguments = parser.parse_args()
+    logs = 20 if arguments.quick else 200
+    world = World(*public_routes.outcomes())
+    record = {}
+    for n in SIZES:
+        for eps in EXPLORED:
+            title = f"{n} rewarded decisions, exploration {eps:.2f}, {logs} logs: points; % of intervals with the truth"
+            record[title] = estimates(world, eps, n, logs)
+            show(title, record[title])
+    title = f"looking after each of 2,000 votes, {logs} logs"
+    record[title] = looks(world, logs)
+    show(title, record[title])
+    record["level"] = [level(logs)]
+    show("false alarms while looking after each of 2,000 terms, in %", record["level"])
+    write("off-policy", {title: {row.name: dict(row.figures) for row in rows} for title, rows in record.items()})
+
+
+if __name__ == "__main__":
+    main()
