@@ -7,10 +7,11 @@ rho = min(pi(a|x) / p(a|x), 20), three estimates of it::
 
     IPS     sum rho w y / sum w                                                   Horvitz and Thompson 1952
     SNIPS   sum rho w y / sum rho w                                               Swaminathan and Joachims 2015
-    DR      sum (W m_pi + rho (w y - W m_a)) / sum (W + rho (w - W))              Dudík, Langford and Li 2011
+    DR      mean m_pi + sum rho w (y - m_a) / sum rho w                           Thomas and Brunskill 2016 (WDR)
 
-W is the mean weight, m the expected reward by the product's own linear model and m_pi its mean under pi. The model and
-policies that learn see, at each answer, only votes on answers before it: nobody is judged by votes that taught them.
+m is the expected reward by the product's own linear model and m_pi its mean under pi; the correction is normalised by
+its weights, as in SNIPS, because weights that are cut would leave too little of it. The model, and policies that learn,
+see at each answer only votes on answers before it: nobody is judged by votes that taught them.
 Intervals are those of the bootstrap by answer (1,000 draws, percentiles). The model alone is never an estimate.
 """
 
@@ -130,7 +131,7 @@ def route_target(route: str) -> Target:
 
 def uniform_target(log: Log) -> Array:
     """Every route that is up, evenly."""
-    return log.offered / log.offered.sum(axis=1, keepdims=True)
+    return np.asarray(log.offered / log.offered.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 def _one_hot(rows: Rows, log: Log) -> Array:
@@ -215,7 +216,7 @@ def lead_sequence(log: Log, target: Target, against: Target = rules_target) -> I
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Weighed:
-    """The weights of a target, and (n, 5) what is summed: w y rho, w, w rho, and the two sums of DR."""
+    """The weights of a target, and (n, 5) what is summed: rho w y, w, rho w, m_pi, rho w (y - m)."""
 
     rho: Array
     clipped: NDArray[np.bool_]
@@ -227,18 +228,23 @@ def _weighed(log: Log, pi: Array) -> _Weighed:
     rows = np.arange(len(log))
     raw = pi[rows, log.played] / log.propensity
     rho = np.minimum(raw, CLIP)
-    m, w, mean_w = log.expected, log.w, log.w.mean()
-    top = mean_w * (pi * m).sum(axis=1) + rho * (w * log.y - mean_w * m[rows, log.played])
-    sums = np.column_stack((rho * w * log.y, w, rho * w, top, mean_w + rho * (w - mean_w)))
+    m, weight = log.expected, rho * log.w
+    model = (pi * m).sum(axis=1)
+    sums = np.column_stack((weight * log.y, log.w, weight, model, weight * (log.y - m[rows, log.played])))
     return _Weighed(rho, raw > CLIP, float((pi * (log.pi <= 0)).sum(axis=1).mean()), sums)
 
 
 def _estimates(sums: Array) -> Array:
-    """(draws, 10) sums to (draws, 5): IPS, SNIPS, DR, and how far SNIPS and DR lead."""
-    top, weight, weighed, dr, dr_weight, top0, _, weighed0, dr0, dr_weight0 = sums.T
-    snips, snips0 = top / np.maximum(weighed, 1e-12), top0 / np.maximum(weighed0, 1e-12)
-    doubly, doubly0 = dr / np.maximum(dr_weight, 1e-12), dr0 / np.maximum(dr_weight0, 1e-12)
-    return np.column_stack((top / weight, snips, doubly, snips - snips0, doubly - doubly0))
+    """(draws, 10) mean terms to (draws, 5): IPS, SNIPS, DR, and how far SNIPS and DR lead."""
+    ours, theirs = _three(sums[:, :5]), _three(sums[:, 5:])
+    return np.column_stack((ours, (ours - theirs)[:, 1:]))
+
+
+def _three(sums: Array) -> Array:
+    """IPS, SNIPS and DR from the mean terms of one policy."""
+    earned, weight, weighed, model, residual = sums.T
+    known = np.maximum(weighed, 1e-12)
+    return np.column_stack((earned / weight, earned / known, model + residual / known))
 
 
 def _bootstrap(terms: Array, of: Callable[[Array], Array], seed: int) -> Sequence[Interval]:

@@ -28,7 +28,7 @@ def why(decision: Decision, standing: Sequence[Reward]) -> list[str]:
     ``standing`` are the rewards of the route's answers, as the votes stand now.
     """
     lines = [f"I took the route {_named(decision.route)}.", *decision.reasons]
-    if decision.policy in {"chosen", "rules"}:
+    if decision.epsilon == 0.0:  # nothing was drawn: somebody chose
         return [*lines, evidence_in_words(decision.route, standing)]
     lines.append(_chance(decision))
     if decision.runner_up is not None:

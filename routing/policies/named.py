@@ -64,6 +64,11 @@ POLICIES: Final[Mapping[str, NamedPolicy]] = MappingProxyType(
 """Every policy that can be promoted or tried in an experiment."""
 
 
+def deciding(name: str | None) -> NamedPolicy:
+    """The policy of that name; the default for none, and for one that a release took away."""
+    return POLICIES.get(name or DEFAULT, POLICIES[DEFAULT])
+
+
 def policy_named(name: str) -> NamedPolicy:
     """The policy of that name. Raises NotFound, listing the names there are."""
     try:
