@@ -113,8 +113,9 @@ def estimates(world: World, eps: float, n: int, logs: int) -> list[Row]:
     cut: dict[str, list[float]] = {name: [] for name in targets}
     for seed in range(logs):
         log = world.log(world.explored(eps), n, np.random.default_rng([seed, n, int(1000 * eps)]))
-        for name, (target, chances) in targets.items():
-            found, truth = evaluate(log, name, target, seed=seed), world.truth(chances)
+        for found in evaluate(log, {name: target for name, (target, _) in targets.items()}, seed=seed):
+            name = found.policy
+            truth = world.truth(targets[name][1])
             three = (found.ips, found.snips, found.dr)
             errors[name].append([one.mean - truth for one in three])
             inside[name].append([one.low <= truth <= one.high for one in three])

@@ -24,6 +24,7 @@ from routing.judging import Judged, Trip
 from routing.policy_book import Promotion
 from routing.sequences import START
 
+NOTHING: Final = 1e-9
 SURE: Final = "Intervals are 95 % (bootstrap by answer). Costs are not subtracted."
 
 
@@ -137,7 +138,8 @@ def evaluation_page(judged: Judged) -> Page:
 
 
 def _row(one: Evaluation) -> tuple[str, ...]:
-    lead = ("", "") if one.lead.low == one.lead.high == 0 else (f"{one.lead.mean:+.3f}", _span(one.lead, sign="+"))
+    itself = max(abs(one.lead.low), abs(one.lead.high)) < NOTHING
+    lead = ("", "") if itself else (f"{one.lead.mean:+.3f}", _span(one.lead, sign="+"))
     return (one.policy, f"{one.ips.mean:.3f}", f"{one.snips.mean:.3f}", f"{one.dr.mean:.3f}", _span(one.dr), *lead)
 
 

@@ -18,7 +18,7 @@ Intervals are those of the bootstrap by answer (1,000 draws, percentiles). The m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, TypeAlias
@@ -40,7 +40,7 @@ CLIP: Final = 20.0
 FEWEST: Final = 30
 """Rewarded decisions below which nothing is said about a policy."""
 DRAWS: Final = 1000
-BLOCKS: Final = 64
+BLOCKS: Final = 32
 """How often, at most, the model is learned anew along the log."""
 SHORTEST: Final = 16
 """Rewarded decisions between two such times, at least."""
@@ -161,20 +161,33 @@ class Evaluation:
     untried: float
 
 
-def evaluate(log: Log, policy: str, target: Target, against: Target = rules_target, *, seed: int = 0) -> Evaluation:
-    """Judges a policy on a log. Raises BadInput, with the numbers, when too few decisions were rewarded."""
+def evaluate(
+    log: Log, policies: Mapping[str, Target], against: Target = rules_target, *, seed: int = 0
+) -> tuple[Evaluation, ...]:
+    """Judges policies on a log, with one bootstrap for all.
+
+    Raises BadInput, with the numbers, when too few decisions were rewarded.
+    """
     enough(len(log))
-    ours, theirs = _weighed(log, target(log)), _weighed(log, against(log))
-    value = _bootstrap(np.column_stack((ours.sums, theirs.sums)), _estimates, seed)
+    some = [_weighed(log, target(log)) for target in (*policies.values(), against)]
+    found = _bootstrap(np.column_stack([one.sums for one in some]), _estimates, seed)
+    return tuple(
+        _evaluation(name, log, ours, found[5 * k : 5 * k + 5])
+        for k, (name, ours) in enumerate(zip(policies, some, strict=False))
+    )
+
+
+def _evaluation(name: str, log: Log, ours: _Weighed, found: Sequence[Interval]) -> Evaluation:
+    weight = ours.rho * log.w
     return Evaluation(
-        policy=policy,
+        policy=name,
         decisions=len(log),
-        effective=float((ours.rho * log.w).sum() ** 2 / max(((ours.rho * log.w) ** 2).sum(), 1e-12)),
-        ips=value[0],
-        snips=value[1],
-        dr=value[2],
-        snips_lead=value[3],
-        lead=value[4],
+        effective=float(weight.sum() ** 2 / max((weight**2).sum(), 1e-12)),
+        ips=found[0],
+        snips=found[1],
+        dr=found[2],
+        snips_lead=found[3],
+        lead=found[4],
         clipped=float(ours.clipped.mean()),
         untried=ours.untried,
     )
@@ -235,9 +248,12 @@ def _weighed(log: Log, pi: Array) -> _Weighed:
 
 
 def _estimates(sums: Array) -> Array:
-    """(draws, 10) mean terms to (draws, 5): IPS, SNIPS, DR, and how far SNIPS and DR lead."""
-    ours, theirs = _three(sums[:, :5]), _three(sums[:, 5:])
-    return np.column_stack((ours, (ours - theirs)[:, 1:]))
+    """(draws, 5 (k + 1)) mean terms to (draws, 5 k).
+
+    For each of k policies IPS, SNIPS, DR, and how far its SNIPS and DR are above those of the last one.
+    """
+    each = [_three(some) for some in np.split(sums, sums.shape[1] // 5, axis=1)]
+    return np.column_stack([part for one in each[:-1] for part in (one, (one - each[-1])[:, 1:])])
 
 
 def _three(sums: Array) -> Array:

@@ -100,7 +100,7 @@ class Judge:
 
         def work() -> tuple[Evaluation, ...]:
             base = against(log)
-            return tuple(evaluation.evaluate(log, name, target, lambda _: base) for name, target in wanted.items())
+            return evaluation.evaluate(log, wanted, lambda _: base)
 
         return Judged(incumbent, await asyncio.to_thread(work))
 
@@ -178,7 +178,8 @@ class Judge:
         def work() -> tuple[Interval, Evaluation]:
             ours, theirs = target(log), against(log)
             lead = evaluation.lead_sequence(log, lambda _: ours, lambda _: theirs)
-            return lead, evaluation.evaluate(log, wanted, lambda _: ours, lambda _: theirs)
+            [judged] = evaluation.evaluate(log, {wanted: lambda _: ours}, lambda _: theirs)
+            return lead, judged
 
         lead, judged = await asyncio.to_thread(work)
         if judged.untried > UNTRIED:

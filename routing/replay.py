@@ -6,13 +6,15 @@ the votes that stand on answers before, and from the offsets of people as those 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from memory.errors import NotFound
 from routing.evaluation import Log, Target, route_target, rules_target, uniform_target
+from routing.policies.linear import Design
 from routing.policies.named import POLICIES, RULES, NamedPolicy
-from routing.policies.thompson import ThompsonPolicy
 from routing.routes import BY_NAME
 
 Array = NDArray[np.float64]
@@ -46,17 +48,18 @@ def policy_target(policy: NamedPolicy) -> Target:
         return rules_target
 
     def target(log: Log) -> Array:
-        return np.concatenate([_played(log, block, policy) for block in log.blocks()])
+        design = replace(log.design, prior=policy.prior)
+        return np.concatenate([_played(log, block, policy, design) for block in log.blocks()])
 
     return target
 
 
-def _played(log: Log, block: slice, policy: NamedPolicy) -> Array:
+def _played(log: Log, block: slice, policy: NamedPolicy, design: Design) -> Array:
     """(rows of the block, routes)."""
     out = log.pi[block].copy()
     rows = [i for i in range(block.start, block.stop) if log.policies[i] != policy.name]
     if rows:
-        player: ThompsonPolicy = policy.over(log.taught(block, policy.design))
+        player = policy.over(log.taught(block, design))
         for i in rows:
             rng = np.random.default_rng(log.seeds[i])
             offered = np.flatnonzero(log.offered[i])
