@@ -301,6 +301,25 @@ def job(
 
 
 @command()
+def learn(
+    flags: Flags,
+    *,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw it into FILE.svg or FILE.png.")
+    ] = None,
+    room: Annotated[str | None, typer.Option("--room", metavar="NAME", help="Only what was asked here.")] = None,
+) -> None:
+    """Show what votes have taught so far: rewards over time, what each route earned, confidence against votes.
+
+    A picture needs matplotlib: pip install 'weavebot[plot]'.
+
+    Example: weavebot learn --plot learned.svg --room hives
+    """
+    where = None if plot is None else str(plot.expanduser().absolute())  # the owner of the folder may be elsewhere
+    _leave(_carry_out(flags, "learn", {"plot": where, "room": room}, command="learn"))
+
+
+@command()
 def evaluate(
     flags: Flags,
     *,

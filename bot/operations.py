@@ -62,6 +62,7 @@ TABLE: Final[Mapping[str, Operation]] = {
         _operation("reindex", keeping.reindex, long=True),
         _operation("settings", keeping.settings),
         _operation("job", keeping.job, long=True),
+        _operation("learn", policies.learn),
         _operation("evaluate", policies.evaluate),
         _operation("promote", policies.promote),
         _operation("experiment", policies.experiment),

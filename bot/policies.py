@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
-from bot import teams
+from bot import pictures, teams
 from bot.app import App
 from bot.asking import room_named
 from bot.events import Event, result
@@ -22,6 +24,7 @@ from routing.experiments import Experiment, Result
 from routing.intervals import Interval
 from routing.judging import Judged, Trip
 from routing.policy_book import Promotion
+from routing.progress import Curve, Progress
 from routing.sequences import START
 
 NOTHING: Final = 1e-9
@@ -39,6 +42,21 @@ async def evaluate(
     judged = await app.judge.evaluate(tenant, names, rooms=[where.id] if where else None, since=asked_since)
     told = {"incumbent": judged.incumbent, "evaluations": [asdict(one) for one in judged.evaluations]}
     yield result(plain_numbers(told), evaluation_page(judged))
+
+
+async def learn(app: App, *, plot: str | None = None, room: str | None = None) -> AsyncIterator[Event]:
+    """What the votes have taught so far, in numbers; with ``plot``, an absolute path, as a picture too."""
+    where = await teams.find_room(app, room) if room else None
+    tenant = where.tenant if where else await _team(app)
+    found = await app.judge.progress(tenant, rooms=[where.id] if where else None)
+    told = asdict(found)
+    shown = progress_page(found)
+    if plot is not None:
+        title = f"What votes taught in {where.name}" if where else "What votes taught"
+        await asyncio.to_thread(pictures.draw, found, title, Path(plot))
+        told["picture"] = plot
+        shown = (*shown, line(), *page(line("The picture is in ", (STRONG, plot))))
+    yield result(plain_numbers(told), shown)
 
 
 async def promote(
@@ -133,6 +151,8 @@ def evaluation_page(judged: Judged) -> Page:
         if one.untried > 0:
             words = f"{one.policy}: {_percent(one.untried)} of what it would do was never tried; that part is a guess."
             notes.append(line((FAINT, words)))
+    if first.policy == "uniform" or len(judged.evaluations) > 1:
+        notes.append(line((FAINT, "Where a route was down, the rules' route stands in for it.")))
     title = line((STRONG, f"{first.decisions:,} rewarded decisions"), f"; {judged.incumbent} is in force")
     return (title, line(), *table(rows, head=head), line(), *notes)
 
@@ -149,6 +169,33 @@ def _span(interval: Interval, *, sign: str = "") -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.01 else "under 1 %"  # noqa: PLR2004 - of a hundred
+
+
+def progress_page(found: Progress) -> Page:
+    """Rewards so far, and each route: what its answers earned and what is expected of it."""
+    now, rules = found.decided, found.rules
+    head = ("route", "rated", "votes gave", "95 % interval", "expected", "95 % interval")
+    rows = [
+        (
+            one.route,
+            f"{one.rated:,}",
+            f"{one.earned.mean:.2f}",
+            f"{one.earned.low:.2f} to {one.earned.high:.2f}",
+            f"{one.expected.mean:.2f}",
+            f"{one.expected.low:.2f} to {one.expected.high:.2f}",
+        )
+        for one in found.routes
+    ]
+    return (
+        line((STRONG, f"{found.rated:,} rated answers"), f" earned {now.mean[-1]:.3f} on average ", _within(now)),
+        line(f"the rules alone would have earned {rules.mean[-1]:.3f} ", _within(rules)),
+        line(),
+        *table(rows, head=head),
+    )
+
+
+def _within(curve: Curve) -> tuple[str, str]:
+    return FAINT, f"({curve.low[-1]:.3f} to {curve.high[-1]:.3f})"
 
 
 def in_force_page(policy: str) -> Page:

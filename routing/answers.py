@@ -314,7 +314,7 @@ async def forget_digests(conn: AsyncConnection, room: int) -> None:
 
 def decision_query() -> Select[Any]:
     """Decisions with what their answers add, in serial order; to be narrowed by the caller."""
-    more = (answers.c.asker_id, answers.c.asked_at, answers.c.room_id, answers.c.abstained)
+    more = (answers.c.asker_id, answers.c.asked_at, answers.c.room_id, answers.c.abstained, answers.c.confidence)
     query = select(decisions, *more).join(answers, answers.c.serial == decisions.c.answer_serial)
     return query.order_by(decisions.c.answer_serial)
 

@@ -99,10 +99,9 @@ class Log:
             yield slice(start, min(start + step, len(self)))
 
     def taught(self, block: slice, design: Design | None = None) -> Posterior:
-        """What the rows before a block teach, as it stands at the block's first answer."""
-        return Posterior.from_votes(
-            self.evidence[: block.start], self.evidence[block.start].answer, self.design if design is None else design
-        )
+        """What the rows before a block teach, as it stands at the block's first answer (the last one's, at the end)."""
+        at = self.evidence[min(block.start, len(self) - 1)].answer
+        return Posterior.from_votes(self.evidence[: block.start], at, self.design if design is None else design)
 
     @cached_property
     def expected(self) -> Array:

@@ -27,6 +27,7 @@ from routing.models import Evidence
 from routing.policies.linear import DESIGN, Design
 from routing.policies.named import RULES, deciding, policy_named
 from routing.policy_book import PolicyBook, Promotion, Reason
+from routing.progress import Progress, progress
 from routing.replay import target_named, targets
 
 WORST: Final = -0.03
@@ -69,6 +70,17 @@ class Judge:
         self, tenant: int, *, rooms: Collection[int] | None = None, since: datetime | None = None, after: int = 0
     ) -> Log:
         """The rewarded decisions of a team: those of the rooms, asked since a time, and after an answer's serial."""
+        return await asyncio.to_thread(_log, await self._rewarded(tenant, rooms, since, after))
+
+    async def progress(self, tenant: int, *, rooms: Collection[int] | None = None) -> Progress:
+        """What the votes of a team have taught, to be drawn. Raises BadInput when too few decisions were rewarded."""
+        kept = await self._rewarded(tenant, rooms, None, 0)
+        evaluation.enough(len(kept))
+        return await asyncio.to_thread(lambda: progress(_log(kept), [row.confidence for row, _ in kept]))
+
+    async def _rewarded(
+        self, tenant: int, rooms: Collection[int] | None, since: datetime | None, after: int
+    ) -> list[tuple[AnyRow, Evidence]]:
         rewards = await self._learner.rewards(tenant)
         rows = await self._book.decided(tenant, sorted(serial for serial in rewards if serial > after))
         kept: list[tuple[AnyRow, Evidence]] = []
@@ -78,7 +90,7 @@ class Judge:
                 evidence = evidence_of(row, rewards[row.answer_serial])
                 if evidence is not None:
                     kept.append((row, evidence))
-        return await asyncio.to_thread(_log, kept)
+        return kept
 
     async def evaluate(
         self,

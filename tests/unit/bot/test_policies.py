@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -11,8 +12,9 @@ from bot.app import App
 from bot.jobs import TABLE
 from bot.models import Role
 from bot.pages import Page, plain
+from bot.reports import bar
 from bot.tables import audit
-from memory.errors import BadInput
+from memory.errors import BadInput, Refused
 from memory.models import Room, Scope
 from routing.routes import CHAT, VECTOR
 from tests.doubles import START
@@ -134,3 +136,46 @@ class TestExperimenting:
             await run(app, "experiment", action="go")
         with pytest.raises(BadInput, match="No experiment is running"):
             await run(app, "experiment", action="stop")
+
+
+class TestWhatWasLearned:
+    async def test_it_is_told_in_numbers_and_drawn(self, app: App, tmp_path: Path) -> None:
+        await voted(app, BETTER, 90)
+        for name, first in (("learned.svg", b"<?xml"), ("learned.png", b"\x89PNG")):
+            told_ = await result(app, "learn", plot=str(tmp_path / name))
+            assert (tmp_path / name).read_bytes().startswith(first)
+        assert told_["rated"] == 90
+        assert told_["decided"]["answers"][-1] == 90
+        routes = {one["route"]: one for one in told_["routes"]}
+        assert set(routes) == {CHAT, VECTOR}
+        assert routes[VECTOR]["earned"]["mean"] > routes[CHAT]["earned"]["mean"] + 0.3
+        [part] = told_["calibration"]
+        assert (part["answers"], part["confidence"]) == (90, pytest.approx(0.7))
+
+    async def test_the_drawing_names_what_it_shows(self, app: App, tmp_path: Path) -> None:
+        await voted(app, BETTER, 40)
+        await run(app, "learn", plot=str(tmp_path / "learned.svg"), room="hives")
+        drawn = (tmp_path / "learned.svg").read_text("utf-8")
+        for words in ("What votes taught in hives", "Mean reward so far", "chat (", "Confidence against votes"):
+            assert f"<!-- {words}" in drawn
+
+    async def test_another_kind_of_file_is_refused(self, app: App, tmp_path: Path) -> None:
+        await voted(app, BETTER, 40)
+        with pytest.raises(BadInput, match=r"A picture is \.svg or \.png"):
+            await run(app, "learn", plot=str(tmp_path / "learned.pdf"))
+        with pytest.raises(Refused, match="cannot be written"):
+            await run(app, "learn", plot=str(tmp_path / "nowhere" / "learned.png"))
+
+    async def test_a_rooms_numbers_come_with_a_small_chart(self, app: App, chat: Chat) -> None:
+        await voted(app, BETTER, 90)
+        said = await chat.say("Ana", "!weave stats")
+        [vector] = [one for one in said.splitlines() if one.startswith("vector  █")]
+        [chatting] = [one for one in said.splitlines() if one.startswith("chat    █")]
+        assert vector.count("█") > chatting.count("█")
+        assert vector.split("  ")[-1][-1] in "▅▆▇"
+
+    @pytest.mark.parametrize(
+        ("share", "cells"), [(0.0, "░" * 10), (1.0, "█" * 10), (0.55, "█████▌░░░░"), (0.013, "▏░░░░░░░░░")]
+    )
+    def test_a_bar_is_as_long_as_its_share(self, share: float, cells: str) -> None:
+        assert bar(share) == cells
