@@ -9,16 +9,19 @@ from routing.features import LIKED, in_words
 from routing.models import Contribution, Decision, Reward
 from routing.patterns.trace import Trace
 from routing.patterns.trace import in_words as in_words_of
-from routing.policies.thompson import BASE, COST, RULES
+from routing.policies.thompson import BASE, COST, PERSON, RULES
 from routing.routes import BY_NAME
 
 SHOWN: Final = 3
 SMALLEST: Final = 0.0005
 """Terms below it would read as zero."""
+MATTERS: Final = 0.005
+"""From here on what the asker's own votes add is told, however small it is beside the rest."""
 _NO_FEATURE: Final = {
     BASE: ("it does better in general", "it does worse in general"),
     RULES: ("the rules chose it", "the rules chose the other"),
     COST: ("it takes less effort", "it takes more effort"),
+    PERSON: ("votes of whoever asked speak for it", "votes of whoever asked speak against it"),
 }
 
 
@@ -85,11 +88,17 @@ def _chance(decision: Decision) -> str:
 def _lead(decision: Decision) -> str:
     side = "ahead of" if decision.gap >= 0 else "behind"
     shown = top_terms(decision)
+    shown += [term for term in decision.contributions if _is_of_the_asker(term) and term not in shown]
     terms = [term_in_words(decision, term) for term in shown]
     rest = decision.gap - sum(term.amount for term in shown)
     if abs(rest) >= SMALLEST:
         terms.append(f"{rest:+.3f} all else")
     return f"I expected it to be {abs(decision.gap):.3f} {side} {decision.runner_up}: {'; '.join(terms) or 'a tie'}."
+
+
+def _is_of_the_asker(term: Contribution) -> bool:
+    """Whether the asker's own votes moved the decision enough to say so."""
+    return term.feature == PERSON and abs(term.amount) >= MATTERS
 
 
 def _exploring(decision: Decision) -> str:

@@ -24,7 +24,8 @@ from routing.features import NAMES
 from routing.features import VERSION as FEATURES_VERSION
 from routing.lessons import lessons
 from routing.models import Decision, Evidence, Reward, Vote
-from routing.policies.linear import DESIGN, Design, Posterior, Prior
+from routing.policies import people
+from routing.policies.linear import DESIGN, Array, Design, Posterior, Prior
 from routing.pool_book import PoolBook
 from routing.tables import learner_snapshots
 from routing.weights import UNTAUGHT, Weights
@@ -63,6 +64,7 @@ class _Lesson:
     rewards: dict[int, Reward] = field(default_factory=dict)
     evidence: list[Evidence] = field(default_factory=list)
     posteriors: dict[Prior, Posterior] = field(default_factory=dict)
+    offsets: dict[str, dict[int, Array]] = field(default_factory=dict)  # by the posterior that they stand on
     disliked: LRUCache[tuple[int, str], frozenset[str]] = field(default_factory=lambda: LRUCache(_QUESTIONS))
     asked: dict[int, int] = field(default_factory=dict)
 
@@ -96,6 +98,16 @@ class Learner:
                 Posterior.from_votes, lesson.evidence, n, design
             )
         return known
+
+    async def offset(self, tenant: int, person: int | None, posterior: Posterior, seen: Bearings) -> Array | None:
+        """What a person's own votes add to each route's expected quality, (routes,); None when they say nothing."""
+        if person is None:
+            return None
+        lesson = await self._lesson(tenant, seen)
+        if posterior.digest not in lesson.offsets:
+            known = await asyncio.to_thread(people.offsets, lesson.evidence, posterior)
+            lesson.offsets = {posterior.digest: known}
+        return lesson.offsets[posterior.digest].get(person)
 
     async def weights(self, tenant: int, seen: Bearings | None = None) -> Weights:
         """What the standing votes and picks have taught the fusion.
@@ -259,6 +271,7 @@ def evidence_of(row: AnyRow, reward: Reward | None) -> Evidence | None:
         y=reward.y,
         w=reward.w,
         followed_rules=row.route == row.rule_route,
+        person=row.asker_id,
     )
 
 

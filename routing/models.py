@@ -143,6 +143,7 @@ class Evidence:
     x: NDArray[np.float64]  # Features.x of the decision
     y: float
     w: float
+    person: int | None = None  # who asked; None: nobody in particular, or somebody forgotten
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The named policies played again over a log: what each would have done, knowing what it could have known then.
 
 At a decision that the policy itself took, its logged propensities are what it would do. Elsewhere it decides anew, from
-the votes that stand on answers before, and from the offsets of people as those votes have them.
+the votes that stand on answers before, without the offsets of people.
 """
 
 from __future__ import annotations

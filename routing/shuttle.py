@@ -31,6 +31,7 @@ from routing.paths.learner import PathLearner, PathModel
 from routing.patterns import SEEDED
 from routing.patterns.trace import Trace
 from routing.policies import rules
+from routing.policies.linear import Array, Posterior
 from routing.policies.named import DEFAULT, deciding
 from routing.policy_book import PolicyBook
 from routing.pool_book import KeptPool
@@ -332,7 +333,8 @@ class Shuttle:
         assigned = await self._assigned(query, bearings, thread)
         policy = deciding(assigned.policy if assigned else bearings.policy)
         posterior = await self._learner.posterior(query.scope.tenant, bearings, policy.design)
-        decision = policy.over(posterior).decide(numbers, advice, seed=drawn, healthy=healthy)
+        offset = await self._offset(query.scope, posterior, bearings)
+        decision = policy.over(posterior).decide(numbers, advice, seed=drawn, healthy=healthy, offset=offset)
         solicited = (drawn * 2654435761 % 2**32) / 2**32 < _SOLICITED
         if assigned is None:
             return replace(decision, down=down, solicited=solicited)
@@ -344,6 +346,12 @@ class Shuttle:
             arm_propensity=assigned.propensity,
             unit=assigned.unit,
         )
+
+    async def _offset(self, scope: Scope, posterior: Posterior, bearings: Bearings) -> Array | None:
+        """What the asker's own votes add; nothing where people must not be told apart."""
+        if self._teaching is not None and not await self._teaching.by_person(scope.tenant):
+            return None
+        return await self._learner.offset(scope.tenant, scope.asker, posterior, bearings)
 
     async def _assigned(self, query: Query, bearings: Bearings, thread: str | None) -> Assignment | None:
         """The policy that a running experiment gives to the question's thread."""
