@@ -24,6 +24,7 @@ from benchmarks.harness import Row, show, write
 from benchmarks.simulator import Outcomes
 from routing import sequences
 from routing.evaluation import Log, Target, evaluate, lead_terms, route_target, rules_target, uniform_target
+from routing.judging import PATIENCE, WORST
 from routing.models import Evidence
 from routing.policies.linear import Design, Posterior
 
@@ -33,7 +34,7 @@ WRONG: Final = 0.1
 VOTES: Final = {True: (0.782, 0.245), False: (0.192, 0.291)}
 """Reward and weight of an asker's plain 👍 and 👎 (`routing.rewards`)."""
 EXPLORED: Final = (0.05, 0.10, 0.20)
-SIZES: Final = (400, 2000)
+SIZES: Final = (2000, 400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,26 +135,24 @@ def estimates(world: World, eps: float, n: int, logs: int) -> list[Row]:
 
 def looks(world: World, logs: int, n: int = 2000, eps: float = 0.1) -> list[Row]:
     """How often a policy is taken for worse than the rules, looking after each vote from `sequences.START` on."""
-    targets = judged(world)
-    rules = world.truth(targets["rules"][1])
-    rows = []
-    for name in (one for one in targets if one != "rules"):
-        worse, unproven, first = 0, 0, []
-        for seed in range(logs):
-            log = world.log(world.explored(eps), n, np.random.default_rng([seed, 7]))
-            terms = lead_terms(log, targets[name][0])
+    targets = {name: found for name, found in judged(world).items() if name != "rules"}
+    rules = world.truth(np.eye(len(world.table.routes))[world.table.advised])
+    fell: dict[str, list[int]] = {name: [] for name in targets}
+    unproven = dict.fromkeys(targets, 0)
+    for seed in range(logs):
+        log = world.log(world.explored(eps), n, np.random.default_rng([seed, 7]))
+        for name, (target, _) in targets.items():
+            terms = lead_terms(log, target)
             bounds = [sequences.one_sided(terms[:t]) for t in range(sequences.START, n + 1)]
-            fell = [t for t, bound in enumerate(bounds, sequences.START) if bound.high < 0]
-            worse += bool(fell)
-            first += fell[:1]
-            unproven += any(bound.low < -0.03 for bound in bounds[500 - sequences.START :])
-        lead = 100 * (world.truth(targets[name][1]) - rules)
-        when = f"{np.median(first):.0f}" if first else ""
+            fell[name] += [t for t, bound in enumerate(bounds, sequences.START) if bound.high < 0][:1]
+            unproven[name] += any(bound.low < WORST for bound in bounds[PATIENCE - sequences.START :])
+    rows = []
+    for name, (_, chances) in targets.items():
         figures: dict[str, float | str] = {
-            "true lead": f"{lead:+.1f}",
-            "taken for worse %": 100 * worse / logs,
-            "after votes": when,
-            "may be 3 points worse after 500 %": 100 * unproven / logs,
+            "true lead": f"{100 * (world.truth(chances) - rules):+.1f}",
+            "taken for worse %": 100 * len(fell[name]) / logs,
+            "after votes": f"{np.median(fell[name]):.0f}" if fell[name] else "",
+            "may be 3 points worse after 500 %": 100 * unproven[name] / logs,
         }
         rows.append(Row(name, figures))
     return rows

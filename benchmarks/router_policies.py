@@ -136,6 +136,43 @@ class Uniform:
         return self._rng.integers(self._shape[1], size=self._shape[:1])
 
 
+class LinUcb:
+    """Disjoint LinUCB (Li et al. 2010) from nothing: ridge regression a route, and a bonus for what is unsure."""
+
+    def __init__(self, outcomes: Outcomes, costs: Array, alpha: float = 1.0) -> None:
+        self._x = np.column_stack((np.ones(len(outcomes.x)), outcomes.x))
+        self._costs = costs
+        self._alpha = alpha
+        self._played: dict[int, tuple[int, int]] = {}
+        shape = (len(costs), self._x.shape[1])
+        self._inverse: Array = np.tile(np.eye(shape[1]), (shape[0], 1, 1))
+        self._mean: Array = np.zeros(shape)
+
+    def choose(self, t: int, question: int) -> int:
+        """The largest upper bound less cost."""
+        x = self._x[question]
+        bonus = np.sqrt(np.maximum(np.einsum("i,aij,j->a", x, self._inverse, x), 0.0))
+        route = int((self._mean @ x + self._alpha * bonus - self._costs).argmax())
+        self._played[t] = route, question
+        return route
+
+    def learn(self, room: Room, t: int) -> None:
+        """Everything anew from the standing votes."""
+        gram = np.tile(np.eye(self._x.shape[1]), (len(self._costs), 1, 1))
+        moments = np.zeros(self._mean.shape)
+        for vote in room.standing(t):
+            route, question = self._played[vote.answer]
+            x = self._x[question]
+            gram[route] += np.outer(x, x)
+            moments[route] += (vote.emoji == "👍") * x
+        self._inverse = np.asarray(np.linalg.inv(gram), dtype=np.float64)
+        self._mean = np.einsum("aij,aj->ai", self._inverse, moments)
+
+    def greedy(self) -> Ints:
+        """The best mean less cost."""
+        return _columns((self._x @ self._mean.T - self._costs).argmax(axis=1))
+
+
 class BetaThompson:
     """Thompson sampling without context: a Beta posterior a route, from thumbs up and down, costs subtracted."""
 
