@@ -12,7 +12,8 @@ rho = min(pi(a|x) / p(a|x), 20), three estimates of it::
 m is the expected reward by the product's own linear model and m_pi its mean under pi; the correction is normalised by
 its weights, as in SNIPS, because weights that are cut would leave too little of it. The model, and policies that learn,
 see at each answer only votes on answers before it: nobody is judged by votes that taught them.
-Intervals are those of the bootstrap by answer (1,000 draws, percentiles). The model alone is never an estimate.
+Intervals are those of the bootstrap by answer (1,000 draws, percentiles); that of DR is widened to the side, and by as
+much, as cutting the weights moved it. The model alone is never an estimate.
 """
 
 from __future__ import annotations
@@ -171,12 +172,12 @@ def evaluate(
     some = [_weighed(log, target(log)) for target in (*policies.values(), against)]
     found = _bootstrap(np.column_stack([one.sums for one in some]), _estimates, seed)
     return tuple(
-        _evaluation(name, log, ours, found[5 * k : 5 * k + 5])
+        _evaluation(name, log, ours, found[5 * k : 5 * k + 5], some[-1].moved)
         for k, (name, ours) in enumerate(zip(policies, some, strict=False))
     )
 
 
-def _evaluation(name: str, log: Log, ours: _Weighed, found: Sequence[Interval]) -> Evaluation:
+def _evaluation(name: str, log: Log, ours: _Weighed, found: Sequence[Interval], base_moved: float) -> Evaluation:
     weight = ours.rho * log.w
     return Evaluation(
         policy=name,
@@ -184,12 +185,16 @@ def _evaluation(name: str, log: Log, ours: _Weighed, found: Sequence[Interval]) 
         effective=float(weight.sum() ** 2 / max((weight**2).sum(), 1e-12)),
         ips=found[0],
         snips=found[1],
-        dr=found[2],
+        dr=_widened(found[2], ours.moved),
         snips_lead=found[3],
-        lead=found[4],
+        lead=_widened(found[4], ours.moved - base_moved),
         clipped=float(ours.clipped.mean()),
         untried=ours.untried,
     )
+
+
+def _widened(interval: Interval, by: float) -> Interval:
+    return Interval(interval.mean, interval.low + min(by, 0.0), interval.high + max(by, 0.0))
 
 
 def enough(rewarded: int) -> None:
@@ -228,12 +233,16 @@ def lead_sequence(log: Log, target: Target, against: Target = rules_target) -> I
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Weighed:
-    """The weights of a target, and (n, 5) what is summed: rho w y, w, rho w, m_pi, rho w (y - m)."""
+    """The weights of a target, and (n, 5) what is summed: rho w y, w, rho w, m_pi, rho w (y - m).
+
+    moved: DR with whole weights minus DR with weights that were cut.
+    """
 
     rho: Array
     clipped: NDArray[np.bool_]
     untried: float
     sums: Array
+    moved: float
 
 
 def _weighed(log: Log, pi: Array) -> _Weighed:
@@ -241,9 +250,11 @@ def _weighed(log: Log, pi: Array) -> _Weighed:
     raw = pi[rows, log.played] / log.propensity
     rho = np.minimum(raw, CLIP)
     m, weight = log.expected, rho * log.w
-    model = (pi * m).sum(axis=1)
-    sums = np.column_stack((weight * log.y, log.w, weight, model, weight * (log.y - m[rows, log.played])))
-    return _Weighed(rho, raw > CLIP, float((pi * (log.pi <= 0)).sum(axis=1).mean()), sums)
+    model, residual = (pi * m).sum(axis=1), log.y - m[rows, log.played]
+    sums = np.column_stack((weight * log.y, log.w, weight, model, weight * residual))
+    whole = raw * log.w
+    moved = np.sum(whole * residual) / max(whole.sum(), 1e-12) - np.sum(weight * residual) / max(weight.sum(), 1e-12)
+    return _Weighed(rho, raw > CLIP, float((pi * (log.pi <= 0)).sum(axis=1).mean()), sums, float(moved))
 
 
 def _estimates(sums: Array) -> Array:

@@ -1,7 +1,7 @@
 """Bandits of other libraries on the questions of `benchmarks.learning`: MABWiser's and Vowpal Wabbit's.
 
-Each gets what a user of the library would give it: the features, a reward of 1 for 👍 and 0 for 👎 less the cost of the
-route, the votes as they come. None of them can take a vote back, so a vote that was withdrawn stays. Settings are the
+Each gets what a user of the library would give it: the features and a constant, a reward of 1 for 👍 and 0 for 👎 less
+the cost of the route, the votes as they come. None of them can take a vote back, so a vote that was withdrawn stays. Settings are the
 libraries' own, none was tuned. They run in an environment of their own: ``python -m benchmarks.learning --peers``.
 """
 
@@ -44,12 +44,12 @@ class MabWiser:
     """One of MABWiser's contextual policies."""
 
     def __init__(self, outcomes: Outcomes, costs: Array, seed: int, policy: Any) -> None:
-        self._x = outcomes.x
+        self._x = np.column_stack((np.ones(len(outcomes.x)), outcomes.x))
         self._news = News(costs)
         arms = list(range(len(costs)))
         self._mab = import_module("mabwiser.mab").MAB(arms, policy, seed=seed)
         # it refuses to predict before it was taught: one neutral observation an arm
-        self._mab.fit(arms, [0.5] * len(arms), np.zeros((len(arms), outcomes.x.shape[1])))
+        self._mab.fit(arms, [0.5] * len(arms), np.zeros((len(arms), self._x.shape[1])))
 
     def choose(self, t: int, question: int) -> int:
         """Its prediction."""
