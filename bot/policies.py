@@ -40,7 +40,11 @@ async def evaluate(
     tenant = where.tenant if where else await _team(app)
     names = [policy] if policy is not None else []
     judged = await app.judge.evaluate(tenant, names, rooms=[where.id] if where else None, since=asked_since)
-    told = {"incumbent": judged.incumbent, "evaluations": [asdict(one) for one in judged.evaluations]}
+    told = {
+        "incumbent": judged.incumbent,
+        "against": judged.against,
+        "evaluations": [asdict(one) for one in judged.evaluations],
+    }
     yield result(plain_numbers(told), evaluation_page(judged))
 
 
@@ -141,7 +145,7 @@ def _moment(words: str) -> datetime:
 def evaluation_page(judged: Judged) -> Page:
     """A table of policies with their estimates, and what to know about them."""
     first = judged.evaluations[0]
-    head = ("policy", "IPS", "SNIPS", "DR", "95 % interval", f"over {judged.incumbent}", "95 % interval")
+    head = ("policy", "IPS", "SNIPS", "DR", "95 % interval", f"over {judged.against}", "95 % interval")
     rows = [_row(one) for one in judged.evaluations]
     notes = [line((FAINT, SURE))]
     for one in judged.evaluations:

@@ -9,6 +9,7 @@ from routing.features import LIKED, in_words
 from routing.models import Contribution, Decision, Reward
 from routing.patterns.trace import Trace
 from routing.patterns.trace import in_words as in_words_of
+from routing.policies.named import RULES as RULES_ALONE
 from routing.policies.thompson import BASE, COST, PERSON, RULES
 from routing.routes import BY_NAME
 
@@ -104,6 +105,8 @@ def _is_of_the_asker(term: Contribution) -> bool:
 def _exploring(decision: Decision) -> str:
     if decision.explored:
         return "This was a try: another route looked better, and trying is how I learn."
+    if decision.policy == RULES_ALONE:
+        return "The rules decide here; it was not a try."
     return "It was the one I expected most of, not a try."
 
 

@@ -25,7 +25,7 @@ from routing.intervals import Interval
 from routing.learner import Learner, evidence_of
 from routing.models import Evidence
 from routing.policies.linear import DESIGN, Design
-from routing.policies.named import RULES, deciding, policy_named
+from routing.policies.named import DEFAULT, RULES, deciding, policy_named
 from routing.policy_book import PolicyBook, Promotion, Reason
 from routing.progress import Progress, progress
 from routing.replay import target_named, targets
@@ -41,9 +41,13 @@ CHOSEN: Final = "chosen"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the log of a team says: about the policies asked for, in their order; leads are over ``incumbent``."""
+    """What the log of a team says: about the policies asked for, in their order; leads are over ``against``.
+
+    That is the policy in force, or, where the log cannot judge it, the one that takes the same routes.
+    """
 
     incumbent: str
+    against: str
     evaluations: tuple[Evaluation, ...]
 
 
@@ -108,13 +112,13 @@ class Judge:
         log = await self.log(tenant, rooms=rooms, since=since)
         evaluation.enough(len(log))
         incumbent = await self._policies.in_force(tenant)
-        against = targets().get(incumbent, targets()[RULES])
+        against = incumbent if deciding(incumbent).on_the_log else DEFAULT
 
         def work() -> tuple[Evaluation, ...]:
-            base = against(log)
+            base = target_named(against)(log)
             return evaluation.evaluate(log, wanted, lambda _: base)
 
-        return Judged(incumbent, await asyncio.to_thread(work))
+        return Judged(incumbent, against, await asyncio.to_thread(work))
 
     async def promote(self, tenant: int, policy: str, *, room: int | None = None) -> tuple[Promotion, Interval]:
         """Puts a policy in force that leads the one in force for certain; with it the lead that proved it.

@@ -1,8 +1,8 @@
 """Bandits of other libraries on the questions of `benchmarks.learning`: MABWiser's and Vowpal Wabbit's.
 
 Each gets what a user of the library would give it: the features and a constant, a reward of 1 for 👍 and 0 for 👎 less
-the cost of the route, the votes as they come. None of them can take a vote back, so a vote that was withdrawn stays. Settings are the
-libraries' own, none was tuned. They run in an environment of their own: ``python -m benchmarks.learning --peers``.
+the cost of the route, the votes as they come. None of them can take a vote back, so a vote that was withdrawn stays.
+Settings are the libraries' own, none was tuned. They run in an environment of their own: ``python -m benchmarks.learning --peers``.
 """
 
 from __future__ import annotations
