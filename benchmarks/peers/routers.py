@@ -2,7 +2,7 @@
 
 Each gets what a user of the library would give it: the features and a constant, a reward of 1 for 👍 and 0 for 👎 less
 the cost of the route, the votes as they come. None of them can take a vote back, so a vote that was withdrawn stays.
-Settings are the libraries' own, none was tuned. They run in an environment of their own: ``python -m benchmarks.learning --peers``.
+Settings are the libraries' own, none was tuned. Run it by ``python -m benchmarks.learning --peers``.
 """
 
 from __future__ import annotations
