@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulator import Array, Ints, Outcomes, Room
-from routing.models import Advice, Evidence, Features
+from routing.models import Advice, Decision, Evidence, Features
 from routing.policies.linear import Design, Posterior
 from routing.policies.thompson import ThompsonPolicy
 from routing.rewards import Standing, rewards
@@ -46,19 +46,26 @@ class Ours:
 
     def choose(self, t: int, question: int) -> int:
         """Decides as the product does."""
+        return self._design.index[self.decide(t, question).route]
+
+    def decide(self, t: int, question: int) -> Decision:
+        """The whole decision."""
         seed = self._seed * 1_000_003 + t
         decision = self._policy.decide(self._features[question], self._advice[question], seed=seed)
         self._played[t] = (decision.route, question)
-        return self._design.index[decision.route]
+        return decision
 
     def learn(self, room: Room, t: int) -> None:
         """Everything anew from the standing votes."""
+        policy = self._policy
+        posterior = Posterior.from_votes(self.evidence(room, t), t, self._design)
+        self._policy = ThompsonPolicy(posterior, policy.epsilon, policy.spread, policy.margin, policy.safe)
+
+    def evidence(self, room: Room, t: int) -> list[Evidence]:
+        """What the votes that stand at question ``t`` say of its answers, in their order."""
         votes = list(room.standing(t))
         standing = Standing({answer: route for answer, (route, _) in self._played.items()}, room.asked(t))
-        evidence = [self._evidence(reward.answer, reward.y, reward.w) for reward in rewards(votes, standing)]
-        policy = self._policy
-        posterior = Posterior.from_votes(evidence, t, self._design)
-        self._policy = ThompsonPolicy(posterior, policy.epsilon, policy.spread, policy.margin, policy.safe)
+        return [self._evidence(one.answer, one.y, one.w) for one in rewards(votes, standing) if one.w > 0]
 
     def greedy(self) -> Ints:
         """The best mean of quality minus cost."""

@@ -217,6 +217,22 @@ def lead_terms(log: Log, target: Target, against: Target = rules_target) -> Arra
     return np.asarray(((pi - base) * log.expected).sum(axis=1) + (ours.rho - theirs.rho) * residual)
 
 
+def lead_noise(log: Log, target: Target, against: Target = rules_target) -> Array:
+    """(n,) variances that the terms of `lead_terms` have by the draw of the route: s² sum_a p_a (rho_pi - rho_0)².
+
+    s² is the mean square of the weighted residuals. It is known from the propensities, also where a large weight was
+    never drawn yet.
+    """
+    residual = log.w / log.w.mean() * (log.y - log.expected[np.arange(len(log)), log.played])
+    apart = _weights(log, target(log)) - _weights(log, against(log))
+    return np.asarray(float((residual**2).mean()) * (log.pi * apart**2).sum(axis=1))
+
+
+def _weights(log: Log, pi: Array) -> Array:
+    """(n, routes) weights, cut; 0 where the log could not go."""
+    return np.minimum(np.divide(pi, log.pi, out=np.zeros_like(pi), where=log.pi > 0), CLIP)
+
+
 def value_terms(log: Log, target: Target) -> Array:
     """(n,) terms whose mean estimates DR(target), one a decision."""
     pi = target(log)
@@ -228,7 +244,7 @@ def lead_sequence(log: Log, target: Target, against: Target = rules_target) -> I
     """DR(target) - DR(against) with one-sided 95 % bounds that hold however often one looks."""
     if not len(log):
         return sequences.one_sided(np.zeros(0))
-    return sequences.one_sided(lead_terms(log, target, against))
+    return sequences.one_sided(lead_terms(log, target, against), lead_noise(log, target, against))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

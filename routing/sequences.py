@@ -8,7 +8,8 @@ theory and asymptotic confidence sequences", Annals of Statistics 2024, theorem 
 
 It holds for terms of any size, where an empirical Bernstein sequence (Waudby-Smith and Ramdas 2024) needs their bound:
 an importance weight of 20 would make that one five times as wide at 500 terms. It asks for a start of some terms
-(`START`), before which nothing is claimed.
+(`START`), before which nothing is claimed. The variance is that of the terms, or what is known of it beforehand where
+that is more.
 """
 
 from __future__ import annotations
@@ -30,14 +31,18 @@ TIGHTEST: Final = 500
 """The number of terms at which the sequence is tightest."""
 
 
-def two_sided(terms: Array, alpha: float = ALPHA) -> Interval:
-    """Mean of the terms with an interval that holds, with chance 1 - alpha, at every number of terms at once."""
-    return _around(terms, _width(len(terms), alpha, sides=2))
+def two_sided(terms: Array, noise: Array | None = None, alpha: float = ALPHA) -> Interval:
+    """Mean of the terms with an interval that holds, with chance 1 - alpha, at every number of terms at once.
+
+    ``noise`` (n,) is the variance that each term is known to have before it is seen. Where weights are large and rare
+    the terms seen so far may hold none of them and look calm: then the noise counts.
+    """
+    return _around(terms, noise, _width(len(terms), alpha, sides=2))
 
 
-def one_sided(terms: Array, alpha: float = ALPHA) -> Interval:
+def one_sided(terms: Array, noise: Array | None = None, alpha: float = ALPHA) -> Interval:
     """As `two_sided`, but each bound holds with chance 1 - alpha by itself, not both together."""
-    return _around(terms, _width(len(terms), alpha, sides=1))
+    return _around(terms, noise, _width(len(terms), alpha, sides=1))
 
 
 def smallest_effect(spread: float, terms: int, alpha: float = ALPHA) -> float:
@@ -45,11 +50,12 @@ def smallest_effect(spread: float, terms: int, alpha: float = ALPHA) -> float:
     return spread * _width(terms, alpha, sides=2)
 
 
-def _around(terms: Array, width: float) -> Interval:
+def _around(terms: Array, noise: Array | None, width: float) -> Interval:
     if len(terms) < START:
         return Interval(float(terms.mean()) if len(terms) else 0.0, -math.inf, math.inf)
-    mean, spread = float(terms.mean()), float(terms.std())
-    return Interval(mean, mean - spread * width, mean + spread * width)
+    variance = float(terms.var()) if noise is None else max(float(terms.var()), float(noise.mean()))
+    mean, half = float(terms.mean()), math.sqrt(variance) * width
+    return Interval(mean, mean - half, mean + half)
 
 
 def _width(t: int, alpha: float, *, sides: int) -> float:

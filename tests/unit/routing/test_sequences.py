@@ -38,6 +38,19 @@ class TestPeeking:
         assert two_sided(terms).low > 0
         assert one_sided(-terms).high < 0
 
+    def test_large_weights_that_are_rare_raise_few_false_alarms_when_their_chance_is_known(self) -> None:
+        alarms = {"known": 0, "not known": 0}
+        for seed in range(100):
+            rng = np.random.default_rng(seed)
+            weight = np.where(rng.random(600) < 0.05, 19.0, -1.0)
+            reward = (rng.random(600) < 0.3).astype(np.float64)
+            terms, noise = weight * reward, (0.05 * 19.0**2 + 0.95) * reward
+            times = range(START, 600, 10)
+            alarms["known"] += any(one_sided(terms[:t], noise[:t]).high < 0 for t in times)
+            alarms["not known"] += any(one_sided(terms[:t]).high < 0 for t in times)
+        assert alarms["known"] <= 5
+        assert alarms["not known"] > 15
+
     def test_one_side_is_tighter_than_two(self) -> None:
         terms = np.random.default_rng(0).standard_normal(500)
         assert two_sided(terms).low < one_sided(terms).low
