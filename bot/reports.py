@@ -34,7 +34,7 @@ def stats_page(stats: Stats) -> Page:
         return lines
     head = ("route", "decisions", "votes", "evidence", "reward", "95 % interval", "this week")
     shown = (*lines, line(), *table([_route_row(route) for route in stats.routes], head=head))
-    rated = [route for route in stats.routes if route.votes]
+    rated = [route for route in stats.routes if route.votes and math.isfinite(route.mean)]
     if not rated:
         return shown
     width = max(len(route.route) for route in rated)
