@@ -27,7 +27,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.errors import BadInput
+from memory.errors import Refused
 from routing import sequences
 from routing.intervals import Interval
 from routing.models import Evidence
@@ -166,7 +166,7 @@ def evaluate(
 ) -> tuple[Evaluation, ...]:
     """Judges policies on a log, with one bootstrap for all.
 
-    Raises BadInput, with the numbers, when too few decisions were rewarded.
+    Raises Refused, with the numbers, when too few decisions were rewarded.
     """
     enough(len(log))
     some = [_weighed(log, target(log)) for target in (*policies.values(), against)]
@@ -198,9 +198,9 @@ def _widened(interval: Interval, by: float) -> Interval:
 
 
 def enough(rewarded: int) -> None:
-    """Raises BadInput when so many rewarded decisions cannot judge a policy."""
+    """Raises Refused when so many rewarded decisions cannot judge a policy."""
     if rewarded < FEWEST:
-        raise BadInput(
+        raise Refused(
             f"Only {rewarded} decisions have a vote, and judging a policy needs {FEWEST}; ask, react with 👍 or 👎, "
             "and try again."
         )

@@ -77,7 +77,7 @@ class Judge:
         return await asyncio.to_thread(_log, await self._rewarded(tenant, rooms, since, after))
 
     async def progress(self, tenant: int, *, rooms: Collection[int] | None = None) -> Progress:
-        """What the votes of a team have taught, to be drawn. Raises BadInput when too few decisions were rewarded."""
+        """What the votes of a team have taught, to be drawn. Raises Refused when too few decisions were rewarded."""
         kept = await self._rewarded(tenant, rooms, None, 0)
         evaluation.enough(len(kept))
         return await asyncio.to_thread(lambda: progress(_log(kept), [row.confidence for row, _ in kept]))
@@ -106,7 +106,7 @@ class Judge:
     ) -> Judged:
         """Judges the named policies, or everything that a log can judge.
 
-        Raises NotFound for a name that there is not, BadInput, with the numbers, when too few decisions were rewarded.
+        Raises NotFound for a name that there is not, Refused, with the numbers, when too few decisions were rewarded.
         """
         wanted = {name: target_named(name) for name in names} if names else targets()
         log = await self.log(tenant, rooms=rooms, since=since)
@@ -124,8 +124,8 @@ class Judge:
         """Puts a policy in force that leads the one in force for certain; with it the lead that proved it.
 
         What the log cannot judge, an experiment against the policy in force may prove. Raises Refused with the numbers
-        when nothing proves it, NotFound for a policy that there is not, BadInput when it is in force or when too few
-        decisions were rewarded.
+        when nothing proves it or too few decisions were rewarded, NotFound for a policy that there is not, BadInput
+        when it is in force.
         """
         wanted = policy_named(policy)
         incumbent = await self._policies.in_force(tenant)

@@ -59,7 +59,7 @@ class TestEvaluating:
 
     async def test_too_few_votes_are_a_sentence(self, app: App) -> None:
         await voted(app, BETTER, 3)
-        with pytest.raises(BadInput, match="Only 3 decisions have a vote, and judging a policy needs 30"):
+        with pytest.raises(Refused, match="Only 3 decisions have a vote, and judging a policy needs 30"):
             await run(app, "evaluate")
 
     async def test_a_date_that_is_none_is_refused(self, app: App) -> None:

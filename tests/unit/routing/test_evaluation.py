@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import pytest
 
-from memory.errors import BadInput, NotFound
+from memory.errors import NotFound, Refused
 from routing.evaluation import CLIP, FEWEST, Evaluation, evaluate, lead_sequence, lead_terms, route_target, rules_target
 from routing.policies.named import POLICIES
 from routing.replay import policy_target, target_named, targets
@@ -59,7 +59,7 @@ class TestEstimates:
         assert (found.lead.low, found.lead.mean, found.lead.high) == pytest.approx((0.0, 0.0, 0.0))
 
     def test_too_few_rewards_are_refused_with_their_number(self) -> None:
-        with pytest.raises(BadInput, match=f"Only 7 decisions have a vote, and judging a policy needs {FEWEST}"):
+        with pytest.raises(Refused, match=f"Only 7 decisions have a vote, and judging a policy needs {FEWEST}"):
             judged(CHAT, n=7)
 
 

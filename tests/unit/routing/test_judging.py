@@ -108,7 +108,7 @@ class TestPromoting:
             await team.judge.promote(tenant, "best")
         with pytest.raises(BadInput, match="Nothing was promoted yet"):
             await team.policies.back(tenant)
-        with pytest.raises(BadInput, match="Only 0 decisions"):
+        with pytest.raises(Refused, match="Only 0 decisions"):
             await team.judge.promote(tenant, "greedy")
 
 
