@@ -2,6 +2,7 @@
 
     python -m benchmarks.learning                 on the outcomes of the real engine: LoCoMo, and a mixed stream
     python -m benchmarks.learning --routes-data   on public routing labels: 1,292 questions, three ways of retrieving
+    … --peers                                     beside MABWiser and Vowpal Wabbit, in an environment of their own
 
 The mixed stream draws from LoCoMo, the HotpotQA room and the demo room, so that chats and documents alternate. The
 outcomes are computed once, by `benchmarks.outcomes`, and kept in ``benchmarks/out``.
@@ -14,6 +15,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import public_routes
-from benchmarks.router_policies import BetaThompson, Fixed, Learner, Ours, Rules, Uniform
+from benchmarks.peers.environment import INSIDE, environment
+from benchmarks.peers.routers import PACKAGES, peers
+from benchmarks.router_policies import BetaThompson, Fixed, Learner, LinUcb, Ours, Rules, Uniform
 from benchmarks.simulator import Crowd, Outcomes, Room, Stream, stream
 from routing.policies.linear import DESIGN, Design
 
@@ -59,10 +65,17 @@ class Paired:
     high: float
 
 
-def run(learner: Learner, outcomes: Outcomes, costs: Array, coins: Stream, checkpoints: Sequence[int]) -> Curve:
-    """Streams one seed's questions through a policy; it looks at the votes every 25 questions."""
+def run(
+    learner: Learner,
+    outcomes: Outcomes,
+    costs: Array,
+    coins: Stream,
+    checkpoints: Sequence[int],
+    room: Room | None = None,
+) -> Curve:
+    """Streams one seed's questions through a policy in a room; it looks at the votes every 25 questions."""
     value = outcomes.quality - costs
-    room = Room.open(coins, outcomes)
+    room = Room.open(coins, outcomes) if room is None else room
     got = np.zeros(len(coins))
     greedy = []
     for t in range(checkpoints[-1]):
@@ -81,11 +94,14 @@ def run(learner: Learner, outcomes: Outcomes, costs: Array, coins: Stream, check
 def policies(outcomes: Outcomes, design: Design, seed: int) -> dict[str, Learner]:
     """Who is compared; the best fixed route is the best in hindsight."""
     best = int((outcomes.quality - design.costs).mean(axis=0).argmax())
+    inside = peers(outcomes, design.costs, seed) if INSIDE in os.environ else {}
     return {
         "ours (Thompson from the rules)": Ours(outcomes, design, seed),
         "rules": Rules(outcomes),
         f"best fixed ({outcomes.routes[best]})": Fixed(outcomes, best),
         "Beta-Thompson": BetaThompson(outcomes, design.costs, seed),
+        "LinUCB": LinUcb(outcomes, design.costs),
+        **inside,
         "uniform": Uniform(outcomes, seed),
     }
 
@@ -195,7 +211,14 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.2, help="share of the answers that get a vote")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--length", type=int, default=10_000, help="checkpoints beyond it are left out")
+    parser.add_argument("--peers", action="store_true", help="MABWiser and Vowpal Wabbit too, in their environment")
     arguments = parser.parse_args()
+    if arguments.peers and INSIDE not in os.environ:
+        python = environment("routers", PACKAGES)
+        ended = subprocess.run(
+            [str(python), "-m", "benchmarks.learning", *sys.argv[1:]], env=os.environ | {INSIDE: "1"}, check=False
+        )
+        raise SystemExit(ended.returncode)
     planned = LABEL_CHECKPOINTS if arguments.routes_data else CHECKPOINTS
     checkpoints = [n for n in planned if n <= arguments.length]
     crowd = Crowd(rate=arguments.rate)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulator import Array, Ints, Outcomes, Room
-from routing.models import Advice, Evidence, Features
+from routing.models import Advice, Decision, Evidence, Features
 from routing.policies.linear import Design, Posterior
 from routing.policies.thompson import ThompsonPolicy
 from routing.rewards import Standing, rewards
@@ -46,19 +46,26 @@ class Ours:
 
     def choose(self, t: int, question: int) -> int:
         """Decides as the product does."""
+        return self._design.index[self.decide(t, question).route]
+
+    def decide(self, t: int, question: int) -> Decision:
+        """The whole decision."""
         seed = self._seed * 1_000_003 + t
         decision = self._policy.decide(self._features[question], self._advice[question], seed=seed)
         self._played[t] = (decision.route, question)
-        return self._design.index[decision.route]
+        return decision
 
     def learn(self, room: Room, t: int) -> None:
         """Everything anew from the standing votes."""
+        policy = self._policy
+        posterior = Posterior.from_votes(self.evidence(room, t), t, self._design)
+        self._policy = ThompsonPolicy(posterior, policy.epsilon, policy.spread, policy.margin, policy.safe)
+
+    def evidence(self, room: Room, t: int) -> list[Evidence]:
+        """What the votes that stand at question ``t`` say of its answers, in their order."""
         votes = list(room.standing(t))
         standing = Standing({answer: route for answer, (route, _) in self._played.items()}, room.asked(t))
-        evidence = [self._evidence(reward.answer, reward.y, reward.w) for reward in rewards(votes, standing)]
-        policy = self._policy
-        posterior = Posterior.from_votes(evidence, t, self._design)
-        self._policy = ThompsonPolicy(posterior, policy.epsilon, policy.spread, policy.margin, policy.safe)
+        return [self._evidence(one.answer, one.y, one.w) for one in rewards(votes, standing) if one.w > 0]
 
     def greedy(self) -> Ints:
         """The best mean of quality minus cost."""
@@ -134,6 +141,43 @@ class Uniform:
     def greedy(self) -> Ints:
         """Another throw for each question."""
         return self._rng.integers(self._shape[1], size=self._shape[:1])
+
+
+class LinUcb:
+    """Disjoint LinUCB (Li et al. 2010) from nothing: ridge regression a route, and a bonus for what is unsure."""
+
+    def __init__(self, outcomes: Outcomes, costs: Array, alpha: float = 1.0) -> None:
+        self._x = np.column_stack((np.ones(len(outcomes.x)), outcomes.x))
+        self._costs = costs
+        self._alpha = alpha
+        self._played: dict[int, tuple[int, int]] = {}
+        shape = (len(costs), self._x.shape[1])
+        self._inverse: Array = np.tile(np.eye(shape[1]), (shape[0], 1, 1))
+        self._mean: Array = np.zeros(shape)
+
+    def choose(self, t: int, question: int) -> int:
+        """The largest upper bound less cost."""
+        x = self._x[question]
+        bonus = np.sqrt(np.maximum(np.einsum("i,aij,j->a", x, self._inverse, x), 0.0))
+        route = int((self._mean @ x + self._alpha * bonus - self._costs).argmax())
+        self._played[t] = route, question
+        return route
+
+    def learn(self, room: Room, t: int) -> None:
+        """Everything anew from the standing votes."""
+        gram = np.tile(np.eye(self._x.shape[1]), (len(self._costs), 1, 1))
+        moments = np.zeros(self._mean.shape)
+        for vote in room.standing(t):
+            route, question = self._played[vote.answer]
+            x = self._x[question]
+            gram[route] += np.outer(x, x)
+            moments[route] += (vote.emoji == "👍") * x
+        self._inverse = np.asarray(np.linalg.inv(gram), dtype=np.float64)
+        self._mean = np.einsum("aij,aj->ai", self._inverse, moments)
+
+    def greedy(self) -> Ints:
+        """The best mean less cost."""
+        return _columns((self._x @ self._mean.T - self._costs).argmax(axis=1))
 
 
 class BetaThompson:

@@ -21,8 +21,10 @@ from memory.privacy import Privacy
 from memory.projections import Rooms
 from memory.sessions import SessionBook
 from routing.digest import Digests
+from routing.judging import Judge
 from routing.learner import Learner
 from routing.paths.learner import PathLearner
+from routing.policy_book import PolicyBook
 from routing.shuttle import Shuttle
 from routing.statistics import Statistician
 
@@ -45,6 +47,8 @@ class App:
     shuttle: Shuttle
     learner: Learner
     paths: PathLearner
+    policies: PolicyBook
+    judge: Judge
     statistician: Statistician
     digests: Digests
     preferences: PreferenceBook

@@ -7,6 +7,7 @@ wakes us: its jobs live in memory.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +24,12 @@ from sqlalchemy.exc import IntegrityError
 from bot import teams
 from bot.app import App
 from bot.pages import Page
+from bot.policies import trip_page
 from bot.preferences import Preferences
 from bot.reports import digest_page
 from bot.settings import parse_weekly
 from bot.tables import job_runs
-from memory.errors import BadInput
+from memory.errors import BadInput, Unavailable
 from memory.models import Room
 
 log = structlog.get_logger(__name__)
@@ -207,6 +209,26 @@ async def recompute_rewards(app: App, _post: Post, _room: Room | None) -> str:
     return f"learned state recomputed; what was learned step by step was off by {drift:.1e}"
 
 
+async def look_at_the_tripwire(app: App, post: Post, _room: Room | None) -> str:
+    """Falls back to the rules in every team whose policy the votes show to be worse, and tells its admins."""
+    looked, fell = 0, 0
+    for team in await app.directory.tenants():
+        trip = await app.judge.trip(team.id)
+        looked += trip is not None
+        if trip is None or not trip.fell:
+            continue
+        fell += 1
+        detail = {"policy": trip.policy, "decisions": trip.decisions, "lead": round(trip.lead.mean, 4)}
+        await app.audit.record(team.id, "fallen_back", by=None, detail=detail)
+        log.warning("policy.fell", tenant=team.id, policy=trip.policy, decisions=trip.decisions)
+        where = await app.judge.home(team.id)
+        if where is not None:
+            rooms = {room.id: room for room in await app.directory.rooms(team.id)}
+            with contextlib.suppress(Unavailable):  # no account of ours is there; the log and the audit have it
+                await post(rooms[where], trip_page(trip), f"tripwire {team.id} {trip.policy} {trip.decisions}")
+    return f"{looked} policies compared with the rules, {fell} taken out"
+
+
 TABLE: Final[Mapping[str, Job]] = {
     job.name: job
     for job in (
@@ -214,6 +236,12 @@ TABLE: Final[Mapping[str, Job]] = {
         Job("sessions", "ends conversations that fell silent", Rhythm.HOURLY, clean_sessions),
         Job("retention", "erases what is older than its room keeps", Rhythm.NIGHTLY, expire, per_room=True),
         Job("departed", "erases what is kept of teams that put us out", Rhythm.NIGHTLY, erase_departed),
+        Job(
+            "tripwire",
+            "falls back to the rules where votes show them to be better",
+            Rhythm.HOURLY,
+            look_at_the_tripwire,
+        ),
         Job("rewards", "recomputes what was learned from the votes that stand", Rhythm.NIGHTLY, recompute_rewards),
     )
 }

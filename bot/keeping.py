@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 from bot import jobs, schema, teams
 from bot.app import App
@@ -15,7 +14,7 @@ from bot.pages import FAINT, HEAD, Page, count, line, page
 from bot.render import facts
 from bot.reports import digest_page, stats_page
 from bot.settling import settling
-from bot.shapes import DIGITS, digest_object
+from bot.shapes import digest_object, plain_numbers
 from memory.errors import NotFound
 from memory.loading import renew_terms
 from memory.models import Room, Scope
@@ -31,7 +30,7 @@ async def stats(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
         numbers = await app.statistician.stats(Scope(team, tuple(ids)))
         head = (line((HEAD, names[team])),) if len(busy) > 1 else ()
         told = {"team": names[team]} if len(busy) > 1 else {}
-        yield result({**told, **_plain(asdict(numbers))}, (*head, *stats_page(numbers)))
+        yield result({**told, **plain_numbers(asdict(numbers))}, (*head, *stats_page(numbers)))
 
 
 async def digest(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
@@ -40,7 +39,7 @@ async def digest(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
     wanted = await app.preferences.of(where)
     summary = await app.digests.compose(where)
     shown = digest_page(summary, zone=wanted.zone, prefix=app.settings.prefix, language=wanted.language)
-    yield result(_plain(digest_object(summary)), shown)
+    yield result(plain_numbers(digest_object(summary)), shown)
 
 
 async def forget(
@@ -171,14 +170,3 @@ async def _rooms_of(app: App, chosen: jobs.Job, room: str | None) -> list[Room |
     if room is not None:
         return [await teams.find_room(app, room)]
     return list(await teams.rooms(app))
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN: a number that is not known is null; the others are rounded."""
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float):
-        return round(value, DIGITS) if math.isfinite(value) else None
-    return value

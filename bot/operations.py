@@ -14,7 +14,7 @@ from typing import Any, Final, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from bot import asking, doctor, importing, keeping
+from bot import asking, doctor, importing, keeping, policies
 from bot.app import App
 from bot.events import Event
 from bot.importing import first_reason
@@ -62,6 +62,10 @@ TABLE: Final[Mapping[str, Operation]] = {
         _operation("reindex", keeping.reindex, long=True),
         _operation("settings", keeping.settings),
         _operation("job", keeping.job, long=True),
+        _operation("learn", policies.learn),
+        _operation("evaluate", policies.evaluate),
+        _operation("promote", policies.promote),
+        _operation("experiment", policies.experiment),
         _operation("doctor", doctor.examine),
         _operation("migrate", keeping.migrate),
     )

@@ -15,6 +15,9 @@ from routing.digest import Line as Item
 from routing.statistics import RouteStats, Stats
 
 WIDE: Final = 64  # characters of a line of the digest
+CELLS: Final = 10
+_BAR: Final = " ▏▎▍▌▋▊▉"  # eighths of a cell
+_SPARK: Final = "▁▂▃▄▅▆▇█"
 CHANGED: Final = 0.02  # of a mean reward: less is not worth a word
 
 
@@ -30,7 +33,27 @@ def stats_page(stats: Stats) -> Page:
     if not stats.routes:
         return lines
     head = ("route", "decisions", "votes", "evidence", "reward", "95 % interval", "this week")
-    return (*lines, line(), *table([_route_row(route) for route in stats.routes], head=head))
+    shown = (*lines, line(), *table([_route_row(route) for route in stats.routes], head=head))
+    rated = [route for route in stats.routes if route.votes and math.isfinite(route.mean)]
+    if not rated:
+        return shown
+    width = max(len(route.route) for route in rated)
+    charts = [
+        line(route.route.ljust(width) + "  ", (GOOD, bar(route.mean)), f"  {spark(route.trend)}") for route in rated
+    ]
+    return (*shown, line(), line((HEAD, "reward, from the oldest rated answers to the newest")), *charts)
+
+
+def bar(share: float) -> str:
+    """A share of 1 as ten cells: ``███████▌░░``."""
+    eighths = round(min(max(share, 0.0), 1.0) * len(_BAR) * CELLS)
+    whole, rest = divmod(eighths, len(_BAR))
+    return ("█" * whole + (_BAR[rest] if rest else "")).ljust(CELLS, "░")
+
+
+def spark(means: Iterable[float]) -> str:
+    """Means in [0, 1] as one small column each: ``▂▄▆▇``."""
+    return "".join(_SPARK[min(int(mean * len(_SPARK)), len(_SPARK) - 1)] for mean in means)
 
 
 def digest_page(digest: Digest, *, zone: tzinfo, prefix: str, language: str = "en") -> Page:

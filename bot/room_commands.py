@@ -14,6 +14,7 @@ from bot.commands import Argument, Call, Command, CommandTable, Said, identifier
 from bot.models import Attachment, Role
 from bot.pages import CODE, FAINT, STRONG, Line, count, line, page
 from bot.permissions import require
+from bot.policies import in_force_page, promoted
 from bot.preferences import CHECKS, Preferences
 from bot.render import View, answer_page, facts, hint_line, source_line, typed
 from bot.reports import digest_page, stats_page
@@ -21,6 +22,7 @@ from bot.room_messages import message_named, newest_of
 from memory.errors import Ambiguous, NotFound
 from memory.models import Draft, Room, Scope
 from routing.models import Answer
+from routing.policies.named import POLICIES
 
 _IN: Final = re.compile(r"(?<!\S)in:(#?\S*[^\s?!.,;])")
 _BY: Final = re.compile(r"(?<!\S)route:(\w[\w-]*)")
@@ -253,6 +255,17 @@ async def server(call: Call) -> Said:
     return Said(page(line(f"{name} is now ", (STRONG, value), f" in all rooms that have none of their own{words}")))
 
 
+async def promote(call: Call) -> Said:
+    """Says which policy decides; an admin puts another in force, or takes the last promotion back."""
+    name = call.arguments.get("policy")
+    if name is None:
+        return Said(in_force_page(await call.app.policies.in_force(call.room.tenant)))
+    require(call.actor, Role.ADMIN, "promote a policy")
+    policy = None if name == "back" else name
+    _, shown = await promoted(call.app, call.room.tenant, policy, by=call.person, room=call.room)
+    return Said(shown)
+
+
 async def e2ee(call: Call) -> Said:
     """Whether what is written here can be read by me, and how to mend it."""
     return Said(await call.port.health(call.room.external_id))
@@ -391,6 +404,14 @@ TABLE: Final = CommandTable(
             "settings of all rooms of this team; changes one",
             "server retention 90 days",
             server,
+            acts=True,
+        ),
+        Command(
+            "promote",
+            (Argument("policy", word_of(*POLICIES, "back"), shown="POLICY|back"),),
+            "which policy decides; an admin puts a better one in force",
+            "promote greedy",
+            promote,
             acts=True,
         ),
         Command("optout", (), "from now on I keep nothing that you write", "optout", optout, acts=True),

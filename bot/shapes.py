@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -82,3 +83,14 @@ def digest_object(digest: Digest) -> dict[str, Any]:
 def instant(at: datetime | None) -> str | None:
     """ISO 8601, as it was stored (UTC)."""
     return None if at is None else at.isoformat()
+
+
+def plain_numbers(value: Any) -> Any:
+    """JSON has no NaN: a number that is not known is null; the others are rounded."""
+    if isinstance(value, dict):
+        return {name: plain_numbers(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_numbers(one) for one in value]
+    if isinstance(value, float):
+        return round(value, DIGITS) if math.isfinite(value) else None
+    return value

@@ -53,8 +53,10 @@ from memory.sessions import SessionBook
 from memory.sources import GraphSource, array_sources
 from routing.answers import AnswerBook
 from routing.digest import Digests
+from routing.judging import Judge
 from routing.learner import Learner
 from routing.paths.learner import PathLearner
+from routing.policy_book import PolicyBook
 from routing.shuttle import Shuttle
 from routing.statistics import Statistician
 from routing.teaching import Teaching
@@ -107,7 +109,9 @@ async def open_app(
         learner = Learner(database, book, time)
         stack.push_async_callback(learner.close)
         paths = PathLearner(database, learner, time, settings.data / "learning")
-        shuttle = Shuttle(engine, book, learner, time, paths=paths, teaching=Teaching(directory))
+        policies = PolicyBook(database, time)
+        teaching = Teaching(directory)
+        shuttle = Shuttle(engine, book, learner, time, paths=paths, teaching=teaching, policies=policies)
         erasure.holders += [
             BotHolder(time),
             book,
@@ -132,6 +136,8 @@ async def open_app(
             shuttle=shuttle,
             learner=learner,
             paths=paths,
+            policies=policies,
+            judge=Judge(learner, book, policies),
             statistician=Statistician(database, learner, time),
             digests=Digests(database, rooms, learner, time),
             preferences=PreferenceBook(database, time, settings),

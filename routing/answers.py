@@ -246,6 +246,13 @@ class AnswerBook:
         async with self._database.read() as conn:
             return (await bearings.of_team(conn, tenant))[1]
 
+    async def newest_room(self, tenant: int) -> int | None:
+        """The room of the tenant's newest answer."""
+        query = select(answers.c.room_id).where(answers.c.tenant_id == tenant)
+        async with self._database.read() as conn:
+            found: int | None = (await conn.execute(query.order_by(answers.c.serial.desc()).limit(1))).scalar()
+        return found
+
     async def asked_by(self, tenant: int) -> dict[int, int]:
         """How many answers each person has asked for."""
         query = select(answers.c.asker_id, func.count()).where(
@@ -276,6 +283,8 @@ class AnswerBook:
         theirs = select(answers.c.serial).where(answers.c.asker_id == person)
         serials = list((await conn.execute(theirs)).scalars())
         await self._blank(conn, serials)
+        of_them: dict[str, Any] = {"contributions": [], "unit": None}  # their offset, and what of theirs is together
+        await conn.execute(update(decisions).where(decisions.c.answer_serial.in_(theirs)).values(**of_them))
         await conn.execute(update(answers).where(answers.c.asker_id == person).values(asker_id=None))
 
     async def _blank(self, conn: AsyncConnection, serials: Sequence[int]) -> None:
@@ -305,7 +314,7 @@ async def forget_digests(conn: AsyncConnection, room: int) -> None:
 
 def decision_query() -> Select[Any]:
     """Decisions with what their answers add, in serial order; to be narrowed by the caller."""
-    more = (answers.c.asker_id, answers.c.asked_at, answers.c.room_id, answers.c.abstained)
+    more = (answers.c.asker_id, answers.c.asked_at, answers.c.room_id, answers.c.abstained, answers.c.confidence)
     query = select(decisions, *more).join(answers, answers.c.serial == decisions.c.answer_serial)
     return query.order_by(decisions.c.answer_serial)
 
@@ -381,6 +390,9 @@ def _decision_row(draft: Draft) -> dict[str, Any]:
         "solicited": decision.solicited,
         "down": list(decision.down),
         "trace": {"rooms": [trace.compact() for trace in draft.traces], "follows": list(draft.follows)},
+        "experiment": decision.experiment,
+        "arm_propensity": decision.arm_propensity,
+        "unit": decision.unit,
     }
 
 
@@ -420,4 +432,7 @@ def _decision(row: AnyRow) -> Decision:
         posterior=row.posterior,
         solicited=row.solicited,
         down=tuple(row.down),
+        experiment=row.experiment,
+        arm_propensity=row.arm_propensity,
+        unit=row.unit,
     )

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.models import Scope
 from memory.tables import rooms, tenants
-from routing.tables import answers, decisions
+from routing.tables import answers, decisions, experiments, promotions
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Bearings:
 
     room: where it was asked. versions: of the scope's rooms; a room that is not there has 0. votes: the version of the
     team's votes, which grows whenever one is cast or taken back. newest: serial of the team's newest answer, 0 without
-    one. before: the answer before in the room, or in the thread. answered: id of the answer that the event has.
+    one. before: the answer before in the room, or in the thread. answered: id of the answer that the event has. policy:
+    name of the policy that was promoted last, None for the default. experiment: id of the one that runs.
     """
 
     room: int
@@ -39,6 +40,8 @@ class Bearings:
     newest: int
     before: Before | None = None
     answered: str | None = None
+    policy: str | None = None
+    experiment: int | None = None
 
 
 async def read(
@@ -59,6 +62,8 @@ async def read(
         newest=int(first.newest or 0),
         before=None if first.serial is None else Before(first.serial, first.asked_at, first.route),
         answered=known and known[1],
+        policy=first.policy,
+        experiment=first.experiment,
     )
 
 
@@ -81,6 +86,18 @@ def _newest(*of: ColumnElement[bool]) -> ScalarSelect[int]:
 
 
 _given = answers.alias("given")
+_POLICY: Final = (
+    select(promotions.c.policy)
+    .where(promotions.c.tenant_id == bindparam("tenant"))
+    .order_by(promotions.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_EXPERIMENT: Final = (
+    select(func.max(experiments.c.id))
+    .where(experiments.c.tenant_id == bindparam("tenant"), experiments.c.ended_at.is_(None))
+    .scalar_subquery()
+)
 _NEWEST_OF_TEAM: Final = _newest(_given.c.tenant_id == bindparam("tenant"))
 _NEWEST_OF_ROOM: Final = _newest(_given.c.room_id == bindparam("room"))
 _NEWEST_OF_THREAD: Final = _newest(_given.c.thread == bindparam("thread"), _given.c.room_id == bindparam("room"))
@@ -94,6 +111,8 @@ def _bearings_query(before: ScalarSelect[int]) -> Select[Any]:
         select(
             tenants.c.votes_version,
             _NEWEST_OF_TEAM.label("newest"),
+            _POLICY.label("policy"),
+            _EXPERIMENT.label("experiment"),
             answers.c.serial,
             answers.c.asked_at,
             decisions.c.route,

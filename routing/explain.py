@@ -9,16 +9,20 @@ from routing.features import LIKED, in_words
 from routing.models import Contribution, Decision, Reward
 from routing.patterns.trace import Trace
 from routing.patterns.trace import in_words as in_words_of
-from routing.policies.thompson import BASE, COST, RULES
+from routing.policies.named import RULES as RULES_ALONE
+from routing.policies.thompson import BASE, COST, PERSON, RULES
 from routing.routes import BY_NAME
 
 SHOWN: Final = 3
 SMALLEST: Final = 0.0005
 """Terms below it would read as zero."""
+MATTERS: Final = 0.005
+"""From here on what the asker's own votes add is told, however small it is beside the rest."""
 _NO_FEATURE: Final = {
     BASE: ("it does better in general", "it does worse in general"),
     RULES: ("the rules chose it", "the rules chose the other"),
     COST: ("it takes less effort", "it takes more effort"),
+    PERSON: ("votes of whoever asked speak for it", "votes of whoever asked speak against it"),
 }
 
 
@@ -28,7 +32,7 @@ def why(decision: Decision, standing: Sequence[Reward]) -> list[str]:
     ``standing`` are the rewards of the route's answers, as the votes stand now.
     """
     lines = [f"I took the route {_named(decision.route)}.", *decision.reasons]
-    if decision.policy in {"chosen", "rules"}:
+    if decision.epsilon == 0.0:  # nothing was drawn: somebody chose
         return [*lines, evidence_in_words(decision.route, standing)]
     lines.append(_chance(decision))
     if decision.runner_up is not None:
@@ -85,6 +89,7 @@ def _chance(decision: Decision) -> str:
 def _lead(decision: Decision) -> str:
     side = "ahead of" if decision.gap >= 0 else "behind"
     shown = top_terms(decision)
+    shown += [term for term in decision.contributions if _is_of_the_asker(term) and term not in shown]
     terms = [term_in_words(decision, term) for term in shown]
     rest = decision.gap - sum(term.amount for term in shown)
     if abs(rest) >= SMALLEST:
@@ -92,9 +97,16 @@ def _lead(decision: Decision) -> str:
     return f"I expected it to be {abs(decision.gap):.3f} {side} {decision.runner_up}: {'; '.join(terms) or 'a tie'}."
 
 
+def _is_of_the_asker(term: Contribution) -> bool:
+    """Whether the asker's own votes moved the decision enough to say so."""
+    return term.feature == PERSON and abs(term.amount) >= MATTERS
+
+
 def _exploring(decision: Decision) -> str:
     if decision.explored:
         return "This was a try: another route looked better, and trying is how I learn."
+    if decision.policy == RULES_ALONE:
+        return "The rules decide here; it was not a try."
     return "It was the one I expected most of, not a try."
 
 

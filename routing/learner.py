@@ -24,7 +24,8 @@ from routing.features import NAMES
 from routing.features import VERSION as FEATURES_VERSION
 from routing.lessons import lessons
 from routing.models import Decision, Evidence, Reward, Vote
-from routing.policies.linear import DESIGN, Posterior
+from routing.policies import people
+from routing.policies.linear import DESIGN, Array, Design, Posterior, Prior
 from routing.pool_book import PoolBook
 from routing.tables import learner_snapshots
 from routing.weights import UNTAUGHT, Weights
@@ -62,7 +63,8 @@ class _Lesson:
     standing: list[Vote] = field(default_factory=list)
     rewards: dict[int, Reward] = field(default_factory=dict)
     evidence: list[Evidence] = field(default_factory=list)
-    posterior: Posterior | None = None
+    posteriors: dict[Prior, Posterior] = field(default_factory=dict)
+    offsets: dict[str, dict[int, Array]] = field(default_factory=dict)  # by the posterior that they stand on
     disliked: LRUCache[tuple[int, str], frozenset[str]] = field(default_factory=lambda: LRUCache(_QUESTIONS))
     asked: dict[int, int] = field(default_factory=dict)
 
@@ -81,17 +83,31 @@ class Learner:
         self._cleared = 0
         self._turn = asyncio.Lock()
 
-    async def posterior(self, tenant: int, seen: Bearings | None = None) -> Posterior:
+    async def posterior(self, tenant: int, seen: Bearings | None = None, design: Design = DESIGN) -> Posterior:
         """The posterior as the next answer sees it: votes aged to the newest answer, in steps of ``AGEING`` answers.
 
-        ``seen``, here and below: what the caller has just read, so that it is not read again.
+        ``seen``, here and below: what the caller has just read, so that it is not read again. ``design`` is the
+        product's, but for its prior.
         """
         lesson = await self._lesson(tenant, seen)
         newest = await self._book.newest_serial(tenant) if seen is None else seen.newest
         n = newest - newest % AGEING
-        if lesson.posterior is None or lesson.posterior.n != n:
-            lesson.posterior = await asyncio.to_thread(Posterior.from_votes, lesson.evidence, n)
-        return lesson.posterior
+        known = lesson.posteriors.get(design.prior)
+        if known is None or known.n != n:
+            known = lesson.posteriors[design.prior] = await asyncio.to_thread(
+                Posterior.from_votes, lesson.evidence, n, design
+            )
+        return known
+
+    async def offset(self, tenant: int, person: int | None, posterior: Posterior, seen: Bearings) -> Array | None:
+        """What a person's own votes add to each route's expected quality, (routes,); None when they say nothing."""
+        if person is None:
+            return None
+        lesson = await self._lesson(tenant, seen)
+        if posterior.digest not in lesson.offsets:
+            known = await asyncio.to_thread(people.offsets, lesson.evidence, posterior)
+            lesson.offsets = {posterior.digest: known}
+        return lesson.offsets[posterior.digest].get(person)
 
     async def weights(self, tenant: int, seen: Bearings | None = None) -> Weights:
         """What the standing votes and picks have taught the fusion.
@@ -233,7 +249,7 @@ class Learner:
         asked = await self._book.asked_by(tenant)
         found = await asyncio.to_thread(_weigh, standing, rewards.Standing(routes, asked))
         by_answer = {reward.answer: reward for reward in found}
-        evidence = [one for row in rows if (one := _evidence(row, by_answer.get(row.answer_serial))) is not None]
+        evidence = [one for row in rows if (one := evidence_of(row, by_answer.get(row.answer_serial))) is not None]
         return _Lesson(version, standing, by_answer, evidence, asked=asked)
 
 
@@ -243,7 +259,7 @@ def _weigh(votes: Sequence[Vote], plain: rewards.Standing) -> list[Reward]:
     return rewards.rewards(votes, replace(plain, generosity=kind, offsets=rewards.offsets(votes, plain)))
 
 
-def _evidence(row: AnyRow, reward: Reward | None) -> Evidence | None:
+def evidence_of(row: AnyRow, reward: Reward | None) -> Evidence | None:
     """A voted answer as the posterior needs it; None when its votes weigh nothing or its features are of the past."""
     if reward is None or reward.w <= 0 or row.features_version != FEATURES_VERSION or tuple(row.features) != NAMES:
         return None
@@ -255,6 +271,7 @@ def _evidence(row: AnyRow, reward: Reward | None) -> Evidence | None:
         y=reward.y,
         w=reward.w,
         followed_rules=row.route == row.rule_route,
+        person=row.asker_id,
     )
 
 

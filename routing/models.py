@@ -98,6 +98,9 @@ class Decision:
     posterior: str  # hash of the learned state
     solicited: bool = False
     down: tuple[str, ...] = ()  # sources that were known to be down: routes that need them could not be chosen
+    experiment: int | None = None  # the experiment that chose the policy
+    arm_propensity: float | None = None  # how likely it was to choose this one
+    unit: str | None = None  # what was assigned as one, as a keyed hash
 
 
 class Emotion(enum.StrEnum):
@@ -140,6 +143,7 @@ class Evidence:
     x: NDArray[np.float64]  # Features.x of the decision
     y: float
     w: float
+    person: int | None = None  # who asked; None: nobody in particular, or somebody forgotten
 
 
 @dataclass(frozen=True, slots=True)

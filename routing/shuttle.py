@@ -19,6 +19,7 @@ from routing import explain, finding, following, questions, rewards, wording
 from routing.answers import AnswerBook, Draft, Kept
 from routing.bearings import Bearings
 from routing.confidence import Confidence, assess
+from routing.experiments import Assignment
 from routing.features import Probe, Situation, features
 from routing.finding import UNTOLD, Taught
 from routing.health import Health, routes_without
@@ -30,11 +31,14 @@ from routing.paths.learner import PathLearner, PathModel
 from routing.patterns import SEEDED
 from routing.patterns.trace import Trace
 from routing.policies import rules
-from routing.policies.thompson import ThompsonPolicy
+from routing.policies.linear import Array, Posterior
+from routing.policies.named import DEFAULT, deciding
+from routing.policy_book import PolicyBook
 from routing.pool_book import KeptPool
 from routing.questions import kind_of
 from routing.routes import route_named
 from routing.teaching import Teaching
+from routing.weights import UNTAUGHT
 
 _SAME_THREAD = timedelta(minutes=30)
 _SOLICITED = 0.05
@@ -84,14 +88,19 @@ class Shuttle:
         *,
         paths: PathLearner | None = None,
         teaching: Teaching | None = None,
+        policies: PolicyBook | None = None,
     ) -> None:
-        """``teaching`` says what each team's votes may teach by; without it by everything."""
+        """``teaching`` says what each team's votes may teach by; without it by everything.
+
+        ``policies`` knows the experiments that may choose a question's policy; without it none does.
+        """
         self._engine = engine
         self._book = book
         self._learner = learner
         self._clock = clock
         self._paths = paths
         self._teaching = teaching
+        self._policies = policies
         self._cache: LRUCache[tuple[object, ...], _Evidence] = LRUCache(_CACHED)
         self._probes: LRUCache[tuple[object, ...], Probe] = LRUCache(_CACHED)
         self._cleared = 0
@@ -130,9 +139,9 @@ class Shuttle:
         query = await self._engine.prepare(question, scope, at, limit, bearings.versions)
         taken_over = await self._inherited(query, bearings, thread) if inherit else following.Inherited()
         query = await self._engine.expanded(query, taken_over.expansion)
-        decision = await self._decide(query, bearings, chosen, seed)
+        decision = await self._decide(query, bearings, chosen, seed, thread)
         taken = route_named(decision.route)
-        taught = await self._taught(scope.tenant, bearings)
+        taught = await self._taught(scope.tenant, bearings, decision.policy)
         evidence = await self._evidence(query, taken, tokens, decision, taught)
         shown = evidence.hits
         ms = (time.perf_counter() - began) * 1000
@@ -294,11 +303,12 @@ class Shuttle:
             return None
         return await self._paths.model(tenant, seen)
 
-    async def _taught(self, tenant: int, seen: Bearings | None = None) -> Taught:
+    async def _taught(self, tenant: int, seen: Bearings | None = None, policy: str = DEFAULT) -> Taught:
         """What was learned of finding; nothing where what messages say must not teach, as it is read off them."""
         if not await self._by_text(tenant):
             return UNTOLD
-        return Taught(await self._learner.weights(tenant, seen), await self._path_model(tenant, seen))
+        weights = await self._learner.weights(tenant, seen) if deciding(policy).order else UNTAUGHT
+        return Taught(weights, await self._path_model(tenant, seen))
 
     def _clear(self) -> None:
         self._learner.forget_order()
@@ -308,7 +318,9 @@ class Shuttle:
         if self._paths is not None:
             self._paths.forget_all()  # citations of what was erased are gone, and with them what votes said of them
 
-    async def _decide(self, query: Query, bearings: Bearings, forced: Route | None, seed: int | None) -> Decision:
+    async def _decide(
+        self, query: Query, bearings: Bearings, forced: Route | None, seed: int | None, thread: str | None
+    ) -> Decision:
         reading, probe, situation = await self._situation(query, bearings)
         numbers = features(reading, probe, situation, with_text=await self._by_text(query.scope.tenant))
         down = self._health.down
@@ -318,9 +330,35 @@ class Shuttle:
         if forced is not None:
             decision = rules.RulePolicy("chosen").decide(numbers, advice, seed=drawn, route=forced.name)
             return replace(decision, down=down)
-        posterior = await self._learner.posterior(query.scope.tenant, bearings)
-        decision = ThompsonPolicy(posterior).decide(numbers, advice, seed=drawn, healthy=healthy)
-        return replace(decision, down=down, solicited=(drawn * 2654435761 % 2**32) / 2**32 < _SOLICITED)
+        assigned = await self._assigned(query, bearings, thread)
+        policy = deciding(assigned.policy if assigned else bearings.policy)
+        posterior = await self._learner.posterior(query.scope.tenant, bearings, policy.design)
+        offset = await self._offset(query.scope, posterior, bearings)
+        decision = policy.over(posterior).decide(numbers, advice, seed=drawn, healthy=healthy, offset=offset)
+        solicited = (drawn * 2654435761 % 2**32) / 2**32 < _SOLICITED
+        if assigned is None:
+            return replace(decision, down=down, solicited=solicited)
+        return replace(
+            decision,
+            down=down,
+            solicited=solicited,
+            experiment=assigned.experiment,
+            arm_propensity=assigned.propensity,
+            unit=assigned.unit,
+        )
+
+    async def _offset(self, scope: Scope, posterior: Posterior, bearings: Bearings) -> Array | None:
+        """What the asker's own votes add; nothing where people must not be told apart."""
+        if self._teaching is not None and not await self._teaching.by_person(scope.tenant):
+            return None
+        return await self._learner.offset(scope.tenant, scope.asker, posterior, bearings)
+
+    async def _assigned(self, query: Query, bearings: Bearings, thread: str | None) -> Assignment | None:
+        """The policy that a running experiment gives to the question's thread."""
+        if self._policies is None or bearings.experiment is None:
+            return None
+        running = await self._policies.experiment(bearings.experiment)
+        return running.assign(bearings.room, thread, query.scope.asker, query.asked_at)
 
     async def _by_text(self, tenant: int) -> bool:
         return self._teaching is None or await self._teaching.by_text(tenant)

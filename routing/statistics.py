@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final
 
 from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +20,7 @@ from routing.routes import BY_NAME
 from routing.tables import answers, votes
 
 WEEK = timedelta(days=7)
+PARTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class RouteStats:
     """One route: decisions and votes ever, the weight of those votes, the mean reward with its 95 % interval.
 
     ``change`` is the mean of the answers of the last seven days minus that of the answers before; None without both.
+    ``trend`` are the mean rewards of up to `PARTS` equal parts of its rated answers, oldest first.
     """
 
     route: str
@@ -36,6 +40,7 @@ class RouteStats:
     high: float
     recent: int
     change: float | None
+    trend: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +108,15 @@ def _of_route(route: str, scored: Sequence[Scored], now: datetime) -> RouteStats
         low=whole.low,
         high=whole.high,
         recent=len(week),
+        trend=_trend([one for one in scored if one.w > 0]),
         change=fresh.mean - old.mean if any(o.w for o in week) and any(o.w for o in before) else None,
     )
+
+
+def _trend(rated: Sequence[Scored]) -> tuple[float, ...]:
+    parts = min(PARTS, len(rated))
+    cuts = [round(i * len(rated) / parts) for i in range(parts + 1)] if parts else []
+    return tuple(_interval(rated[start:end]).mean for start, end in pairwise(cuts))
 
 
 def _interval(scored: Sequence[Scored]) -> Interval:

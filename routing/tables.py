@@ -1,4 +1,4 @@
-"""Answers, decisions, votes, learner snapshots and digests."""
+"""Answers, decisions, votes, learner snapshots, digests, promotions and experiments."""
 
 from __future__ import annotations
 
@@ -79,6 +79,9 @@ decisions = Table(
     Column("solicited", Boolean, nullable=False),
     Column("down", JSON, nullable=False, server_default="[]"),  # sources known to be down: the mask of the choice
     Column("trace", JSON, nullable=False, server_default="{}"),  # what the pattern did: names of steps, numbers
+    Column("experiment", key_type()),  # the experiment that chose the policy, if any
+    Column("arm_propensity", Float),  # how likely it was to choose this policy
+    Column("unit", String(16)),  # keyed hash of what was assigned as one: a thread, or somebody's day; None: forgotten
     Index(None, "route"),
 )
 
@@ -114,6 +117,35 @@ learner_snapshots = Table(
     Column("answer_serial", key_type(), nullable=False),
     Column("taken_at", Instant, nullable=False),
     Column("state", LargeBinary, nullable=False),
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", key_type(), primary_key=True),  # the newest of a team says what is in force
+    Column("tenant_id", ForeignKey("tenants.id"), nullable=False),
+    Column("policy", String(32), nullable=False),
+    Column("before", String(32), nullable=False),  # what was in force until then
+    Column("reason", String(16), nullable=False),  # promoted, taken back, fallen back
+    Column("answer_serial", key_type(), nullable=False),  # the newest answer then
+    Column("room_id", ForeignKey("rooms.id")),  # where it was asked for
+    Column("at", Instant, nullable=False),
+    Index(None, "tenant_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("tenant_id", ForeignKey("tenants.id"), nullable=False),
+    Column("first", String(32), nullable=False),  # a policy for half of the threads
+    Column("second", String(32), nullable=False),  # and one for the other half
+    Column("key", LargeBinary, nullable=False),  # of the hash that assigns them
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Index(None, "tenant_id", "ended_at"),
+    sqlite_autoincrement=True,
 )
 
 digests = Table(

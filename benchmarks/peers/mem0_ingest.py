@@ -24,10 +24,8 @@ import json
 import os
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
-import venv
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from importlib import import_module, metadata
@@ -36,7 +34,6 @@ from typing import Any
 
 PACKAGE = "mem0ai"
 VERSION = "2.2.1"
-HOME = Path.home() / ".cache" / "weavebot-bench" / f"mem0-{VERSION}"
 INSIDE = "WEAVEBOT_BENCH_INSIDE"
 DIMENSIONS = 384
 MARKS = (300, 1_000, 3_000, 10_000)
@@ -47,31 +44,14 @@ def measure(messages: Path, count: int | None = None) -> dict[str, Any]:
 
     ``count`` None: all messages of the file.
     """
-    python = environment()
+    from benchmarks.peers.environment import environment  # noqa: PLC0415 - inside, where this is a script, it is not there
+
+    python = environment(f"mem0-{VERSION}", [f"{PACKAGE}=={VERSION}"])
     command = [str(python), str(Path(__file__).resolve()), str(messages), *([] if count is None else [str(count)])]
     quiet = {"MEM0_TELEMETRY": "False", "HF_HUB_OFFLINE": "1", "OPENAI_API_KEY": "unused", INSIDE: "1"}
     done = subprocess.run(command, env=os.environ | quiet, check=True, stdout=subprocess.PIPE, text=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
-
-
-def environment(home: Path = HOME) -> Path:
-    """The interpreter of mem0's environment."""
-    python = home / "bin" / "python"
-    ready = home / "ready"
-    if not ready.exists():
-        venv.create(home, with_pip=True, clear=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", f"{PACKAGE}=={VERSION}"], check=True)
-        ours = sysconfig.get_path("purelib")
-        theirs = subprocess.run(
-            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        ).stdout.strip()
-        Path(theirs, "zz_weavebot.pth").write_text(ours + "\n", "utf-8")  # behind its own packages
-        ready.touch()
-    return python
 
 
 def ingest(messages: list[dict[str, str]], folder: Path) -> list[tuple[int, float]]:

@@ -203,6 +203,12 @@ class Posterior:
         covariance[rule, rule] += self.bonus_variance
         return mean, covariance
 
+    def means(self, x: Array, rules: NDArray[np.intp]) -> Array:
+        """(questions, routes) expected qualities, for features (questions, columns) and the rules' routes."""
+        means = self.mean[:, 0] + x @ self.mean[:, 1:].T
+        means[np.arange(len(x)), rules] += self.bonus
+        return means
+
     def evidence(self, route: int) -> float:
         """The standing votes on a route, weighed and aged; one plain vote of an asker is about 1."""
         return float(self.gram[route, 0, 0])

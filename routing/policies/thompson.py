@@ -6,6 +6,9 @@ little uniform exploration, are the distribution that the route is then drawn fr
 
     pi(a) = (1 - eps) P(a is best) + eps / |S|   for a in S, else 0
 
+A policy may also ``lead`` with the route of the best expectation, or with that of the rules, instead of the draws; it
+explores alike.
+
 Only the safe set S may be played: healthy routes that, one standard deviation (of their difference to the best) up,
 come within 0.05 of the best, and the one that the rules chose, at most four. So no propensity of a route that can be
 played is below 0.0125, and the log can always tell how the rules alone would have done.
@@ -13,6 +16,7 @@ played is below 0.0125, and the log can always tell how the rules alone would ha
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -31,7 +35,30 @@ DRAWS: Final = 1000
 BASE: Final = "base"
 RULES: Final = "rules"
 COST: Final = "cost"
-"""Terms of a score gap that are no feature: the route's base quality, the rules' bonus, the cost."""
+PERSON: Final = "person"
+"""Terms of a score gap that are no feature: the base quality, the rules' bonus, the cost, the asker's offset."""
+
+
+class Lead(enum.StrEnum):
+    """What a policy does when it does not explore."""
+
+    DRAWS = "draws"  # the best route of a draw from the posterior
+    BEST = "best"  # the route of the best expectation
+    RULES = "rules"  # the route that the rules chose
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """How a question may be decided: rows are routes of the design.
+
+    value: (routes,) expected quality minus cost. safe: rows of the routes that may be played. pi: (routes,) their
+    propensities, else 0. leader: the row of the route that is no exploration.
+    """
+
+    value: Array
+    safe: Rows
+    pi: Array
+    leader: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +71,33 @@ class ThompsonPolicy:
     margin: float = 0.05
     safe: int = 4
     name: str = "thompson"
+    lead: Lead = Lead.DRAWS
 
     def decide(
-        self, features: Features, advice: Advice, *, seed: int, healthy: Collection[str] | None = None
+        self,
+        features: Features,
+        advice: Advice,
+        *,
+        seed: int,
+        healthy: Collection[str] | None = None,
+        offset: Array | None = None,
     ) -> Decision:
         """A route for the question, with its exact propensity and the exact terms of its lead over the runner-up.
 
-        The same posterior, features, advice, seed and health give the same decision. Raises BadInput when the features
+        ``offset`` (routes,) is what the asker's own votes add to the expected quality of each route. The same
+        posterior, features, advice, seed, health and offset give the same decision. Raises BadInput when the features
         are of another version than the posterior's, Unavailable when no route is healthy.
         """
         design = self.posterior.design
         _check(features, self.posterior)
         rule = design.index[advice.route]
-        mean, covariance = self.posterior.expect(features.x, rule)
-        value = mean - design.costs
-        spread = covariance * self.spread**2
-        offered = _offered(self.posterior, rule, healthy)
-        safe = self._safe_set(value, spread, offered, rule)
         rng = np.random.default_rng(seed)
-        shares = _shares(rng, value[safe], spread[np.ix_(safe, safe)])
-        chances = (1 - self.epsilon) * shares + self.epsilon / len(safe)
-        played = int(safe[_draw(rng, chances)])
-        pi = np.zeros(len(value))
-        pi[safe] = chances
+        offered = _offered(self.posterior, rule, healthy)
+        chances = self.chances(features.x, rule, offered, rng, offset)
+        value, pi = chances.value, chances.pi
+        played = int(chances.safe[_draw(rng, pi[chances.safe])])
         runner_up = _best(value, offered[offered != played])
-        explored = played != _best(value, offered)
+        explored = played != chances.leader
         names = [route.name for route in design.routes]
         return Decision(
             route=names[played],
@@ -83,10 +112,29 @@ class ThompsonPolicy:
             explored=explored,
             runner_up=None if runner_up is None else names[runner_up],
             gap=0.0 if runner_up is None else float(value[played] - value[runner_up]),
-            contributions=() if runner_up is None else self._terms(features, played, runner_up, rule),
+            contributions=() if runner_up is None else self._terms(features, played, runner_up, rule, offset),
             evidence=self.posterior.evidence(played),
             posterior=self.posterior.digest,
         )
+
+    def chances(
+        self, x: Array, rule: int, offered: Rows, rng: np.random.Generator, offset: Array | None = None
+    ) -> Chances:
+        """The distribution that the route of a question is drawn from; ``offered`` are the rows of routes to take."""
+        mean, covariance = self.posterior.expect(x, rule)
+        value = mean - self.posterior.design.costs
+        if offset is not None:
+            value = value + offset
+        spread = covariance * self.spread**2
+        safe = self._safe_set(value, spread, offered, rule)
+        leader = rule if self.lead is Lead.RULES else int(safe[0])  # the best comes first
+        if self.lead is Lead.DRAWS:
+            shares = _shares(rng, value[safe], spread[np.ix_(safe, safe)])
+        else:
+            shares = (safe == leader).astype(np.float64)
+        pi = np.zeros(len(value))
+        pi[safe] = (1 - self.epsilon) * shares + self.epsilon / len(safe)
+        return Chances(value, safe, pi, leader)
 
     def _safe_set(self, value: Array, spread: Array, offered: Rows, rule: int) -> Rows:
         """Routes that may be played: the best, what the rules chose, then by optimism."""
@@ -97,8 +145,8 @@ class ThompsonPolicy:
         order = sorted(good, key=lambda a: (a != best, a != rule, -hope[a]))
         return np.array(order[: self.safe], dtype=np.intp)
 
-    def _terms(self, features: Features, a: int, b: int, rule: int) -> tuple[Contribution, ...]:
-        """(mean_a - mean_b) x, term by term, with what the rules and the costs add; exact zeros are left out."""
+    def _terms(self, features: Features, a: int, b: int, rule: int, offset: Array | None) -> tuple[Contribution, ...]:
+        """(mean_a - mean_b) x, term by term, with what rules, costs and asker add; exact zeros are left out."""
         posterior, costs = self.posterior, self.posterior.design.costs
         difference = posterior.mean[a] - posterior.mean[b]
         terms = [
@@ -106,6 +154,7 @@ class ThompsonPolicy:
             *zip(features.names, difference[1:] * features.x, strict=True),
             (RULES, posterior.bonus * (int(a == rule) - int(b == rule))),
             (COST, costs[b] - costs[a]),
+            (PERSON, 0.0 if offset is None else offset[a] - offset[b]),
         ]
         return tuple(Contribution(name, float(amount)) for name, amount in terms if amount != 0.0)
 

@@ -140,3 +140,12 @@ class TestForgetting:
 
 def _holding(folder: Path, needle: bytes) -> list[str]:
     return [file.name for file in folder.rglob("*") if file.is_file() and needle in file.read_bytes()]
+
+
+class TestPolicies:
+    def test_what_decides_is_told_and_nothing_is_promoted_without_votes(self, folder: Path) -> None:
+        assert objects(weavebot(folder, "promote", "--json")) == [{"policy": "thompson", "since": None}]
+        for words in (("promote", "greedy"), ("evaluate", "--policy", "greedy"), ("learn",)):
+            said = weavebot(folder, *words)
+            assert said.returncode == 1
+            assert "decisions have a vote, and judging a policy needs 30" in said.stderr

@@ -53,7 +53,7 @@ class TestProtocol:
         outcomes = world("good")
         coins = stream(Crowd(), questions=60, routes=2, length=600, seed=0)
         some = policies(outcomes, DESIGN, 0)
-        assert len(some) == 5
+        assert len(some) == 6
         fixed = run(some["best fixed (near)"], outcomes, DESIGN.costs, coins, CHECKPOINTS)
         assert fixed.so_far[-1] == pytest.approx(outcomes.quality[coins.question, 0].mean())
 

@@ -160,6 +160,7 @@ class TestJobs:
             "sessions",
             "retention",
             "departed",
+            "tripwire",
             "rewards",
         ]
 

@@ -182,7 +182,8 @@ ROUTE = RouteStats("chat", 31, 25, 4.2, 0.71, 0.6, 0.8, 9, 0.05)
 
 class TestStats:
     def test_numbers_then_routes(self) -> None:
-        stats = Stats(1234, 9, 30, 3, 50, 1, 31, 25, (ROUTE, replace(ROUTE, route="recent", votes=0, change=None)))
+        chat = replace(ROUTE, trend=(0.2, 0.5, 0.9))
+        stats = Stats(1234, 9, 30, 3, 50, 1, 31, 25, (chat, replace(ROUTE, route="recent", votes=0, change=None)))
 
         assert plain(stats_page(stats)).splitlines() == [
             "1,234 messages of 9 people in 30 conversations",
@@ -192,6 +193,9 @@ class TestStats:
             "route   decisions  votes  evidence  reward  95 % interval  this week",
             "chat           31     25       4.2    0.71   0.60 to 0.80      +0.05",
             "recent         31      0       4.2                                  ",
+            "",
+            "reward, from the oldest rated answers to the newest",
+            "chat  ███████▏░░  ▂▅█",
         ]
 
     def test_without_an_answer_there_are_no_routes(self) -> None:

@@ -9,7 +9,7 @@ from routing.explain import evidence_in_words, term_in_words, top_terms, why
 from routing.models import Advice, Decision, Reward
 from routing.policies.linear import Posterior
 from routing.policies.rules import RulePolicy
-from routing.policies.thompson import ThompsonPolicy
+from routing.policies.thompson import Lead, ThompsonPolicy
 from routing.routes import CHAT, VECTOR
 from tests.unit.routing.asking import numbers
 from tests.unit.routing.voting import QUESTIONS, rated
@@ -91,3 +91,12 @@ class TestEvidence:
         assert evidence_in_words(CHAT, [Reward(1, 0.8, 0.3)]) == "One answer of chat has been rated; it was liked."
         assert evidence_in_words(CHAT, [Reward(1, 0.2, 0.3)]).endswith("not liked.")
         assert evidence_in_words(CHAT, [Reward(1, 0.8, 0.0)]) == "Nobody has rated an answer of chat yet."
+
+
+class TestTheRulesInForce:
+    def test_what_the_rules_took_is_not_said_to_be_what_votes_speak_for(self) -> None:
+        policy = replace(ThompsonPolicy(Posterior.from_votes([], 0)), name="rules", lead=Lead.RULES)
+        decision = policy.decide(WHO, ADVICE, seed=0)
+        assert decision.route == ADVICE.route
+        assert "The rules decide here; it was not a try." in said(decision)
+        assert "Its chance was" in said(decision) or "it was certain" in said(decision)

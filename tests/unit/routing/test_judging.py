@@ -1,0 +1,196 @@
+"""Policies judged on a team's own log, promoted and taken out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from memory.errors import BadInput, NotFound, Refused
+from memory.models import Room
+from routing.judging import Judge
+from routing.policy_book import PolicyBook, Reason
+from routing.routes import CHAT, VECTOR
+from routing.shuttle import Shuttle
+from tests.doubles import START
+from tests.parts import Memory, open_memory
+from tests.unit.routing.logs import keep_log
+
+EVEN: Final = {CHAT: 0.5, VECTOR: 0.5}
+VECTOR_IS_WORSE: Final = {CHAT: 0.8, VECTOR: 0.2}
+VECTOR_IS_BETTER: Final = {CHAT: 0.2, VECTOR: 0.9}
+
+
+@dataclass
+class Team:
+    """A team with a log."""
+
+    memory: Memory
+    room: Room
+    policies: PolicyBook
+    judge: Judge
+    people: list[int] = field(default_factory=list)
+
+    async def votes(self, good: dict[str, float], n: int, *, policy: str = "thompson", seed: int = 0) -> list[int]:
+        scope = self.memory.scope(self.room)
+        database = self.memory.database
+        return await keep_log(database, scope, self.people, good, EVEN, n, at=START, policy=policy, seed=seed)
+
+
+@pytest.fixture
+async def team(tmp_path: Path) -> AsyncIterator[Team]:
+    async with open_memory(tmp_path) as memory:
+        policies = PolicyBook(memory.database, memory.clock)
+        judge = Judge(memory.learner, memory.book, policies)
+        found = Team(memory, await memory.room(), policies, judge)
+        for name in "abcdefghijklmnopqrst":
+            found.people.append((await memory.directory.person(memory.tenant, name, name)).id)
+        yield found
+
+
+class TestTheLog:
+    async def test_it_holds_what_was_decided_and_earned(self, team: Team) -> None:
+        await team.votes(VECTOR_IS_WORSE, 40)
+        log = await team.judge.log(team.memory.tenant)
+        assert len(log) == 40
+        assert log.propensity.tolist() == [0.5] * 40
+        assert log.policies == ("thompson",) * 40
+
+    async def test_a_vote_that_is_taken_back_leaves_it(self, team: Team) -> None:
+        serials = await team.votes(VECTOR_IS_WORSE, 40)
+        for emoji in ("👍", "👎"):
+            await team.memory.book.retract(serials[0], team.people[0], emoji)
+        assert len(await team.judge.log(team.memory.tenant)) == 39
+
+    async def test_what_people_chose_themselves_is_not_in_it(self, team: Team) -> None:
+        await team.votes(VECTOR_IS_WORSE, 5, policy="chosen")
+        assert len(await team.judge.log(team.memory.tenant)) == 0
+
+    async def test_rooms_and_time_narrow_it(self, team: Team) -> None:
+        await team.votes(VECTOR_IS_WORSE, 10)
+        half = await team.judge.log(team.memory.tenant, since=START.replace(hour=14))
+        assert len(half) == 5
+        assert len(await team.judge.log(team.memory.tenant, rooms=[team.room.id + 1])) == 0
+
+
+class TestPromoting:
+    async def test_a_policy_that_the_votes_prove_better_is_put_in_force_and_back(self, team: Team) -> None:
+        await team.votes(VECTOR_IS_BETTER, 260)
+        made, lead = await team.judge.promote(team.memory.tenant, "greedy")
+        assert lead.low > 0
+        assert (made.before, await team.policies.in_force(team.memory.tenant)) == ("thompson", "greedy")
+        assert (await team.policies.back(team.memory.tenant)).policy == "thompson"
+        assert await team.policies.in_force(team.memory.tenant) == "thompson"
+
+    async def test_one_that_they_do_not_is_refused_with_the_numbers(self, team: Team) -> None:
+        await team.votes(VECTOR_IS_BETTER, 260)
+        with pytest.raises(
+            Refused, match=r"rules earned -0\.\d+ against thompson over 260 .* lower bound of that is -0"
+        ):
+            await team.judge.promote(team.memory.tenant, "rules")
+        assert await team.policies.in_force(team.memory.tenant) == "thompson"
+
+    async def test_with_few_votes_none_is(self, team: Team) -> None:
+        await team.votes(VECTOR_IS_BETTER, 60)
+        with pytest.raises(Refused, match="too few for any bound"):
+            await team.judge.promote(team.memory.tenant, "greedy")
+        with pytest.raises(Refused, match="weavebot experiment start thompson formula"):
+            await team.judge.promote(team.memory.tenant, "formula")
+
+    async def test_mistakes_are_told(self, team: Team) -> None:
+        tenant = team.memory.tenant
+        with pytest.raises(BadInput, match="in force already"):
+            await team.judge.promote(tenant, "thompson")
+        with pytest.raises(NotFound, match="no policy 'best'"):
+            await team.judge.promote(tenant, "best")
+        with pytest.raises(BadInput, match="Nothing was promoted yet"):
+            await team.policies.back(tenant)
+        with pytest.raises(Refused, match="Only 0 decisions"):
+            await team.judge.promote(tenant, "greedy")
+
+
+class TestTheTripwire:
+    async def test_a_policy_that_is_worse_than_the_rules_is_taken_out(self, team: Team) -> None:
+        await team.votes(VECTOR_IS_WORSE, 200)
+        trip = await team.judge.trip(team.memory.tenant)
+        assert trip is not None
+        assert trip.fell
+        assert trip.lead.high < 0
+        newest = await team.policies.newest(team.memory.tenant)
+        assert newest is not None
+        assert (newest.policy, newest.before, newest.reason) == ("rules", "thompson", Reason.FALLEN)
+
+    async def test_one_that_is_better_stays(self, team: Team) -> None:
+        await team.votes(VECTOR_IS_BETTER, 200)
+        trip = await team.judge.trip(team.memory.tenant)
+        assert trip is not None
+        assert not trip.fell
+        assert await team.policies.in_force(team.memory.tenant) == "thompson"
+
+    async def test_nothing_is_looked_at_twice(self, team: Team) -> None:
+        await team.votes(VECTOR_IS_BETTER, 20)
+        assert await team.judge.trip(team.memory.tenant) is not None
+        assert await team.judge.trip(team.memory.tenant) is None
+
+    async def test_what_was_taken_back_is_judged_by_what_comes_after(self, team: Team) -> None:
+        await team.votes(VECTOR_IS_WORSE, 200)
+        await team.judge.trip(team.memory.tenant)
+        await team.policies.back(team.memory.tenant)
+        trip = await team.judge.trip(team.memory.tenant)
+        assert trip is not None
+        assert (trip.policy, trip.decisions, trip.fell) == ("thompson", 0, False)
+
+
+class TestWhatDecides:
+    async def test_the_policy_in_force_decides_the_next_question(self, team: Team) -> None:
+        await team.memory.say(team.room, ("Ana", "the queen is red"))
+        scope = team.memory.scope(team.room, asker=team.people[0])
+        answer = await team.memory.shuttle.weave("what colour is the queen?", scope)
+        assert answer.decision.policy == "thompson"
+        for name in ("rules", "greedy", "cautious", "formula"):
+            await team.policies.promote(team.memory.tenant, name, Reason.PROMOTED)
+            answer = await team.memory.shuttle.weave("what colour is the queen?", scope)
+            assert answer.decision.policy == name
+            assert sum(answer.decision.propensities.values()) == pytest.approx(1.0)
+
+    async def test_an_experiment_gives_each_thread_its_policy_and_logs_it(self, team: Team) -> None:
+        memory = team.memory
+        shuttle = Shuttle(memory.engine, memory.book, memory.learner, memory.clock, policies=team.policies)
+        await memory.say(team.room, ("Ana", "the queen is red"))
+        tried = await team.policies.start(memory.tenant, "rules", "greedy")
+        seen = set()
+        for thread in [f"${i}" for i in range(12)] * 2:
+            answer = await shuttle.weave("queen?", memory.scope(team.room), thread=thread)
+            kept, _ = await memory.book.decision(answer.serial)
+            assert (kept.experiment, kept.arm_propensity) == (tried.id, 0.5)
+            assert kept.policy == tried.assign(team.room.id, thread, None, memory.clock.now()).policy
+            seen.add((thread, kept.policy, kept.unit))
+        assert len(seen) == 12
+        assert {policy for _, policy, _ in seen} == {"rules", "greedy"}
+        await team.policies.stop(memory.tenant)
+        after = await shuttle.weave("queen?", memory.scope(team.room), thread="$0")
+        assert (after.decision.policy, after.decision.experiment) == ("thompson", None)
+
+    async def test_only_one_experiment_runs_and_it_has_two_sides(self, team: Team) -> None:
+        tenant = team.memory.tenant
+        with pytest.raises(BadInput, match="two different"):
+            await team.policies.start(tenant, "rules", "rules")
+        await team.policies.start(tenant, "rules", "greedy")
+        with pytest.raises(BadInput, match="rules against greedy is being tried"):
+            await team.policies.start(tenant, "rules", "thompson")
+
+    async def test_what_is_left_of_somebody_who_was_forgotten_names_no_unit(self, team: Team) -> None:
+        memory = team.memory
+        shuttle = Shuttle(memory.engine, memory.book, memory.learner, memory.clock, policies=team.policies)
+        await memory.say(team.room, ("Ana", "the queen is red"))
+        await team.policies.start(memory.tenant, "rules", "greedy")
+        answer = await shuttle.weave("queen?", memory.scope(team.room, asker=team.people[0]))
+        assert answer.decision.unit is not None
+        person = await memory.directory.find_person(memory.tenant, "a")
+        await memory.privacy.forget_person(person)
+        kept, _ = await memory.book.decision(answer.serial)
+        assert kept.unit is None
+        assert kept.contributions == ()
