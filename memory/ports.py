@@ -77,8 +77,19 @@ class Source(Protocol):
 class GraphIndex(Protocol):
     """People, entities, topics, sessions and messages of a room with typed, dated edges. A projection of SQL.
 
-    Rooms never touch: no call reads or changes a room other than the one that it names.
+    Rooms never touch: no call reads or changes a room other than the one that it names. Every call raises Unavailable
+    when the index does not answer; what it was told to change may be told again.
     """
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it outlives the process; then somebody keeps it up to date, also while nobody asks."""
+
+    async def reached(self, room: int) -> int:
+        """The version of the room that was noted last; 0 for a room that is not there."""
+
+    async def reach(self, room: int, version: int) -> None:
+        """Notes that everything up to a version of the room was put and removed."""
 
     async def put(self, room: int, links: Sequence[MessageLinks]) -> None:
         """Adds messages with their ties, in any order; one that is there already is replaced (the last one wins)."""
@@ -90,7 +101,10 @@ class GraphIndex(Protocol):
         """
 
     async def drop(self, room: int) -> None:
-        """Forgets the whole room."""
+        """Forgets the whole room, and the version that it had reached."""
+
+    async def release(self, room: int) -> None:
+        """Nobody needs the room at hand: one that is held in this process is dropped, a lasting one stays."""
 
     async def rank(
         self, room: int, messages: Mapping[int, float], entities: Sequence[Mention], limit: int
