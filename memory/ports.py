@@ -9,7 +9,18 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from memory.models import Embedding, Mention, MessageLinks, Nominations, Path, PathType, Query, Walks
+from memory.models import (
+    Embedding,
+    GraphHealth,
+    GraphSum,
+    Mention,
+    MessageLinks,
+    Nominations,
+    Path,
+    PathType,
+    Query,
+    Walks,
+)
 
 
 class Clock(Protocol):
@@ -148,3 +159,25 @@ class GraphIndex(Protocol):
 
         The score is the square root of the probability that a walk from its start takes it.
         """
+
+
+class LastingGraph(GraphIndex, Protocol):
+    """A graph index on a server. A room can be built anew there while the one before it goes on answering."""
+
+    async def begin(self, room: int) -> None:
+        """A new, empty generation of the room; what an earlier attempt left is gone. Puts go to the one in use."""
+
+    async def build(self, room: int, links: Sequence[MessageLinks]) -> None:
+        """Adds messages to the generation that was begun."""
+
+    async def switch(self, room: int, version: int) -> None:
+        """From now on the generation that was begun is the room; it has reached that version."""
+
+    async def sweep(self, room: int) -> None:
+        """Removes every generation of the room that is not in use."""
+
+    async def health(self) -> GraphHealth:
+        """What the server says of itself."""
+
+    async def sum_of(self, room: int) -> GraphSum:
+        """What it holds of a room, to be compared with `memory.links.sum_of`."""

@@ -8,7 +8,7 @@ entity's, which is quicker than a search in breadth: half of a room lies within 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
@@ -46,11 +46,11 @@ class Trail:
     score: float
 
 
-def told(graph: PyDiGraph[Any, Relation], trail: Trail) -> Path:
-    """The path in words, by the labels that its nodes have now."""
-    steps = [_label(graph[trail.nodes[0]])]
+def told(payloads: Callable[[int], Any], trail: Trail) -> Path:
+    """The path in words; ``payloads`` gives what stands at a node."""
+    steps = [_label(payloads(trail.nodes[0]))]
     for relation, node in zip(trail.relations, trail.nodes[1:], strict=True):
-        steps += [relation, _label(graph[node])]
+        steps += [relation, _label(payloads(node))]
     return Path(trail.serial, tuple(steps), trail.score)
 
 

@@ -65,7 +65,7 @@ class GraphView:
     def paths(self, start: Sequence[Mention], serials: Sequence[int]) -> list[Path]:
         """Searches from the entities that are there to the messages that are there."""
         with self._lock:
-            return [told(self._graph, trail) for trail in self._trails(start, serials)]
+            return [told(self._graph.__getitem__, trail) for trail in self._trails(start, serials)]
 
     def _trails(self, start: Sequence[Mention], serials: Sequence[int]) -> list[Trail]:
         starts = {node: None for mention in start if (node := self._node_of(mention)) is not None}
@@ -89,7 +89,7 @@ class GraphView:
         """Starts where `walks` does."""
         with self._lock:
             trail = self._trail(path, messages, entities, serial)
-            return None if trail is None else told(self._graph, trail)
+            return None if trail is None else told(self._graph.__getitem__, trail)
 
     def _trail(
         self, path: PathType, messages: Mapping[int, float], entities: Sequence[Mention], serial: int
