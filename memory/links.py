@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, select, type_coerce
@@ -44,16 +44,11 @@ async def links_of(conn: AsyncConnection, room: int, serials: Sequence[int]) -> 
     return found
 
 
-async def pages(conn: AsyncConnection, room: int) -> AsyncIterator[list[MessageLinks]]:
-    """The links of all messages of a room, some thousands at a time."""
-    after = 0
-    while True:
-        query = select(messages.c.serial).where(messages.c.room_id == room, messages.c.serial > after)
-        some = list((await conn.execute(query.order_by(messages.c.serial).limit(_PAGE))).scalars())
-        if not some:
-            return
-        yield await _where(conn, room, messages.c.serial.between(some[0], some[-1]))
-        after = some[-1]
+async def page(conn: AsyncConnection, room: int, after: int) -> list[MessageLinks]:
+    """The links of the next thousands of a room's messages behind a serial; empty when there are none."""
+    query = select(messages.c.serial).where(messages.c.room_id == room, messages.c.serial > after)
+    some = list((await conn.execute(query.order_by(messages.c.serial).limit(_PAGE))).scalars())
+    return await _where(conn, room, messages.c.serial.between(some[0], some[-1])) if some else []
 
 
 async def sum_of(conn: AsyncConnection, room: int) -> GraphSum:

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from memory import links, loading, ranking, records
 from memory.errors import Unavailable
-from memory.ports import Database, GraphIndex
+from memory.ports import Database, GraphIndex, LastingGraph
 from memory.records import ModelKey
 from memory.room import RoomView
 from memory.tables import rooms
@@ -48,6 +48,8 @@ class Rooms:
         self._limit = limit
         self._shelves: OrderedDict[int, _Shelf] = OrderedDict()
         self._graph_locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._refreshing: dict[int, asyncio.Task[None]] = {}
+        self._owed: set[int] = set()
 
     async def view(self, room: int, at: int | None = None) -> RoomView:
         """The arrays of a room as it is now, or at least as it was ``at`` a version that the caller has just read."""
@@ -73,12 +75,36 @@ class Rooms:
         return self._shelf(room).names
 
     async def graph(self, room: int, at: int | None = None) -> GraphIndex:
-        """The graph, with the room as it is now; ``at`` as in `view`. Raises Unavailable when it does not answer."""
+        """The graph, with the room as it is now; ``at`` as in `view`. Raises Unavailable when it does not answer.
+
+        A lasting graph goes on being brought up to date when the caller has no more patience.
+        """
         if at is not None and at <= await self._graph.reached(room):
             return self._graph
+        if self._graph.lasting:
+            await self._refresh_beside(room)
+        else:
+            await self._refresh(room)
+        return self._graph
+
+    async def hold_graph(self, room: int, at: int | None = None) -> None:
+        """Loads a graph that is held in this process, so that the next call of `graph` need not."""
+        if not self._graph.lasting:
+            await self.graph(room, at)
+
+    async def _refresh_beside(self, room: int) -> None:
+        """In a task of its own; one that is under way may have begun too early for us."""
+        under_way = self._refreshing.get(room)
+        if under_way is not None and not under_way.done():
+            await asyncio.shield(under_way)
+        if (task := self._refreshing.get(room)) is None or task.done():
+            task = self._refreshing[room] = asyncio.create_task(self._refresh(room))
+            task.add_done_callback(_seen)
+        await asyncio.shield(task)
+
+    async def _refresh(self, room: int) -> None:
         async with self._graph_locks[room]:
             await self._refresh_graph(room)
-        return self._graph
 
     async def _refresh_graph(self, room: int) -> None:
         """Puts and removes what changed since the version that the index has noted, then notes the new one.
@@ -98,6 +124,40 @@ class Rooms:
         await self._graph.remove(room, removed)
         await self._graph.put(room, changed)
         await self._graph.reach(room, version)
+        self._owed.discard(room)
+
+    async def rebuild_graph(self, graph: LastingGraph, room: int) -> AsyncIterator[int]:
+        """Builds a room anew from SQL beside the one that answers, and puts it in its place; gives the numbers done.
+
+        What changed meanwhile follows at once. Raises Unavailable; then the room is what it was.
+        """
+        async with self._database.read() as conn:
+            version = await records.version_of(conn, room)
+        await graph.begin(room)
+        after, done = 0, 0
+        while True:
+            async with self._database.read() as conn:
+                page = await links.page(conn, room, after)
+            if not page:
+                break
+            await graph.build(room, page)
+            after, done = page[-1].serial, done + len(page)
+            yield done
+        async with self._graph_locks[room]:
+            await graph.switch(room, version)
+            await self._refresh_graph(room)
+
+    @property
+    def owed(self) -> bool:
+        """Whether a graph that did not answer has still to erase something."""
+        return bool(self._owed)
+
+    async def close(self) -> None:
+        """Ends what is still under way."""
+        tasks = list(self._refreshing.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def catch_up(self) -> int:
         """Brings a lasting graph to where the rooms are now; gives how many rooms were behind. Raises Unavailable."""
@@ -106,6 +166,7 @@ class Rooms:
         behind = [room async for room in self._behind()]
         for room in behind:
             await self.graph(room)
+        self._owed.clear()
         return len(behind)
 
     async def _behind(self) -> AsyncIterator[int]:
@@ -129,6 +190,7 @@ class Rooms:
             async with self._graph_locks[room]:
                 await self._graph.remove(room, serials)
         except Unavailable as error:
+            self._owed.add(room)
             log.warning("graph.erasing_later", room=room, messages=len(serials), reason=str(error))
 
     async def drop_person(self, person: int) -> None:
@@ -138,6 +200,7 @@ class Rooms:
         try:
             await self.catch_up()
         except Unavailable as error:
+            self._owed.update(self._graph_locks)
             log.warning("graph.erasing_later", person=person, reason=str(error))
 
     async def wipe(self, room: int) -> None:
@@ -171,3 +234,9 @@ class Rooms:
             if room != keep and not self._shelves[room].lock.locked():
                 held.pop(room)
                 await self.wipe(room)
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """Its end was seen, also when nobody waited for it."""
+    if not task.cancelled():
+        task.exception()

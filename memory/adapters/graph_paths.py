@@ -150,7 +150,7 @@ def neighbours(graph: PyDiGraph[Any, Relation], node: int) -> _Nodes:
     """The nodes at the other ends of a node's edges, each once, whichever way the edge points."""
     after = np.asarray(graph.successor_indices(node), dtype=np.int64)
     before = np.asarray(graph.predecessor_indices(node), dtype=np.int64)
-    return np.union1d(after, before) if len(after) and len(before) else np.append(after, before)
+    return np.union1d(after, before)  # also for one side alone: a message may name the day that it was sent on
 
 
 @dataclass(slots=True)

@@ -49,13 +49,22 @@ class Neo4jGraphIndex:
     lasting = True
 
     def __init__(
-        self, link: Neo4jLink, pseudonyms: Pseudonyms, links_of: LinksOf, clock: Clock, *, labels: bool = False
+        self,
+        link: Neo4jLink,
+        pseudonyms: Pseudonyms,
+        links_of: LinksOf,
+        clock: Clock,
+        *,
+        labels: bool = False,
+        whole: int = WHOLE,
     ) -> None:
+        """``whole`` is how many messages a question reads at most; larger rooms are read in excerpts."""
         self._link = link
         self._pseudonyms = pseudonyms
         self._links_of = links_of
         self._clock = clock
         self._labels = labels
+        self._whole = whole
         self._ready = False
         self._preparing = asyncio.Lock()
         self._reached: dict[int, int] = {}  # what was noted, while nothing has failed
@@ -117,6 +126,7 @@ class Neo4jGraphIndex:
 
     async def begin(self, room: int) -> None:
         """See the port."""
+        self._ready = False  # a constraint may have been dropped: this mends it
         await self.sweep(room)
 
         async def work(tx: Tx) -> None:
@@ -237,18 +247,18 @@ class Neo4jGraphIndex:
         keys = sorted({self._node_key(room, mention) for mention in entities})
 
         async def work(tx: Tx) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
-            look = await tx.one(cypher.LOOK, room=self._key(room), serials=seeds, keys=keys, most=WHOLE)
+            look = await tx.one(cypher.LOOK, room=self._key(room), serials=seeds, keys=keys, most=self._whole)
             if not look:
                 return (), _NOTHING
-            whole = look["messages"] <= WHOLE
+            whole = look["messages"] <= self._whole
             key = (look["scope"], look["writes"], *(() if whole else (*seeds, None, *keys)))
             if key in self._excerpts:
                 return key, _NOTHING
             if whole:
                 found = await tx.one(cypher.WHOLE, scope=look["scope"])
             else:
-                chosen = _chosen(look["starts"], look["shared"], WHOLE - len(seeds))
-                most = 2 * WHOLE
+                chosen = _chosen(look["starts"], look["shared"], self._whole - len(seeds))
+                most = 2 * max(self._whole, len(seeds))
                 found = await tx.one(cypher.AROUND, scope=look["scope"], serials=seeds, fan=FAN, most=most, **chosen)
             return key, {**found, "messages": look["messages"]}
 

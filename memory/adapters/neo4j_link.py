@@ -16,7 +16,7 @@ from neo4j import AsyncGraphDatabase, AsyncManagedTransaction, NotificationMinim
 from neo4j.exceptions import AuthError, ConfigurationError, DriverError, Neo4jError
 
 from memory.breaker import Breaker
-from memory.errors import Unavailable
+from memory.errors import BadInput, Unavailable
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ class Neo4jLink:
     """Runs transactions. Raises Unavailable, with what to do, for everything that goes wrong there."""
 
     def __init__(self, address: Address, breaker: Breaker) -> None:
-        """Nothing is opened before it is needed. Raises Unavailable for an address that is none."""
+        """Nothing is opened before it is needed. Raises BadInput for an address that is none."""
         self._address = address
         self._breaker = breaker
         try:
@@ -80,7 +80,7 @@ class Neo4jLink:
                 user_agent="weavebot",
             )
         except (DriverError, ValueError) as exc:
-            raise Unavailable(f"WEAVEBOT_NEO4J_URL is not right ({exc}): write bolt://HOST:7687") from exc
+            raise BadInput(f"WEAVEBOT_NEO4J_URL is not right ({exc}): write bolt://HOST:7687.") from exc
         self._bookmarks = AsyncGraphDatabase.bookmark_manager()
 
     async def read(self, work: Work[_Given]) -> _Given:

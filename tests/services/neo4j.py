@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 from memory.adapters.neo4j import Neo4jGraphIndex
 from memory.adapters.neo4j_link import Address, Neo4jLink, Rows
@@ -29,8 +30,8 @@ def neo4j_address(**limits: float) -> Address:
 class RecordedIndex(Neo4jGraphIndex):
     """Remembers what was put, as SQL does for a whole memory: labels are read from there."""
 
-    def __init__(self, link: Neo4jLink, pseudonyms: Pseudonyms, clock: Clock, *, labels: bool = False) -> None:
-        super().__init__(link, pseudonyms, self.links_of, clock, labels=labels)
+    def __init__(self, link: Neo4jLink, pseudonyms: Pseudonyms, clock: Clock, **chosen: Any) -> None:
+        super().__init__(link, pseudonyms, self.links_of, clock, **chosen)
         self.said: dict[int, dict[int, MessageLinks]] = {}
         self.link, self.pseudonyms = link, pseudonyms
 
@@ -56,11 +57,11 @@ class RecordedIndex(Neo4jGraphIndex):
 
 
 @asynccontextmanager
-async def open_index(*, labels: bool = False, **limits: float) -> AsyncIterator[RecordedIndex]:
+async def open_index(**chosen: Any) -> AsyncIterator[RecordedIndex]:
     """An installation that nobody else is; its rooms are dropped in the end."""
     clock = HandClock()
-    link = Neo4jLink(neo4j_address(**limits), Breaker("Neo4j", clock))
-    index = RecordedIndex(link, Pseudonyms(secrets.token_bytes(32)), clock, labels=labels)
+    link = Neo4jLink(neo4j_address(reading=20.0), Breaker("Neo4j", clock))
+    index = RecordedIndex(link, Pseudonyms(secrets.token_bytes(32)), clock, **chosen)
     try:
         yield index
         for room in index.said:
