@@ -26,9 +26,12 @@ from memory.ports import Clock
 from memory.pseudonyms import Pseudonyms
 
 WHOLE: Final = 1500
-"""Messages that one question reads at most, and of a larger room about as many."""
+"""Messages of a room that is read whole."""
 
-FAN: Final = 300
+AROUND: Final = 500
+"""Messages that are read of a larger room at most, besides those that are asked about and their neighbours."""
+
+FAN: Final = 100
 """Of an entity that the question names, at most so many messages, the newest."""
 
 BATCH: Final = 1000
@@ -58,7 +61,7 @@ class Neo4jGraphIndex:
         labels: bool = False,
         whole: int = WHOLE,
     ) -> None:
-        """``whole`` is how many messages a question reads at most; larger rooms are read in excerpts."""
+        """``whole`` is how many messages a room may have to be read whole; larger ones are read in excerpts."""
         self._link = link
         self._pseudonyms = pseudonyms
         self._links_of = links_of
@@ -209,12 +212,12 @@ class Neo4jGraphIndex:
         self, room: int, messages: Mapping[int, float], entities: Sequence[Mention], limit: int
     ) -> Nominations:
         """See the port."""
-        view = await self._excerpt(room, messages, entities)
+        view = await self.neighbourhood(room, messages, entities)
         return await asyncio.to_thread(view.rank, messages, self._asked(room, entities), limit)
 
     async def paths(self, room: int, start: Sequence[Mention], serials: Sequence[int]) -> list[Path]:
         """See the port."""
-        view = await self._excerpt(room, serials, start)
+        view = await self.neighbourhood(room, serials, start, sessions=True)
         trails = await asyncio.to_thread(view.trails, self._asked(room, start), serials)
         return await self._told(room, view, trails)
 
@@ -222,14 +225,14 @@ class Neo4jGraphIndex:
         self, room: int, messages: Mapping[int, float], entities: Sequence[Mention], serials: Sequence[int]
     ) -> Walks:
         """See the port."""
-        view = await self._excerpt(room, [*messages, *serials], entities)
+        view = await self.neighbourhood(room, [*messages, *serials], entities)
         return await asyncio.to_thread(view.walks, messages, self._asked(room, entities), serials)
 
     async def trace(
         self, room: int, path: PathType, messages: Mapping[int, float], entities: Sequence[Mention], serial: int
     ) -> Path | None:
         """See the port."""
-        view = await self._excerpt(room, [*messages, serial], entities)
+        view = await self.neighbourhood(room, [*messages, serial], entities, sessions=True)
         found = await asyncio.to_thread(view.trail, path, messages, self._asked(room, entities), serial)
         return next(iter(await self._told(room, view, found)), None)
 
@@ -238,27 +241,32 @@ class Neo4jGraphIndex:
         links = await self._links_of(room, view.on(trails)) if trails else ()
         return view.tell(trails, links, lambda mention: self._pseudonym(room, mention))
 
-    async def _excerpt(self, room: int, serials: Iterable[int], entities: Sequence[Mention]) -> Excerpt:
+    async def neighbourhood(
+        self, room: int, serials: Iterable[int], entities: Sequence[Mention], *, sessions: bool = False
+    ) -> Excerpt:
         """The messages around some messages and entities, or the whole room when it is small enough.
 
+        Three hops: what those are tied to, the messages tied to that, and their ties. ``sessions`` are gone through too
+        when paths are to be told; walks need of them only how large they are.
         What was read last is used again while nothing was written to the room: one question asks several times.
         """
         seeds = sorted(set(serials))
         keys = sorted({self._node_key(room, mention) for mention in entities})
 
         async def work(tx: Tx) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
-            look = await tx.one(cypher.LOOK, room=self._key(room), serials=seeds, keys=keys, most=self._whole)
+            asked = {"serials": seeds, "keys": keys, "sessions": sessions, "most": self._whole}
+            look = await tx.one(cypher.LOOK, room=self._key(room), **asked)
             if not look:
                 return (), _NOTHING
             whole = look["messages"] <= self._whole
-            key = (look["scope"], look["writes"], *(() if whole else (*seeds, None, *keys)))
+            key = (look["scope"], look["writes"], *(() if whole else (sessions, *seeds, None, *keys)))
             if key in self._excerpts:
                 return key, _NOTHING
             if whole:
                 found = await tx.one(cypher.WHOLE, scope=look["scope"])
             else:
-                chosen = _chosen(look["starts"], look["shared"], self._whole - len(seeds))
-                most = 2 * max(self._whole, len(seeds))
+                chosen = _chosen(look["starts"], look["shared"], min(self._whole, AROUND))
+                most = 4 * max(AROUND, len(seeds))
                 found = await tx.one(cypher.AROUND, scope=look["scope"], serials=seeds, fan=FAN, most=most, **chosen)
             return key, {**found, "messages": look["messages"]}
 
@@ -404,7 +412,7 @@ async def _rehearse(tx: Tx) -> None:
     nothing: dict[str, Any] = {"serials": [], "keys": [], "sessions": [], "busy": []}
     await tx.rows(cypher.REACHED, room="")
     await tx.rows(cypher.KNOWN, room="", keys=[])
-    await tx.rows(cypher.LOOK, room="", serials=[], keys=[], most=WHOLE)
+    await tx.rows(cypher.LOOK, room="", serials=[], keys=[], sessions=True, most=WHOLE)
     await tx.rows(cypher.WHOLE, scope="")
     await tx.rows(cypher.AROUND, scope="", fan=FAN, most=WHOLE, **nothing)
 

@@ -186,7 +186,9 @@ CALL (scope) {
 }
 CALL (scope, messages) {
   WITH * WHERE messages > $most
-  UNWIND $serials AS serial MATCH (:Message {scope: scope, serial: serial})--(n) WHERE n:Entity OR n:Session
+  UNWIND $serials AS serial
+  MATCH (:Message {scope: scope, serial: serial})-[:WROTE|MENTIONS|ABOUT|IN_SESSION]-(n)
+  WHERE n:Entity OR $sessions
   WITH DISTINCT n
   RETURN collect([n.key, COUNT { (n)--() }]) AS shared
 }

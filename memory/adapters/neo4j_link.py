@@ -53,7 +53,8 @@ class Tx:
     async def rows(self, statement: str, **values: Any) -> Rows:
         """Runs a statement; its records by column."""
         result = await self._inner.run(statement, values)
-        return [record.data() async for record in result]
+        keys = result.keys()
+        return [dict(zip(keys, record, strict=True)) async for record in result]
 
     async def one(self, statement: str, **values: Any) -> Mapping[str, Any]:
         """The first record; empty when there is none."""

@@ -133,7 +133,7 @@ class TestEqual:
             seen = await index.rank(ROOM, {1: 3.0, 2: 2.0}, [], 3)
             best = await twin.rank(ROOM, {1: 3.0, 2: 2.0}, [], 3)
             assert set(seen.serials.tolist()) & set(best.serials.tolist()) >= {1, 2}
-            view = await index._excerpt(ROOM, start, [])
+            view = await index.neighbourhood(ROOM, start, [])
             assert len(view._messages) < 50 < view._incidence.room == 150
 
 
