@@ -92,9 +92,14 @@ async def _asked(server: Neo4jGraphIndex, process: RustworkxGraphIndex, size: in
     async def first_ten(index: GraphIndex, i: int) -> set[int]:
         return set((await index.rank(_ROOM, starts[i], named[i], 10)).serials.tolist())
 
+    async def further(index: GraphIndex, i: int) -> set[int]:
+        """The best ten that were not found already."""
+        ranked = (await index.rank(_ROOM, starts[i], named[i], 40)).serials.tolist()
+        return set([serial for serial in ranked if serial not in starts[i]][:10])
+
     async def both(i: int) -> None:
-        mine, theirs = await first_ten(server, i), await first_ten(process, i)
-        shared.append(len(mine & theirs) / 10)
+        mine, theirs = await further(server, i), await further(process, i)
+        shared.append(len(mine & theirs) / max(len(theirs), 1))
 
     calls: dict[str, Callable[[GraphIndex, int], Awaitable[object]]] = {
         "messages by PageRank": first_ten,
@@ -103,8 +108,8 @@ async def _asked(server: Neo4jGraphIndex, process: RustworkxGraphIndex, size: in
         "how often names are known": lambda index, i: index.known(_ROOM, named[i]),
         "a message more": lambda index, i: index.put(_ROOM, [MessageLinks(size + 1 + i, PEOPLE[0], ASKED_AT)]),
     }
-    for i in range(5):
-        await around(i)
+    for i in range(20):
+        await around(-1 - i)
     rows = [Row("a neighbourhood of three hops", _figures("neo4j", await _timed(around)))]
     for i in range(ASKS):
         await both(i)
@@ -113,7 +118,9 @@ async def _asked(server: Neo4jGraphIndex, process: RustworkxGraphIndex, size: in
         for where, index in (("neo4j", server), ("process", process)):
             figures |= _figures(where, await _timed(partial(call, index)))
         rows.append(Row(name, figures))
-    rows.append(Row("of the first ten by PageRank, the same", {"neo4j p50 ms": f"{np.mean(shared):.0%}"}))
+    rows.append(
+        Row("of the best ten by PageRank that were not found yet, the same", {"neo4j p50 ms": f"{np.mean(shared):.0%}"})
+    )
     return rows
 
 

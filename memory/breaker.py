@@ -31,16 +31,15 @@ class Breaker:
         self._rest = rest
         self._until: datetime | None = None
 
-    @property
-    def open(self) -> bool:
-        """Whether a call would be refused now."""
-        return self._until is not None and self._clock.now() < self._until
+    def check(self) -> None:
+        """Raises Unavailable while the store rests."""
+        if self._until is not None and self._clock.now() < self._until:
+            raise Unavailable(f"{self._name} did not answer just now and rests for some seconds: try again soon")
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Around one call: Unavailable raised within opens the breaker. Raises it itself while the store rests."""
-        if self.open:
-            raise Unavailable(f"{self._name} did not answer just now and rests for some seconds: try again soon")
+        self.check()
         if self._until is not None:
             self._trip()  # the others wait until this one knows
         try:

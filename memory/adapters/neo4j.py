@@ -32,7 +32,7 @@ AROUND: Final = 500
 """Messages that are read of a larger room at most, besides those that are asked about and their neighbours."""
 
 FAN: Final = 100
-"""Of an entity that the question names, at most so many messages, the newest."""
+"""Of an entity that the question names, at most so many messages, those that came last."""
 
 BATCH: Final = 1000
 """Messages in one transaction."""
@@ -399,8 +399,10 @@ class Neo4jGraphIndex:
         """Constraints and indexes, and plans for what is asked most: a server that has just started takes seconds."""
         if self._ready:
             return
+        self._link.check()  # else one would wait here for who tries
         async with self._preparing:
             if not self._ready:
+                await self._link.read(lambda tx: tx.one(cypher.SERVER))  # a frozen one is soon found out
                 for statement in cypher.SCHEMA.values():
                     await self._link.schema(statement)
                 await self._link.write(_rehearse)

@@ -23,6 +23,9 @@ log = structlog.get_logger()
 POOL: Final = 50
 """Connections at most."""
 
+_SCHEMES: Final = tuple(f"{name}{secure}" for name in ("bolt", "neo4j") for secure in ("", "+s", "+ssc"))
+_WRONG_URL: Final = "WEAVEBOT_NEO4J_URL is not right: write bolt://HOST:7687, or neo4j+s://HOST:7687 for TLS."
+
 _Given = TypeVar("_Given")
 Rows: TypeAlias = list[dict[str, Any]]
 Work: TypeAlias = Callable[["Tx"], Awaitable[_Given]]
@@ -69,6 +72,8 @@ class Neo4jLink:
         """Nothing is opened before it is needed. Raises BadInput for an address that is none."""
         self._address = address
         self._breaker = breaker
+        if address.url.partition("://")[0] not in _SCHEMES:
+            raise BadInput(_WRONG_URL)
         try:
             self._driver = AsyncGraphDatabase.driver(
                 address.url,
@@ -76,13 +81,18 @@ class Neo4jLink:
                 max_connection_pool_size=POOL,
                 connection_timeout=address.connecting,
                 connection_acquisition_timeout=address.reading,
-                max_transaction_retry_time=address.reading / 2,
+                max_transaction_retry_time=address.reading / 4,
+                initial_retry_delay=0.2,
                 notifications_min_severity=NotificationMinimumSeverity.OFF,
                 user_agent="weavebot",
             )
         except (DriverError, ValueError) as exc:
-            raise BadInput(f"WEAVEBOT_NEO4J_URL is not right ({exc}): write bolt://HOST:7687.") from exc
+            raise BadInput(_WRONG_URL) from exc
         self._bookmarks = AsyncGraphDatabase.bookmark_manager()
+
+    def check(self) -> None:
+        """Raises Unavailable while the server rests after a failure."""
+        self._breaker.check()
 
     async def read(self, work: Work[_Given]) -> _Given:
         """One transaction that only reads."""
