@@ -25,6 +25,7 @@ from memory.tables import rooms
 log = structlog.get_logger()
 
 _WASTE = 0.25
+_PATIENCE = 5.0  # seconds
 
 
 @dataclass(slots=True)
@@ -187,9 +188,9 @@ class Rooms:
             async with shelf.lock:
                 shelf.view = await asyncio.to_thread(shelf.view.updated, (), list(serials))
         try:
-            async with self._graph_locks[room]:
+            async with self._patience(), self._graph_locks[room]:
                 await self._graph.remove(room, serials)
-        except Unavailable as error:
+        except (Unavailable, TimeoutError) as error:
             self._owed.add(room)
             log.warning("graph.erasing_later", room=room, messages=len(serials), reason=str(error))
 
@@ -198,10 +199,15 @@ class Rooms:
         for room in list(self._shelves):
             await self.wipe(room)
         try:
-            await self.catch_up()
-        except Unavailable as error:
+            async with self._patience():
+                await self.catch_up()
+        except (Unavailable, TimeoutError) as error:
             self._owed.update(self._graph_locks)
             log.warning("graph.erasing_later", person=person, reason=str(error))
+
+    def _patience(self) -> asyncio.Timeout:
+        """Whoever erases something waits for a server only so long; one that is held here is always waited for."""
+        return asyncio.timeout(_PATIENCE if self._graph.lasting else None)
 
     async def wipe(self, room: int) -> None:
         """Forgets the projection of a room; the next call loads it again."""

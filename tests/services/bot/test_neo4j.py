@@ -164,8 +164,15 @@ class TestAway:
                 assert answer.reasons[0] == "graph search is down"
             assert took[0] < 8
             assert took[1] < 1.5, "the second one is not kept waiting"
+            clock_of(app).advance(AGAIN)  # it is tried again, and is still frozen
+            began = time.perf_counter()
+            events = await run(app, "forget", message="h1", room="hives")
+            assert events[-1]["result"] == {"forgotten": 1}
+            assert time.perf_counter() - began < 10
+            assert app.rooms.owed
             await neo4j.resume()
             await _until_well(app)
+            assert (await graph_of(app).sum_of((await room_of(app)).id)).messages == 3
 
     async def test_killed_it_is_made_up_for_when_it_is_back(self, tmp_path: Path, neo4j: Server) -> None:
         async with open_on_neo4j(tmp_path) as app:
