@@ -146,6 +146,15 @@ class TestWell:
             assert (await graph_finding(app))["ok"]
 
 
+class TestLogin:
+    async def test_a_login_that_is_refused_is_said_so(self, tmp_path: Path) -> None:
+        where = neo4j_address()
+        async with open_bot(tmp_path, neo4j_url=where.url, neo4j_user="nobody", neo4j_password="none") as app:  # noqa: S106 - nobody's
+            found = await graph_finding(app)
+            assert not found["ok"]
+            assert "correct WEAVEBOT_NEO4J_USER and WEAVEBOT_NEO4J_PASSWORD" in str(found["fix"])
+
+
 @pytest.mark.alone
 class TestAway:
     async def test_frozen_it_costs_an_answer_the_graph_and_nobody_waits_twice(
