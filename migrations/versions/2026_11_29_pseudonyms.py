@@ -1,6 +1,6 @@
 """The secret behind pseudonyms in other stores.
 
-Revision: 0009, after 0007. Made when a store first asks for it.
+Revision: 0009, after 0010. Made when a store first asks for it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
