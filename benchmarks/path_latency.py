@@ -28,8 +28,8 @@ BAR: Final = 300.0
 
 _ROOM: Final = 1
 _SESSION: Final = 60  # messages
-_PEOPLE: Final = tuple(Mention(EntityKind.PERSON, str(i), f"Person {chr(65 + i)}") for i in range(10))
-_FORMS: Final = {person.label.lower(): person.key for person in _PEOPLE}
+PEOPLE: Final = tuple(Mention(EntityKind.PERSON, str(i), f"Person {chr(65 + i)}") for i in range(10))
+FORMS: Final = {person.label.lower(): person.key for person in PEOPLE}
 
 
 def links(count: int) -> list[MessageLinks]:
@@ -39,11 +39,11 @@ def links(count: int) -> list[MessageLinks]:
     made = []
     for i, text in enumerate(texts(count)):
         if text not in found:
-            named = mentions(text, people=_FORMS, sent_at=start)
+            named = mentions(text, people=FORMS, sent_at=start)
             found[text] = tuple(named), subject(text, named)
         named_here, opens = found[text]
         at = start + timedelta(minutes=i)
-        author = _PEOPLE[i * 7 % 10]
+        author = PEOPLE[i * 7 % 10]
         reply = i if i % 5 == 0 and i else None  # to the message before; serials count from 1
         made.append(MessageLinks(i + 1, author, at, reply, i // _SESSION, named_here, opens))
     return made
@@ -59,7 +59,7 @@ async def measure() -> tuple[list[Row], bool]:
         starts = [{chance.randrange(1, size + 1): chance.random() for _ in range(20)} for _ in range(ASKS)]
         ends = [[chance.randrange(1, size + 1) for _ in range(20)] for _ in range(ASKS)]
         named = [
-            [*asked(text, people=_FORMS, sent_at=ASKED_AT), _PEOPLE[i % 10]] for i, text in enumerate(questions(ASKS))
+            [*asked(text, people=FORMS, sent_at=ASKED_AT), PEOPLE[i % 10]] for i, text in enumerate(questions(ASKS))
         ]
 
         async def walk(i: int) -> None:
@@ -71,7 +71,7 @@ async def measure() -> tuple[list[Row], bool]:
                 await index.trace(_ROOM, path, starts[i], named[i], ends[i][0])  # noqa: B023 - as above
 
         async def grow(i: int) -> None:
-            await index.put(_ROOM, [MessageLinks(size + 1 + i, _PEOPLE[0], ASKED_AT)])  # noqa: B023 - as above
+            await index.put(_ROOM, [MessageLinks(size + 1 + i, PEOPLE[0], ASKED_AT)])  # noqa: B023 - as above
             await walk(i)
 
         for name, call in (("walks", walk), ("walks after a new message", grow), ("a path told, three tried", tell)):

@@ -16,7 +16,7 @@ from memory.directory import Directory
 from memory.engine import Engine
 from memory.indexing import Indexer
 from memory.journal import Journal
-from memory.ports import Clock, Database, Embedder
+from memory.ports import Clock, Database, Embedder, LastingGraph
 from memory.privacy import Privacy
 from memory.projections import Rooms
 from memory.sessions import SessionBook
@@ -58,4 +58,5 @@ class App:
     inbox: Inbox
     tenant: int
     close: Callable[[], Awaitable[None]]
+    graph: LastingGraph | None = None  # the graph server, when there is one
     ports: list[ChatPort] = field(default_factory=list)  # the chat accounts that this process is connected with

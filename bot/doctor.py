@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from bot import owner, schema
 from bot.app import App
+from bot.drift import drifts
 from bot.errors import confess
 from bot.events import Event, result, status
 from bot.exits import FAILED
@@ -155,6 +156,23 @@ async def _model(app: App) -> Finding:
     return Finding("model", app.embedder.model)
 
 
+async def _graph(app: App) -> Finding:
+    """The graph server: whether it answers, its version and constraints, and whether it holds what the rooms do."""
+    if app.graph is None:
+        return Finding("graph", "in this process")
+    await app.rooms.catch_up()
+    health = await app.graph.health()
+    if not health.server.startswith("Neo4j 5."):
+        return Finding("graph", f"{health.server}, but this version speaks to Neo4j 5", "install Neo4j 5.26 LTS")
+    mend = "weavebot reindex --store neo4j"
+    if health.missing:
+        return Finding("graph", f"{health.server} lacks {', '.join(health.missing)}", mend)
+    drifted = [drift async for drift in drifts(app, app.graph)]
+    if drifted:
+        return Finding("graph", f"{health.server} differs from the database ({'; '.join(drifted)})", mend)
+    return Finding("graph", f"{health.server}, holds what the database does")
+
+
 CHECKS: Final[Mapping[str, Callable[[App], Awaitable[Finding]]]] = MappingProxyType(
-    {"database": _database, "index": _outbox, "model": _model}
+    {"database": _database, "index": _outbox, "graph": _graph, "model": _model}
 )

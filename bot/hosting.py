@@ -32,6 +32,7 @@ from bot.settings import Settings
 from bot.terminal import Screen
 from bot.wiring import open_app, open_console, open_ports
 from memory.errors import NotFound, Unavailable
+from memory.keeping_up import keep_up
 from memory.models import Room
 
 log = structlog.get_logger(__name__)
@@ -123,6 +124,8 @@ async def owning(chosen: Settings, command: str, screen: Screen, opening: Openin
         app = await opening(chosen.model_copy(update={"data": folder}))
         stack.push_async_callback(app.close)
         await stack.enter_async_context(beside(app.indexer.run()))
+        if app.graph is not None:
+            await stack.enter_async_context(beside(keep_up(app.rooms)))
         desk = exchange.Desk(lambda *asked: perform(app, *asked))
         stack.push_async_callback(desk.stop)
         await stack.enter_async_context(owner.serving(claim, desk.serve, frame=exchange.FRAME))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
 from typing import Final
@@ -9,13 +10,14 @@ from typing import Final
 from bot import jobs, schema, teams
 from bot.app import App
 from bot.asking import room_named
-from bot.events import Event, closing, result
+from bot.drift import drifts
+from bot.events import Event, closing, note, progress, result
 from bot.pages import FAINT, HEAD, Page, count, line, page
 from bot.render import facts
 from bot.reports import digest_page, stats_page
 from bot.settling import settling
 from bot.shapes import digest_object, plain_numbers
-from memory.errors import NotFound
+from memory.errors import NotFound, Refused, Unavailable
 from memory.loading import renew_terms
 from memory.models import Room, Scope
 
@@ -58,6 +60,8 @@ async def forget(
         detail = {"messages": erased}
         await app.audit.record(team or app.tenant, "forget_message", by=None, room=where, detail=detail)
         words = f"{count(erased, 'message')} erased"
+    if app.rooms.owed:
+        yield note("Neo4j does not answer; what was forgotten leaves it as soon as it does, while weavebot runs")
     yield result({"forgotten": erased}, page(words))
 
 
@@ -73,11 +77,13 @@ async def reindex(app: App, *, model: bool = False, store: str | None = None) ->
     """Everything that can be derived is derived again, or one ``store`` of it, as `STORES` names them.
 
     ``model`` was looked at when the folder was opened: by then every message waits to be embedded by the new one.
-    Raises NotFound for a store that there is not.
+    Raises NotFound for a store that there is not, Refused for one that is not configured.
     """
     del model
     if store is not None and store not in STORES:
         raise NotFound(f"There is no store {store!r}; there are {', '.join(STORES)}.")
+    if store == NEO4J and app.graph is None:
+        raise Refused("No Neo4j is configured: set WEAVEBOT_NEO4J_URL.")
     for name, renew in STORES.items():
         if store in {None, name}:
             async with closing(renew(app)) as events:
@@ -114,9 +120,34 @@ async def _renew_learning(app: App) -> AsyncIterator[Event]:
     yield result({"teams": len(there), "differed": apart}, page(words))
 
 
+async def _renew_neo4j(app: App) -> AsyncIterator[Event]:
+    """Every room on the graph server, built beside the one that goes on answering; in the end both are compared."""
+    if app.graph is None:
+        return
+    there = await teams.rooms(app)
+    total, _, _ = await app.engine.span([room.id for room in there])
+    before = 0
+    for room in there:
+        done = 0
+        async with closing(app.rooms.rebuild_graph(app.graph, room.id)) as steps:
+            async for done in steps:
+                yield progress(NEO4J, before + done, max(total, before + done))
+        before += done
+    await asyncio.sleep(app.settings.neo4j_timeout)  # whoever still reads the generation before ends within this time
+    for room in there:
+        await app.graph.sweep(room.id)
+    drifted = [drift async for drift in drifts(app, app.graph)]
+    if drifted:
+        raise Unavailable(f"Neo4j does not hold what the database does after all ({'; '.join(drifted)}): try again")
+    words = f"{count(before, 'message')} in {count(len(there), 'room')} rebuilt in Neo4j, and counted: all are there"
+    yield result({"rooms": len(there), "messages": before}, page(words))
+
+
+NEO4J: Final = "neo4j"
 STORES: Final[Mapping[str, Callable[[App], AsyncIterator[Event]]]] = {
     "rooms": _renew_rooms,
     "learning": _renew_learning,
+    NEO4J: _renew_neo4j,
 }
 """What can be built again by itself."""
 

@@ -109,6 +109,15 @@ class Settings(BaseSettings):
     discord_shards: Numbers = Field((), description="the shards of this process, such as 0 1 2; without it all")
     discord_api: str | None = Field(None, description="address of a proxy for Discord's API, for those who run one")
     discord_gateway: str | None = Field(None, description="address of a proxy for Discord's gateway")
+    neo4j_url: str | None = Field(
+        None, description="a Neo4j 5 server, such as bolt://host:7687; without it the graph is held in this process"
+    )
+    neo4j_user: str = Field("neo4j", description="user name there")
+    neo4j_password: SecretStr | None = Field(None, description="its password")
+    neo4j_labels: bool = Field(False, description="keep the labels of entities there too, never names of people")  # noqa: FBT003 - the default
+    neo4j_connect_timeout: float = Field(3.0, gt=0, le=60, description="seconds in which Neo4j must take a connection")
+    neo4j_timeout: float = Field(3.0, gt=0, le=60, description="seconds in which Neo4j must answer a question")
+    neo4j_write_timeout: float = Field(30.0, gt=0, le=600, description="seconds in which Neo4j must take a batch")
     tokens: int = Field(4096, ge=1, le=1_000_000, description="token budget of an answer's context")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -34,9 +35,11 @@ from bot.room_messages import newest_of
 from bot.settings import Settings
 from bot.suggestions import Suggestions
 from bot.terminal import make_console
+from memory import links
 from memory.adapters.graph import RustworkxGraphIndex
 from memory.adapters.sentence_transformers import SentenceTransformerEmbedder
 from memory.adapters.sql import SqlDatabase
+from memory.breaker import Breaker
 from memory.directory import Directory
 from memory.embedding import BatchingEmbedder
 from memory.engine import Engine
@@ -45,10 +48,11 @@ from memory.errors import BadInput
 from memory.indexing import Indexer
 from memory.journal import Journal
 from memory.modelbook import change_model, current_model
-from memory.models import Person, Room
-from memory.ports import Clock, Embedder
+from memory.models import MessageLinks, Person, Room
+from memory.ports import Clock, Database, Embedder
 from memory.privacy import Privacy
 from memory.projections import Rooms
+from memory.pseudonyms import pseudonyms_of
 from memory.sessions import SessionBook
 from memory.sources import GraphSource, array_sources
 from routing.answers import AnswerBook
@@ -66,10 +70,12 @@ if TYPE_CHECKING:
     from bot.adapters.matrix.accounts import Account
     from bot.adapters.matrix.desk import Desk as AccountDesk
     from bot.adapters.matrix.login import Door
+    from memory.adapters.neo4j import Neo4jGraphIndex
 
     MatrixAccount: TypeAlias = Account
     MatrixDesk: TypeAlias = AccountDesk
     MatrixDoor: TypeAlias = Door
+    Neo4jIndex: TypeAlias = Neo4jGraphIndex
 
 MATRIX = "matrix"
 
@@ -101,7 +107,12 @@ async def open_app(
         directory = Directory(database, time)
         tenant = await directory.tenant(LOCAL, LOCAL, LOCAL)
         erasure = Erasure(database)
-        rooms = Rooms(database, RustworkxGraphIndex(), model)
+        server = None
+        if settings.neo4j_url:
+            server = await open_graph(settings, database, time)
+            stack.push_async_callback(server.close)
+        rooms = Rooms(database, server or RustworkxGraphIndex(), model)
+        stack.push_async_callback(rooms.close)
         indexer = Indexer(database, shared, model)
         engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
 
@@ -147,7 +158,30 @@ async def open_app(
             inbox=Inbox(database, time),
             tenant=tenant,
             close=closing.aclose,
+            graph=server,
         )
+
+
+async def open_graph(settings: Settings, database: Database, clock: Clock) -> Neo4jIndex:
+    """The graph server. It may be down: whoever needs it finds out. Raises BadInput for an address that is none."""
+    from memory.adapters.neo4j import Neo4jGraphIndex  # noqa: PLC0415 - 0.3 s, for those who have one alone
+    from memory.adapters.neo4j_link import Address, Neo4jLink  # noqa: PLC0415 - likewise
+
+    async def links_of(room: int, serials: Sequence[int]) -> list[MessageLinks]:
+        async with database.read() as conn:
+            return await links.links_of(conn, room, serials)
+
+    address = Address(
+        url=settings.neo4j_url or "",
+        user=settings.neo4j_user,
+        password=settings.neo4j_password.get_secret_value() if settings.neo4j_password else "",
+        connecting=settings.neo4j_connect_timeout,
+        reading=settings.neo4j_timeout,
+        writing=settings.neo4j_write_timeout,
+    )
+    line = Neo4jLink(address, Breaker("Neo4j", clock))
+    names = await pseudonyms_of(database, clock)
+    return Neo4jGraphIndex(line, names, links_of, clock, labels=settings.neo4j_labels)
 
 
 async def open_ports(app: App) -> list[ChatPort]:

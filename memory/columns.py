@@ -10,7 +10,7 @@ import zstandard
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, MetaData, Row
 from sqlalchemy.types import TypeDecorator
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _RAW, _ZSTD = b"\x00", b"\x01"
 _WORTH_IT = 96  # bytes: a zstd frame costs about 13, so shorter texts only grow
@@ -47,7 +47,7 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("a time without a time zone cannot be stored")
-        return (value - _EPOCH) // _MICROSECOND
+        return (value - EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base's signature
         """Microseconds to datetime."""
@@ -56,7 +56,7 @@ class Instant(TypeDecorator[datetime]):
 
 def instant(stored: int) -> datetime:
     """The datetime of an `Instant` that was read as a number."""
-    return _EPOCH + timedelta(microseconds=stored)
+    return EPOCH + timedelta(microseconds=stored)
 
 
 class CompressedText(TypeDecorator[str]):

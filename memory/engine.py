@@ -151,7 +151,7 @@ class Engine:
 
         async def graph() -> None:
             with suppress(Unavailable):
-                await self._rooms.graph(room, at)
+                await self._rooms.hold_graph(room, at)
 
         names, _ = await asyncio.gather(self._rooms.names(room, at), graph())
         return names
@@ -276,8 +276,14 @@ class Engine:
         return self._embedder.count_tokens
 
     async def settle(self, progress: Progress | None = None) -> int:
-        """Everything admitted so far is embedded and indexed when this returns; gives the number done."""
-        return await self._indexer.drain(progress)
+        """Everything admitted so far is embedded and indexed when this returns; gives the number done.
+
+        A lasting graph that does not answer follows when it does.
+        """
+        done = await self._indexer.drain(progress)
+        with suppress(Unavailable):
+            await self._rooms.catch_up()
+        return done
 
 
 def _check(query: Query, room: int) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -69,11 +69,19 @@ class Incidence:
     serials: Growing  # (rows,) int64, in order of arrival
     ends: Growing  # (rows,) int64, where the nodes of each row end in ``nodes``
     nodes: Growing  # (ties,) int32, each node at most once a row
+    outside: int = 0  # messages of the room that are not among the rows: more than none in an excerpt
+    beyond: Mapping[int, int] = field(default_factory=dict)  # by node, how many of those are tied to it
+
+    @property
+    def room(self) -> int:
+        """How many messages the room holds."""
+        return self.serials.size + self.outside
 
     @classmethod
     def empty(cls) -> Incidence:
         """No message."""
-        return cls(*(Growing.of(np.zeros(0, kind)) for kind in (np.int64, np.int64, np.int32)))
+        serials, ends, nodes = (Growing.of(np.zeros(0, kind)) for kind in (np.int64, np.int64, np.int32))
+        return cls(serials, ends, nodes)
 
     def appended(self, serials: Sequence[int], tied: Sequence[Collection[int]]) -> Incidence:
         """With further messages, which must not be there yet, and the nodes of each."""
@@ -112,8 +120,10 @@ def walk(incidence: Incidence, messages: Mapping[int, float], entities: Sequence
     Messages and nodes take turns in each sweep (Gauss-Seidel), which halves the sweeps that both at once would take.
     """
     count, nodes = incidence.serials.size, incidence.nodes.array
-    degree = np.bincount(nodes, minlength=max(entities, default=-1) + 1)
-    idf = np.where(degree > 0, np.log1p(count / np.maximum(degree, 1)), 0.0)
+    degree = np.bincount(nodes, minlength=max((*entities, *incidence.beyond), default=-1) + 1)
+    for node, more in incidence.beyond.items():
+        degree[node] += more
+    idf = np.where(degree > 0, np.log1p(incidence.room / np.maximum(degree, 1)), 0.0)
     at_messages, at_nodes = _restarts(incidence, messages, idf, entities)
     bounds = np.concatenate([[0], incidence.ends.array])
     ties = csr_array((np.ones(len(nodes)), nodes, bounds), shape=(count, len(degree)))

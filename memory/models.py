@@ -309,6 +309,26 @@ class Walks:
 
 
 @dataclass(frozen=True, slots=True)
+class GraphSum:
+    """What tells two copies of a room's graph apart: messages, their ties to people and entities, and a checksum.
+
+    The checksum is the sum over the messages of 31 times the serial plus the time in seconds modulo 1,000,003.
+    """
+
+    messages: int
+    ties: int
+    checksum: int
+
+
+@dataclass(frozen=True, slots=True)
+class GraphHealth:
+    """What a graph server says of itself: product and version, and which of its constraints and indexes are missing."""
+
+    server: str
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """Evidence within a token budget, in time order. ``left_out`` counts hits that did not fit."""
 

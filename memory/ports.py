@@ -9,7 +9,18 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from memory.models import Embedding, Mention, MessageLinks, Nominations, Path, PathType, Query, Walks
+from memory.models import (
+    Embedding,
+    GraphHealth,
+    GraphSum,
+    Mention,
+    MessageLinks,
+    Nominations,
+    Path,
+    PathType,
+    Query,
+    Walks,
+)
 
 
 class Clock(Protocol):
@@ -77,8 +88,19 @@ class Source(Protocol):
 class GraphIndex(Protocol):
     """People, entities, topics, sessions and messages of a room with typed, dated edges. A projection of SQL.
 
-    Rooms never touch: no call reads or changes a room other than the one that it names.
+    Rooms never touch: no call reads or changes a room other than the one that it names. Every call raises Unavailable
+    when the index does not answer; what it was told to change may be told again.
     """
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it outlives the process; then somebody keeps it up to date, also while nobody asks."""
+
+    async def reached(self, room: int) -> int:
+        """The version of the room that was noted last; 0 for a room that is not there."""
+
+    async def reach(self, room: int, version: int) -> None:
+        """Notes that everything up to a version of the room was put and removed."""
 
     async def put(self, room: int, links: Sequence[MessageLinks]) -> None:
         """Adds messages with their ties, in any order; one that is there already is replaced (the last one wins)."""
@@ -90,7 +112,10 @@ class GraphIndex(Protocol):
         """
 
     async def drop(self, room: int) -> None:
-        """Forgets the whole room."""
+        """Forgets the whole room, and the version that it had reached."""
+
+    async def release(self, room: int) -> None:
+        """Nobody needs the room at hand: one that is held in this process is dropped, a lasting one stays."""
 
     async def rank(
         self, room: int, messages: Mapping[int, float], entities: Sequence[Mention], limit: int
@@ -134,3 +159,25 @@ class GraphIndex(Protocol):
 
         The score is the square root of the probability that a walk from its start takes it.
         """
+
+
+class LastingGraph(GraphIndex, Protocol):
+    """A graph index on a server. A room can be built anew there while the one before it goes on answering."""
+
+    async def begin(self, room: int) -> None:
+        """A new, empty generation of the room; what an earlier attempt left is gone. Puts go to the one in use."""
+
+    async def build(self, room: int, links: Sequence[MessageLinks]) -> None:
+        """Adds messages to the generation that was begun."""
+
+    async def switch(self, room: int, version: int) -> None:
+        """From now on the generation that was begun is the room; it has reached that version."""
+
+    async def sweep(self, room: int) -> None:
+        """Removes every generation of the room that is not in use."""
+
+    async def health(self) -> GraphHealth:
+        """What the server says of itself."""
+
+    async def sum_of(self, room: int) -> GraphSum:
+        """What it holds of a room, to be compared with `memory.links.sum_of`."""

@@ -14,11 +14,11 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.directory import hidden_id
-from memory.erasure import Erasure
+from memory.erasure import Erasure, next_version
 from memory.errors import Ambiguous, NotFound
 from memory.models import EntityKind, Person, Room
 from memory.ports import Clock, Database
-from memory.tables import entities, messages, people, reactions, relations, rooms
+from memory.tables import entities, mentions, messages, people, reactions, relations, rooms
 
 _NOBODY = ""
 _SLICE = 1000
@@ -152,10 +152,22 @@ class Privacy:
                 yield item
 
 
+async def _renew_what_names(conn: AsyncConnection, person: Person) -> None:
+    """The messages that name somebody change: graphs that last are told that they no longer do."""
+    theirs = (entities.c.kind == EntityKind.PERSON, entities.c.key == str(person.id))
+    naming = select(mentions.c.message_serial).join(entities, entities.c.id == mentions.c.entity_id).where(*theirs)
+    there = select(entities.c.room_id).where(*theirs).order_by(entities.c.room_id)
+    for room in (await conn.execute(there)).scalars().all():
+        version = await next_version(conn, room)
+        here = (messages.c.room_id == room, messages.c.serial.in_(naming))
+        await conn.execute(update(messages).where(*here).values(version=version))
+
+
 async def _erase_row(conn: AsyncConnection, person: Person) -> None:
     await conn.execute(delete(reactions).where(reactions.c.person_id == person.id))
     named = or_(relations.c.subject_id == person.id, relations.c.object_id == person.id)
     await conn.execute(delete(relations).where(named))
+    await _renew_what_names(conn, person)
     await conn.execute(delete(entities).where(entities.c.kind == EntityKind.PERSON, entities.c.key == str(person.id)))
     row = people.c.id == person.id
     if (await conn.execute(select(people.c.opted_out_at).where(row))).scalar() is None:

@@ -7,26 +7,25 @@ the version that the projection has seen: one small query when nothing did.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from sqlalchemy import BigInteger, Select, and_, select, type_coerce
-from sqlalchemy.ext.asyncio import AsyncConnection
+import structlog
+from sqlalchemy import select
 
-from memory import loading, ranking, records
-from memory.columns import AnyRow, instant
-from memory.models import EntityKind, Mention, MessageLinks, Person
-from memory.ports import Database, GraphIndex
+from memory import links, loading, ranking, records
+from memory.errors import Unavailable
+from memory.ports import Database, GraphIndex, LastingGraph
 from memory.records import ModelKey
 from memory.room import RoomView
-from memory.tables import entities, mentions, messages, people, tombstones
+from memory.tables import rooms
+
+log = structlog.get_logger()
 
 _WASTE = 0.25
-_SLICE = 400
-_PAGE = 4096
+_PATIENCE = 5.0  # seconds
 
 
 @dataclass(slots=True)
@@ -34,11 +33,9 @@ class _Shelf:
     """What is held of one room, and the versions that the parts have reached."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    graph_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     version: int = 0
     view: RoomView = field(default_factory=lambda: RoomView.of(()))
     names: Mapping[str, int] = field(default_factory=dict)
-    graph_version: int = 0
 
 
 class Rooms:
@@ -51,6 +48,9 @@ class Rooms:
         self._model = model
         self._limit = limit
         self._shelves: OrderedDict[int, _Shelf] = OrderedDict()
+        self._graph_locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._refreshing: dict[int, asyncio.Task[None]] = {}
+        self._owed: set[int] = set()
 
     async def view(self, room: int, at: int | None = None) -> RoomView:
         """The arrays of a room as it is now, or at least as it was ``at`` a version that the caller has just read."""
@@ -76,42 +76,143 @@ class Rooms:
         return self._shelf(room).names
 
     async def graph(self, room: int, at: int | None = None) -> GraphIndex:
-        """The graph, with the room as it is now; ``at`` as in `view`."""
-        shelf = self._shelf(room)
-        if at is not None and at <= shelf.graph_version:
+        """The graph, with the room as it is now; ``at`` as in `view`. Raises Unavailable when it does not answer.
+
+        A lasting graph goes on being brought up to date when the caller has no more patience.
+        """
+        if at is not None and at <= await self._graph.reached(room):
             return self._graph
-        async with shelf.graph_lock:
-            async with self._database.read() as conn:
-                version = await records.version_of(conn, room)
-                if version == shelf.graph_version:
-                    return self._graph
-                removed, links = await _links(conn, room, shelf.graph_version)
-            await self._graph.remove(room, removed)
-            await self._graph.put(room, links)
-            shelf.graph_version = version
+        if self._graph.lasting:
+            await self._refresh_beside(room)
+        else:
+            await self._refresh(room)
         return self._graph
 
+    async def hold_graph(self, room: int, at: int | None = None) -> None:
+        """Loads a graph that is held in this process, so that the next call of `graph` need not."""
+        if not self._graph.lasting:
+            await self.graph(room, at)
+
+    async def _refresh_beside(self, room: int) -> None:
+        """In a task of its own; one that is under way may have begun too early for us."""
+        under_way = self._refreshing.get(room)
+        if under_way is not None and not under_way.done():
+            await asyncio.shield(under_way)
+        if (task := self._refreshing.get(room)) is None or task.done():
+            task = self._refreshing[room] = asyncio.create_task(self._refresh(room))
+            task.add_done_callback(_seen)
+        await asyncio.shield(task)
+
+    async def _refresh(self, room: int) -> None:
+        async with self._graph_locks[room]:
+            await self._refresh_graph(room)
+
+    async def _refresh_graph(self, room: int) -> None:
+        """Puts and removes what changed since the version that the index has noted, then notes the new one.
+
+        Stopped at any point, the next one does it again.
+        """
+        reached = await self._graph.reached(room)
+        async with self._database.read() as conn:
+            version = await records.version_of(conn, room)
+            if version == reached:
+                return
+            if version < reached:  # the database is older than the index: it was brought back from a copy
+                reached = 0
+            removed, changed = await links.changed(conn, room, reached)
+        if not reached:
+            await self._graph.drop(room)
+        await self._graph.remove(room, removed)
+        await self._graph.put(room, changed)
+        await self._graph.reach(room, version)
+        self._owed.discard(room)
+
+    async def rebuild_graph(self, graph: LastingGraph, room: int) -> AsyncIterator[int]:
+        """Builds a room anew from SQL beside the one that answers, and puts it in its place; gives the numbers done.
+
+        What changed meanwhile follows at once. Raises Unavailable; then the room is what it was.
+        """
+        async with self._database.read() as conn:
+            version = await records.version_of(conn, room)
+        await graph.begin(room)
+        after, done = 0, 0
+        while True:
+            async with self._database.read() as conn:
+                page = await links.page(conn, room, after)
+            if not page:
+                break
+            await graph.build(room, page)
+            after, done = page[-1].serial, done + len(page)
+            yield done
+        async with self._graph_locks[room]:
+            await graph.switch(room, version)
+            await self._refresh_graph(room)
+
+    @property
+    def owed(self) -> bool:
+        """Whether a graph that did not answer has still to erase something."""
+        return bool(self._owed)
+
+    async def close(self) -> None:
+        """Ends what is still under way."""
+        tasks = list(self._refreshing.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def catch_up(self) -> int:
+        """Brings a lasting graph to where the rooms are now; gives how many rooms were behind. Raises Unavailable."""
+        if not self._graph.lasting:
+            return 0
+        behind = [room async for room in self._behind()]
+        for room in behind:
+            await self.graph(room)
+        self._owed.clear()
+        return len(behind)
+
+    async def _behind(self) -> AsyncIterator[int]:
+        async with self._database.read() as conn:
+            there = (await conn.execute(select(rooms.c.id, rooms.c.version).order_by(rooms.c.id))).all()
+        for room, version in there:
+            if version and version != await self._graph.reached(room):
+                yield room
+
     async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
-        """Dropper: brings the room up to date at once, so that nothing erased is held."""
+        """Dropper: brings the room up to date at once, so that nothing erased is held.
+
+        A graph that does not answer is told again when it does: the tombstones are newer than what it has noted.
+        """
         del hashes
         shelf = self._shelves.get(room)
-        if shelf is None:
-            return
-        async with shelf.lock:
-            shelf.view = await asyncio.to_thread(shelf.view.updated, (), list(serials))
-        async with shelf.graph_lock:
-            await self._graph.remove(room, serials)
+        if shelf is not None:
+            async with shelf.lock:
+                shelf.view = await asyncio.to_thread(shelf.view.updated, (), list(serials))
+        try:
+            async with self._patience(), self._graph_locks[room]:
+                await self._graph.remove(room, serials)
+        except (Unavailable, TimeoutError) as error:
+            self._owed.add(room)
+            log.warning("graph.erasing_later", room=room, messages=len(serials), reason=str(error))
 
     async def drop_person(self, person: int) -> None:
         """Dropper: rooms are loaded afresh when they are next asked; any of them may name the person."""
-        del person
         for room in list(self._shelves):
             await self.wipe(room)
+        try:
+            async with self._patience():
+                await self.catch_up()
+        except (Unavailable, TimeoutError) as error:
+            self._owed.update(self._graph_locks)
+            log.warning("graph.erasing_later", person=person, reason=str(error))
+
+    def _patience(self) -> asyncio.Timeout:
+        """Whoever erases something waits for a server only so long; one that is held here is always waited for."""
+        return asyncio.timeout(_PATIENCE if self._graph.lasting else None)
 
     async def wipe(self, room: int) -> None:
         """Forgets the projection of a room; the next call loads it again."""
         self._shelves.pop(room, None)
-        await self._graph.drop(room)
+        await self._graph.release(room)
 
     def _shelf(self, room: int) -> _Shelf:
         shelf = self._shelves.get(room)
@@ -129,7 +230,7 @@ class Rooms:
     async def _names_of(self, view: RoomView) -> Mapping[str, int]:
         authors = await asyncio.to_thread(lambda: np.unique(view.authors[view.alive]).tolist())
         async with self._database.read() as conn:
-            return ranking.names((person.id, person.name) for person in await _people(conn, authors))
+            return ranking.names((person.id, person.name) for person in await links.people_of(conn, authors))
 
     async def _make_room(self, keep: int) -> None:
         held = {room: shelf.view.nbytes for room, shelf in self._shelves.items()}
@@ -141,81 +242,7 @@ class Rooms:
                 await self.wipe(room)
 
 
-async def _people(conn: AsyncConnection, keys: Sequence[int]) -> list[Person]:
-    found: list[Person] = []
-    for start in range(0, len(keys), _SLICE):
-        query = select(people).where(people.c.id.in_(keys[start : start + _SLICE]), people.c.name != "")
-        found += [Person(row.id, row.tenant_id, row.external_id, row.name) for row in await conn.execute(query)]
-    return found
-
-
-async def _links(conn: AsyncConnection, room: int, since: int) -> tuple[list[int], list[MessageLinks]]:
-    """Serials removed from a room after a version, and the links of its messages that changed after it."""
-    gone = select(tombstones.c.serial).where(
-        tombstones.c.room_id == room, tombstones.c.version > since, tombstones.c.serial.is_not(None)
-    )
-    removed = list((await conn.execute(gone)).scalars())
-    changed = and_(messages.c.room_id == room, messages.c.version > since)
-    named = (
-        select(mentions.c.message_serial, mentions.c.entity_id, mentions.c.is_subject)
-        .join(messages, messages.c.serial == mentions.c.message_serial)
-        .where(changed)
-    )
-    known = await _entities(conn, select(named.subquery().c.entity_id))
-    said: dict[int, list[Mention]] = {}
-    subjects: dict[int, str] = {}
-    async for page in (await conn.stream(named)).partitions(_PAGE):
-        for serial, entity, is_subject in page:
-            said.setdefault(serial, []).append(known[entity])
-            if is_subject:
-                subjects[serial] = known[entity].key
-    parent = messages.alias("parent")
-    query = (
-        select(
-            messages.c.serial,
-            messages.c.author_id,
-            people.c.name,
-            type_coerce(messages.c.sent_at, BigInteger),
-            messages.c.session_id,
-            parent.c.serial.label("parent_serial"),
-        )
-        .join(people, people.c.id == messages.c.author_id)
-        .outerjoin(parent, (parent.c.room_id == room) & (parent.c.external_id == messages.c.reply_to))
-        .where(changed)
-        .order_by(messages.c.serial)
-    )
-    found: list[MessageLinks] = []
-    authors: dict[int, Mention] = {}
-    async for page in (await conn.stream(query)).partitions(_PAGE):
-        found += await asyncio.to_thread(_page_of_links, page, authors, said, subjects)
-    return removed, found
-
-
-async def _entities(conn: AsyncConnection, wanted: Select[tuple[int]]) -> dict[int, Mention]:
-    """The entities with these ids; people with the name that they have now."""
-    query = select(entities).where(entities.c.id.in_(wanted))
-    rows = [row async for page in (await conn.stream(query)).partitions(_PAGE) for row in page]
-    keys = {int(row.key) for row in rows if row.kind == EntityKind.PERSON}
-    labels = {person.id: person.name for person in await _people(conn, sorted(keys))}
-    return {row.id: _mention(row, labels) for row in rows}
-
-
-def _page_of_links(
-    page: Sequence[AnyRow],
-    authors: dict[int, Mention],
-    said: Mapping[int, Sequence[Mention]],
-    subjects: Mapping[int, str],
-) -> list[MessageLinks]:
-    found = []
-    for serial, author, name, sent_at, session, parent in page:
-        wrote = authors.get(author)
-        if wrote is None:
-            wrote = authors[author] = Mention(EntityKind.PERSON, str(author), name)
-        named = tuple(said.get(serial, ()))
-        found.append(MessageLinks(serial, wrote, instant(sent_at), parent, session, named, subjects.get(serial)))
-    return found
-
-
-def _mention(row: Any, labels: Mapping[int, str]) -> Mention:
-    kind = EntityKind(row.kind)
-    return Mention(kind, row.key, labels.get(int(row.key), "") if kind is EntityKind.PERSON else row.label)
+def _seen(task: asyncio.Task[None]) -> None:
+    """Its end was seen, also when nobody waited for it."""
+    if not task.cancelled():
+        task.exception()

@@ -201,3 +201,11 @@ index_outbox = Table(
     Column("attempts", SmallInteger, nullable=False, default=0),
     sqlite_with_rowid=False,
 )
+
+pseudonym_keys = Table(
+    "pseudonym_keys",
+    metadata,
+    Column("id", key_type(), primary_key=True),
+    Column("secret", LargeBinary(64), nullable=False),  # see memory.pseudonyms
+    Column("created_at", Instant, nullable=False),
+)

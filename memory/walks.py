@@ -14,7 +14,7 @@ messages is therefore the last of a path.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -65,6 +65,7 @@ class Ties:
 
     incidence: Incidence  # here with every tie of a message, also those that one message alone has
     relations: Growing  # (ties,) uint8, parallel to the incidence's nodes: places in `TIES`
+    beyond: Mapping[tuple[int, Relation], int] = field(default_factory=dict)  # in an excerpt: ties to what is outside
 
     @classmethod
     def empty(cls) -> Ties:
@@ -89,9 +90,12 @@ class Ties:
     def degrees(self) -> NDArray[np.int64]:
         """(relations, nodes) how many messages each node is tied to by each relation of `TIES`."""
         nodes, relations = self.incidence.nodes.array, self.relations.array
-        width = int(nodes.max(initial=-1)) + 1
+        width = max(int(nodes.max(initial=-1)), *(node for node, _ in self.beyond), -1) + 1
         flat = np.bincount(relations.astype(np.int64) * width + nodes, minlength=len(TIES) * width)
-        return flat.reshape(len(TIES), width)
+        degrees = flat.reshape(len(TIES), width)
+        for (node, relation), count in self.beyond.items():
+            degrees[_PLACE[relation], node] += count
+        return degrees
 
     def rows_of(self, serials: Sequence[int] | Serials) -> Rows:
         """The row of each message, -1 for those that are not there."""
@@ -174,6 +178,7 @@ class _Walk:
     def __init__(self, ties: Ties, targets: Rows) -> None:
         self.targets = targets
         self.count = ties.incidence.serials.size
+        self.room = ties.incidence.room
         self._ends = ties.incidence.ends.array
         self._nodes = ties.incidence.nodes.array
         self._relations = ties.relations.array
@@ -192,7 +197,7 @@ class _Walk:
         start = np.zeros(self._width)
         for node in nodes:
             degree = int(self._degrees[:, node].sum())
-            start[node] = np.log1p(self.count / max(degree, 1))
+            start[node] = np.log1p(self.room / max(degree, 1))
         if not start.any():
             return
         start /= start.sum()

@@ -15,19 +15,15 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
-from functools import lru_cache
-from threading import Lock
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
-from rustworkx import NoSuitableNeighbors, PyDiGraph
+from rustworkx import NoSuitableNeighbors
 
-from memory.adapters.graph_paths import likeliest_path, neighbours, shortest_paths, steps_between
-from memory.graph import Incidence, Relation, walk
+from memory.adapters.graph_view import GraphView, day_of
+from memory.graph import Relation
 from memory.models import EntityKind, Mention, MessageLinks, Nominations, Path, PathType, Walks
-from memory.walks import HIT, NAME, STARTS, Starts, Ties, walk_types
 
 _SLICE: Final = 1024
 """Messages put in one go; between two goes others may look at the room."""
@@ -36,15 +32,23 @@ _MANY: Final = 500
 """Taking out more than this rebuilds the room: unhooking an old message from a busy person or day costs about 1 ms at
 100,000 messages, building afresh 15 µs a message."""
 
-_DIGITS: Final = 9
-"""Decimals of a score: equal messages tie whatever the order in which their sums were added."""
-
 
 class RustworkxGraphIndex:
     """A `GraphIndex` in this process, one graph a room; all work is done in threads, one at a time in each room."""
 
+    lasting = False
+
     def __init__(self) -> None:
         self._rooms: dict[int, _RoomGraph] = {}
+        self._reached: dict[int, int] = {}
+
+    async def reached(self, room: int) -> int:
+        """See the port."""
+        return self._reached.get(room, 0)
+
+    async def reach(self, room: int, version: int) -> None:
+        """See the port."""
+        self._reached[room] = version
 
     async def put(self, room: int, links: Sequence[MessageLinks]) -> None:
         """See the port."""
@@ -60,6 +64,11 @@ class RustworkxGraphIndex:
     async def drop(self, room: int) -> None:
         """See the port."""
         self._rooms.pop(room, None)
+        self._reached.pop(room, None)
+
+    async def release(self, room: int) -> None:
+        """See the port."""
+        await self.drop(room)
 
     async def rank(
         self, room: int, messages: Mapping[int, float], entities: Sequence[Mention], limit: int
@@ -97,21 +106,11 @@ class _Chain:
     serials: list[int] = field(default_factory=list)
 
 
-class _RoomGraph:
-    """One room. Every public method takes the lock; the walk itself runs on a snapshot without it."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._clear()
+class _RoomGraph(GraphView):
+    """One whole room, kept up to date."""
 
     def _clear(self) -> None:
-        self._graph: PyDiGraph[Any, Relation] = PyDiGraph()
-        self._incidence = Incidence.empty()
-        self._ties = Ties.empty()
-        self._people: dict[str, int] = {}  # key to node
-        self._things: dict[str, int] = {}  # names, topics, codes, links and days: one node a key, whatever the kind
-        self._messages: dict[int, int] = {}  # serial to node
-        self._serials = np.zeros(0, dtype=np.int64)  # node to serial, where the node is a message
+        super()._clear()
         self._sessions: dict[int, _Chain] = {}
         self._repliers: dict[int, set[int]] = {}  # serial to those who reply to it; it may not be there yet
 
@@ -131,64 +130,6 @@ class _RoomGraph:
             orphans = [replace(link, reply_to=None) for link in self._replies_to(gone) if link.serial not in gone]
             self._take_out([serial for serial in gone if serial in self._messages] + [o.serial for o in orphans])
             self._add(orphans)
-
-    def rank(self, messages: Mapping[int, float], entities: Sequence[Mention], limit: int) -> Nominations:
-        """Personalised PageRank on the room as it is when the call begins."""
-        with self._lock:
-            incidence = self._incidence
-            nodes = [node for mention in entities if (node := self._node_of(mention)) is not None]
-        probability = walk(incidence, messages, sorted(set(nodes)))
-        scores = np.round(1.0 + len(probability) * probability, _DIGITS)
-        rows = np.flatnonzero(scores >= _bound(scores, limit))
-        serials = incidence.serials.array[rows]
-        best = np.lexsort((-serials, -scores[rows]))[: max(limit, 0)]
-        return Nominations("graph", serials[best], scores[rows[best]])
-
-    def known(self, mentions: Sequence[Mention]) -> list[tuple[Mention, int]]:
-        """Counts each message once, also when it names its own author or its own day."""
-        with self._lock:
-            found = [(mention, self._node_of(mention)) for mention in mentions]
-            return [(mention, len(neighbours(self._graph, node))) for mention, node in found if node is not None]
-
-    def paths(self, start: Sequence[Mention], serials: Sequence[int]) -> list[Path]:
-        """Searches from the entities that are there to the messages that are there."""
-        with self._lock:
-            starts = {node: None for mention in start if (node := self._node_of(mention)) is not None}
-            targets = {serial: self._messages[serial] for serial in serials if serial in self._messages}
-            return shortest_paths(self._graph, self._serials, list(starts), targets)
-
-    def walks(self, messages: Mapping[int, float], entities: Sequence[Mention], serials: Sequence[int]) -> Walks:
-        """Typed walks on the room as it is when the call begins."""
-        with self._lock:
-            ties = self._ties
-            named = self._starts(entities)
-            there = np.array([serial for serial in serials if serial in self._messages], dtype=np.int64)
-            between = steps_between(self._graph, self._serials, [self._messages[s] for s in there.tolist()])
-        beside = {code: steps.on(ties) for code, steps in between.items()}
-        chances = walk_types(ties, Starts.of(ties, messages, named), ties.rows_of(there), beside)
-        return Walks(there, chances)
-
-    def trace(
-        self, path: PathType, messages: Mapping[int, float], entities: Sequence[Mention], serial: int
-    ) -> Path | None:
-        """Starts where `walks` does."""
-        with self._lock:
-            target = self._messages.get(serial)
-            if target is None:
-                return None
-            hits = {self._messages[s]: score for s, score in messages.items() if s in self._messages}
-            starts = hits if path[0] == HIT else dict.fromkeys(self._starts(entities).get(path[0], ()), 0.0)
-            return likeliest_path(self._graph, self._serials, path, starts, target)
-
-    def _starts(self, entities: Sequence[Mention]) -> dict[str, list[int]]:
-        """The nodes of the entities that are there, each once, by what a path type calls their start."""
-        found: dict[str, list[int]] = {}
-        for mention in entities:
-            node = self._node_of(mention)
-            nodes = found.setdefault(STARTS.get(mention.kind, NAME), [])
-            if node is not None and node not in nodes:
-                nodes.append(node)
-        return found
 
     def _replies_to(self, serials: Iterable[int]) -> list[MessageLinks]:
         """The messages that are there and reply to one of these."""
@@ -224,7 +165,7 @@ class _RoomGraph:
         shared = {entity for entity, _ in named}
         for entity in shared:
             graph.add_edge(node, entity, self._naming(link, entity))
-        day, _ = self._entity(_day(link.sent_at))
+        day, _ = self._entity(day_of(link.sent_at))
         graph.add_edge(node, day, Relation.ON)
         shared |= {author, node}  # a message and the replies to it share its thread, named by its own node
         if link.reply_to is not None and link.reply_to != link.serial:
@@ -248,7 +189,7 @@ class _RoomGraph:
         entities = {node for mention in link.mentions if (node := self._node_of(mention)) is not None}
         pairs = [(self._table(link.author)[link.author.key], Relation.WROTE)]
         pairs += [(entity, self._naming(link, entity)) for entity in sorted(entities)]
-        pairs.append((self._table(_day(link.sent_at))[_day(link.sent_at).key], Relation.ON))
+        pairs.append((self._table(day_of(link.sent_at))[day_of(link.sent_at).key], Relation.ON))
         if link.session is not None:
             pairs.append((self._sessions[link.session].node, Relation.IN_SESSION))
         return pairs
@@ -368,12 +309,6 @@ class _RoomGraph:
 
     # -- looking up ---------------------------------------------------------------------------------------------------
 
-    def _table(self, mention: Mention) -> dict[str, int]:
-        return self._people if mention.kind is EntityKind.PERSON else self._things
-
-    def _node_of(self, mention: Mention) -> int | None:
-        return self._table(mention).get(mention.key)
-
     def _link(self, serial: int) -> MessageLinks:
         link: MessageLinks = self._graph[self._messages[serial]]
         return link
@@ -382,23 +317,6 @@ class _RoomGraph:
 _EMPTY: Final = _RoomGraph()
 
 
-def _bound(scores: NDArray[np.float64], limit: int) -> float:
-    """What the best ``limit`` have at least and who was never reached has not: sorting those alone spares the rest."""
-    reached = float(np.nextafter(1.0, 2.0))
-    place = len(scores) - limit
-    return max(float(np.partition(scores, place)[place]), reached) if 0 <= place < len(scores) else reached
-
-
-def _day(moment: datetime) -> Mention:
-    return _day_of(moment.date())
-
-
-@lru_cache(maxsize=4096)
-def _day_of(day: date) -> Mention:
-    key = day.isoformat()
-    return Mention(EntityKind.DATE, key, key)
-
-
 def _named(link: MessageLinks) -> tuple[Mention, ...]:
     """Every entity that a message is tied to."""
-    return (link.author, _day(link.sent_at), *link.mentions)
+    return (link.author, day_of(link.sent_at), *link.mentions)

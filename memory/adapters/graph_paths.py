@@ -7,7 +7,8 @@ entity's, which is quicker than a search in breadth: half of a room lies within 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
@@ -23,6 +24,9 @@ from memory.models import EntityKind, Mention, MessageLinks, Path, PathType
 from memory.walks import AGAINST, Beside, Ties
 
 _Nodes = NDArray[np.int64]
+Beyond = Mapping[tuple[int, str], int]
+"""By node and code of a relation, how many edges lead out of an excerpt: the ``attrs`` of its graph."""
+
 _Way = tuple[float, tuple[int, ...]]  # the log of its chance, and its nodes
 
 _RELATIONS: Final = {relation.code: relation for relation in Relation}
@@ -32,9 +36,27 @@ _BETWEEN: Final = tuple(
 _DIGITS: Final = 12
 
 
-def shortest_paths(
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """A path that was found: its nodes, and between each two the relation in words."""
+
+    serial: int
+    nodes: tuple[int, ...]
+    relations: tuple[str, ...]
+    score: float
+
+
+def told(payloads: Callable[[int], Any], trail: Trail) -> Path:
+    """The path in words; ``payloads`` gives what stands at a node."""
+    steps = [_label(payloads(trail.nodes[0]))]
+    for relation, node in zip(trail.relations, trail.nodes[1:], strict=True):
+        steps += [relation, _label(payloads(node))]
+    return Path(trail.serial, tuple(steps), trail.score)
+
+
+def shortest_trails(
     graph: PyDiGraph[Any, Relation], serials: _Nodes, starts: Sequence[int], targets: Mapping[int, int]
-) -> list[Path]:
+) -> list[Trail]:
     """A shortest path of at most three steps to each target (serial: node) that has one; see the port `GraphIndex`.
 
     ``serials`` gives the serial of each node that is a message. What decides between paths does not depend on the
@@ -42,7 +64,7 @@ def shortest_paths(
     """
     search = _Search(graph, serials)
     found = ((serial, search.best(starts, node)) for serial, node in targets.items())
-    return [search.told(serial, nodes) for serial, nodes in found if nodes]
+    return [search.trail(serial, nodes) for serial, nodes in found if nodes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +91,13 @@ def steps_between(graph: PyDiGraph[Any, Relation], serials: _Nodes, targets: Seq
                 steps = found.setdefault(code, Steps())
                 steps.targets.append(place)
                 steps.serials.append(int(serials[start]))
-                steps.chances.append(1.0 / len(_ends(graph, start, code)))
+                steps.chances.append(1.0 / _fan(graph, start, code))
     return found
 
 
-def likeliest_path(
+def likeliest_trail(
     graph: PyDiGraph[Any, Relation], serials: _Nodes, path: PathType, starts: Mapping[int, float], target: int
-) -> Path | None:
+) -> Trail | None:
     """The likeliest path of a type from one of the starts (nodes to log weights) to a message; None when there is none.
 
     Dynamic programming over the steps (Viterbi): a node keeps the best way that leads to it. Ties go by the nodes'
@@ -87,7 +109,7 @@ def likeliest_path(
         best = search.stepped(best, code, {target, *starts})
     last = path[-1]
     found = [
-        (score - log(len(_ends(graph, node, last))), (*nodes, target))
+        (score - log(_fan(graph, node, last)), (*nodes, target))
         for node in _ends(graph, target, _turned(last))
         if node in best
         for score, nodes in (best[node],)
@@ -95,8 +117,8 @@ def likeliest_path(
     if len(path) == 1 or not found:
         return None
     _, nodes = max(found, key=search.ordered)
-    likely = exp(-sum(log(len(_ends(graph, node, code))) for node, code in zip(nodes, path[1:], strict=False)))
-    return Path(int(serials[target]), search.words(nodes, path[1:]), sqrt(likely))
+    likely = exp(-sum(log(_fan(graph, node, code)) for node, code in zip(nodes, path[1:], strict=False)))
+    return Trail(int(serials[target]), nodes, tuple(map(_words, path[1:])), sqrt(likely))
 
 
 def _ends(graph: PyDiGraph[Any, Relation], node: int, code: str) -> list[int]:
@@ -105,6 +127,18 @@ def _ends(graph: PyDiGraph[Any, Relation], node: int, code: str) -> list[int]:
     if code.startswith(AGAINST):
         return [start for start, _, kind in graph.in_edges(node) if kind is relation]
     return [end for _, end, kind in graph.out_edges(node) if kind is relation]
+
+
+def _fan(graph: PyDiGraph[Any, Relation], node: int, code: str) -> int:
+    """How many edges of a relation a node has; those that lead out of an excerpt count too."""
+    beyond: Beyond = graph.attrs or {}
+    return len(_ends(graph, node, code)) + beyond.get((node, code), 0)
+
+
+def _words(code: str) -> str:
+    """A step in words."""
+    relation = _RELATIONS[code.removeprefix(AGAINST)]
+    return relation.against if code.startswith(AGAINST) else relation.along
 
 
 def _turned(code: str) -> str:
@@ -116,7 +150,7 @@ def neighbours(graph: PyDiGraph[Any, Relation], node: int) -> _Nodes:
     """The nodes at the other ends of a node's edges, each once, whichever way the edge points."""
     after = np.asarray(graph.successor_indices(node), dtype=np.int64)
     before = np.asarray(graph.predecessor_indices(node), dtype=np.int64)
-    return np.union1d(after, before) if len(after) and len(before) else np.append(after, before)
+    return np.union1d(after, before)  # also for one side alone: a message may name the day that it was sent on
 
 
 @dataclass(slots=True)
@@ -128,6 +162,12 @@ class _Search:
     _around: dict[int, _Nodes] = field(default_factory=dict)
     _shared: dict[tuple[int, int], _Nodes] = field(default_factory=dict)
     _beside: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
+    _outside: Counter[int] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        """How many neighbours of a node lie outside of an excerpt."""
+        for (node, _), count in (self.graph.attrs or {}).items():
+            self._outside[node] += count
 
     def best(self, starts: Sequence[int], target: int) -> tuple[int, ...]:
         """The likeliest of the shortest paths, as nodes; empty when there is none."""
@@ -141,15 +181,13 @@ class _Search:
         """The probability that a random walk from the first node takes exactly this path."""
         likely = 1.0
         for node in nodes[:-1]:
-            likely /= len(self.around(node))
+            likely /= len(self.around(node)) + self._outside.get(node, 0)
         return likely
 
-    def told(self, serial: int, nodes: Sequence[int]) -> Path:
-        """The path in words."""
-        steps = [self._label(nodes[0])]
-        for here, there in pairwise(nodes):
-            steps += [self._relation(here, there), self._label(there)]
-        return Path(serial, tuple(steps), sqrt(self.probability(nodes)))
+    def trail(self, serial: int, nodes: Sequence[int]) -> Trail:
+        """The path with its relations."""
+        relations = tuple(self._relation(here, there) for here, there in pairwise(nodes))
+        return Trail(serial, tuple(nodes), relations, sqrt(self.probability(nodes)))
 
     def stepped(self, best: Mapping[int, _Way], code: str, barred: Collection[int]) -> dict[int, _Way]:
         """The best ways one step further; none comes to what is barred."""
@@ -157,7 +195,7 @@ class _Search:
         for node, (score, nodes) in best.items():
             ends = _ends(self.graph, node, code)
             for end in ends:
-                way = (score - log(len(ends)), (*nodes, end))
+                way = (score - log(_fan(self.graph, node, code)), (*nodes, end))
                 if end not in barred and (end not in found or self.ordered(way) > self.ordered(found[end])):
                     found[end] = way
         return found
@@ -166,14 +204,6 @@ class _Search:
         """What tells which of two ways is better."""
         score, nodes = way
         return round(score, _DIGITS), [self._name(node) for node in nodes]
-
-    def words(self, nodes: Sequence[int], codes: Sequence[str]) -> tuple[str, ...]:
-        """A path in words."""
-        steps = [self._label(nodes[0])]
-        for code, node in zip(codes, nodes[1:], strict=True):
-            relation = _RELATIONS[code.removeprefix(AGAINST)]
-            steps += [relation.against if code.startswith(AGAINST) else relation.along, self._label(node)]
-        return tuple(steps)
 
     def around(self, node: int) -> _Nodes:
         """The neighbours of a node; looked up once."""
@@ -228,19 +258,19 @@ class _Search:
                 return f"{payload.kind is EntityKind.PERSON} {payload.key}"
         return f"session {payload}"
 
-    def _label(self, node: int) -> str:
-        """What people call a node."""
-        payload = self.graph[node]
-        match payload:
-            case MessageLinks():
-                return f"message of {_day_words(payload.sent_at.date())}"
-            case Mention(kind=EntityKind.DATE):
-                return _date_words(payload.key)
-            case Mention(kind=EntityKind.PERSON, label=""):
-                return f"person {payload.key}"
-            case Mention():
-                return payload.label
-        return f"session {payload}"
+
+def _label(payload: Any) -> str:
+    """What people call a node."""
+    match payload:
+        case MessageLinks():
+            return f"message of {_day_words(payload.sent_at.date())}"
+        case Mention(kind=EntityKind.DATE):
+            return _date_words(payload.key)
+        case Mention(kind=EntityKind.PERSON, label=""):
+            return f"person {payload.key}"
+        case Mention():
+            return payload.label
+    return f"session {payload}"
 
 
 def _day_words(day: date) -> str:

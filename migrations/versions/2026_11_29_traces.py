@@ -1,6 +1,6 @@
 """What a decision's pattern did, step by step: step names, counts and milliseconds.
 
-Revision: 0010, after 0007. Answers that were there before have none.
+Revision: 0008, after 0007. Answers that were there before have none.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
+revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None

@@ -139,6 +139,8 @@ class GraphIndexContract:
     async def test_a_day_is_tied_to_what_was_sent_on_it_and_to_what_names_it(self, talk: GraphIndex) -> None:
         await talk.put(ROOM, [link(6, ANA, day("2026-05-13"), days=30)])
         assert await talk.known(ROOM, [day("2026-05-13")]) == [(day("2026-05-13"), 3)]
+        await talk.put(ROOM, [link(7, ANA, day("2026-05-13"), days=1)])
+        assert await talk.known(ROOM, [day("2026-05-13")]) == [(day("2026-05-13"), 4)]
 
     async def test_one_key_is_one_node_whatever_its_kind_and_form(self, talk: GraphIndex) -> None:
         await talk.put(ROOM, [link(6, ANA, name("HIVE 4", "hive 4", EntityKind.CODE))])

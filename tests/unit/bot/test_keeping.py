@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bot.app import App
-from memory.errors import Ambiguous, BadInput, NotFound
+from memory.errors import Ambiguous, BadInput, NotFound, Refused
 from tests.unit.bot.rooms import result, results, run, shown, told
 
 
@@ -114,6 +114,10 @@ class TestRebuilding:
     async def test_an_unknown_store_names_those_there_are(self, app: App) -> None:
         with pytest.raises(NotFound, match="rooms, learning"):
             await results(app, "reindex", store="cupboard")
+
+    async def test_a_store_that_is_not_configured_is_refused_with_the_setting(self, app: App) -> None:
+        with pytest.raises(Refused, match="set WEAVEBOT_NEO4J_URL"):
+            await results(app, "reindex", store="neo4j")
 
 
 class TestSettings:

@@ -1,0 +1,31 @@
+"""Where a graph server and the database do not say the same."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from bot import teams
+from bot.app import App
+from memory import links, records
+from memory.ports import LastingGraph
+
+
+async def drifts(app: App, graph: LastingGraph) -> AsyncIterator[str]:
+    """A sentence for each room that differs; rooms that are still being brought up to date are left out.
+
+    Raises Unavailable when one of the two does not answer.
+    """
+    for room in await teams.rooms(app):
+        async with app.database.read() as conn:
+            wanted, version = await links.sum_of(conn, room.id), await records.version_of(conn, room.id)
+        if version != await graph.reached(room.id):
+            continue
+        held = await graph.sum_of(room.id)
+        if held == wanted:
+            continue
+        if held.messages != wanted.messages:
+            yield f"{room.name}: {held.messages:,} of {wanted.messages:,} messages"
+        elif held.ties != wanted.ties:
+            yield f"{room.name}: {held.ties:,} ties instead of {wanted.ties:,}"
+        else:
+            yield f"{room.name}: other messages than in the database"

@@ -1,0 +1,60 @@
+"""What stands for people and entities in stores that shall not know their names.
+
+A person is the number of a row in ``people``, a day is the day; anything else is a keyed hash (BLAKE2b, 80 bits) of its
+key in its room, so that nobody who reads the store can guess a name and look whether it is there, nor see that two
+rooms speak of the same. The secret lies in SQL, beside the names themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import date
+from typing import Final
+
+from sqlalchemy import insert, select
+
+from memory.models import EntityKind
+from memory.ports import Clock, Database
+from memory.tables import pseudonym_keys
+
+_BYTES: Final = 10
+_DAY: Final = len("2026-05-12")
+_MARK: Final = "x"  # no pseudonym looks like a day
+
+
+class Pseudonyms:
+    """Of one installation."""
+
+    def __init__(self, secret: bytes) -> None:
+        """``secret`` has up to 64 bytes; another one makes other pseudonyms."""
+        self._secret = secret
+        self.installation = self._hash("installation", 4)
+        """8 hexadecimal digits that tell this installation's data from another's on the same server."""
+
+    def of(self, room: int, kind: EntityKind, key: str) -> str:
+        """What stands for an entity of a room; the same for equal keys, whatever their kind, people apart."""
+        if kind is EntityKind.PERSON or _is_day(key):
+            return key
+        return _MARK + self._hash(f"{room}\0{key}", _BYTES)
+
+    def _hash(self, words: str, size: int) -> str:
+        return hashlib.blake2b(words.encode("utf-8", "surrogatepass"), key=self._secret, digest_size=size).hexdigest()
+
+
+async def pseudonyms_of(database: Database, clock: Clock) -> Pseudonyms:
+    """Those of this database; their secret is made when it is first asked for."""
+    query = select(pseudonym_keys.c.secret).order_by(pseudonym_keys.c.id).limit(1)
+    async with database.write() as conn:
+        secret = (await conn.execute(query)).scalar()
+        if secret is None:
+            secret = secrets.token_bytes(32)
+            await conn.execute(insert(pseudonym_keys).values(secret=secret, created_at=clock.now()))
+    return Pseudonyms(secret)
+
+
+def _is_day(key: str) -> bool:
+    try:
+        return len(key) == _DAY and date.fromisoformat(key).isoformat() == key
+    except ValueError:
+        return False

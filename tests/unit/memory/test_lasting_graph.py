@@ -1,0 +1,215 @@
+"""A graph that outlives the process: what it missed while it was away is made up, and nothing waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from memory import links
+from memory.adapters.graph import RustworkxGraphIndex
+from memory.errors import Unavailable
+from memory.keeping_up import keep_up
+from memory.models import EntityKind, Mention, MessageLinks, Room
+from memory.projections import Rooms
+from tests.doubles import START
+from tests.parts import Memory
+
+TALK = (("Ana", "`extractor` broken"), ("Ben", "Ana mends the `extractor`"), ("Dana Meadow", "the `smoker` is hot"))
+EXTRACTOR = Mention(EntityKind.CODE, "extractor", "extractor")
+
+
+class Server(RustworkxGraphIndex):
+    """As a server is: it keeps rooms that nobody needs at hand, is away at times, and may be slow."""
+
+    lasting = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.well = True
+        self.calls = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.asked, self.noted, self.refused = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def put(self, room: int, links: Sequence[MessageLinks]) -> None:
+        self.calls += 1
+        self.asked.set()
+        await self.gate.wait()
+        self._check()
+        await super().put(room, links)
+
+    async def remove(self, room: int, serials: Sequence[int]) -> None:
+        self._check()
+        await super().remove(room, serials)
+
+    async def reached(self, room: int) -> int:
+        self._check()
+        return await super().reached(room)
+
+    async def reach(self, room: int, version: int) -> None:
+        self._check()
+        await super().reach(room, version)
+        self.noted.set()
+
+    async def release(self, room: int) -> None:
+        """It stays."""
+
+    def _check(self) -> None:
+        if not self.well:
+            self.refused.set()
+            raise Unavailable("the server is away")
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+async def rooms(memory: Memory, server: Server) -> AsyncIterator[Rooms]:
+    """Rooms with that server, which is told of erasures as the program's is."""
+    made = Rooms(memory.database, server, memory.rooms._model)
+    memory.erasure.droppers.append(made)
+    yield made
+    await made.close()
+
+
+async def held(server: Server, room: Room) -> int:
+    """How many messages name the extractor there."""
+    return sum(count for _, count in await server.known(room.id, [EXTRACTOR]))
+
+
+class TestCatchingUp:
+    async def test_it_is_brought_to_where_the_rooms_are(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        assert await rooms.catch_up() == 1
+        assert await held(server, room) == 2
+        assert await rooms.catch_up() == 0
+        assert server.calls == 1
+
+    async def test_what_it_did_not_take_is_not_noted_as_taken(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK[:1])
+        server.well = False
+        with pytest.raises(Unavailable):
+            await rooms.catch_up()
+        await memory.say(room, *TALK[1:])
+        server.well = True
+        assert await server.reached(room.id) == 0
+        await rooms.catch_up()
+        assert await held(server, room) == 2
+
+    async def test_a_message_that_was_forgotten_while_it_was_away_goes_when_it_is_back(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        await rooms.catch_up()
+        server.well = False
+        await memory.privacy.forget_message(memory.tenant, "e1", room)
+        assert rooms.owed
+        server.well = True
+        assert await held(server, room) == 2
+        await rooms.catch_up()
+        assert await held(server, room) == 1
+        assert not rooms.owed
+
+    async def test_a_person_who_was_forgotten_is_named_by_no_message_of_others(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK, ("Ben", "ask Dana Meadow"))
+        await rooms.catch_up()
+        dana = await memory.directory.find_person(memory.tenant, "Dana Meadow")
+        theirs = Mention(EntityKind.PERSON, str(dana.id), "")
+        assert await server.known(room.id, [theirs]) == [(theirs, 2)]
+        await memory.privacy.forget_person(dana)
+        assert await server.known(room.id, [theirs]) == []
+
+    async def test_a_database_that_was_brought_back_from_a_copy_wins(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        await server.put(room.id, [MessageLinks(99, EXTRACTOR, START, mentions=(EXTRACTOR,))])
+        await server.reach(room.id, 1_000)
+        await rooms.catch_up()
+        assert await held(server, room) == 2
+
+    async def test_a_room_that_is_not_at_hand_any_more_stays_there(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        await rooms.catch_up()
+        await rooms.wipe(room.id)
+        assert await held(server, room) == 2
+
+
+class TestAsking:
+    async def test_who_has_no_patience_leaves_and_the_work_goes_on(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        server.gate.clear()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await rooms.graph(room.id)
+        server.gate.set()
+        await rooms.graph(room.id)
+        assert await held(server, room) == 2
+        assert server.calls == 1
+
+    async def test_a_question_does_not_load_it_beforehand(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        await rooms.hold_graph(room.id)
+        assert server.calls == 0
+
+    async def test_what_came_while_it_was_being_brought_up_to_date_follows(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK[:1])
+        server.gate.clear()
+        first = asyncio.create_task(rooms.graph(room.id))
+        await server.asked.wait()
+        await memory.say(room, *TALK[1:])
+        second = asyncio.create_task(rooms.graph(room.id))
+        server.gate.set()
+        await asyncio.gather(first, second)
+        assert await held(server, room) == 2
+
+
+class TestKeepingUp:
+    async def test_a_worker_makes_up_what_was_missed_without_being_asked(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        server.well = False
+        await memory.say(room, *TALK)
+        worker = asyncio.create_task(keep_up(rooms, every=0.01))
+        try:
+            await server.refused.wait()
+            server.well = True
+            await server.noted.wait()
+            assert await held(server, room) == 2
+        finally:
+            worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+        assert worker.cancelled()
+
+
+class TestSums:
+    async def test_they_count_what_the_links_say(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        async with memory.database.read() as conn:
+            there = await links.page(conn, room.id, 0)
+            found = await links.sum_of(conn, room.id)
+            some = await links.links_of(conn, room.id, [2, 77, 1])
+            assert await links.page(conn, room.id, there[-1].serial) == []
+        assert some == there[:2]
+        assert found.messages == 3
+        assert found.ties == 3 + sum(len({(m.kind is EntityKind.PERSON, m.key) for m in one.mentions}) for one in there)
+        seconds = sum(int(one.sent_at.timestamp()) % 1_000_003 for one in there)
+        assert found.checksum == 31 * sum(one.serial for one in there) + seconds
