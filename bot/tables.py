@@ -87,6 +87,8 @@ inbox = Table(
     Column("payload", CompressedText, nullable=False),  # JSON
     Column("begun", SmallInteger, nullable=False, default=0),  # how often it was begun
     Column("received_at", Instant, nullable=False),
+    Column("claimed_by", String(32)),  # the process that is at it; see memory.leases
+    Column("claimed_until", Instant),
     UniqueConstraint("room_id", "kind", "event_id"),
     Index(None, "person_id"),
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
-from bot import schema
+from bot import owner, schema
 from bot.adapters.console import PLATFORM as CONSOLE
 from bot.adapters.console import ConsolePort, Desk, Seat
 from bot.adapters.discord.ids import PLATFORM as DISCORD
@@ -44,6 +44,7 @@ from memory.erasure import Erasure
 from memory.errors import BadInput
 from memory.indexing import Indexer
 from memory.journal import Journal
+from memory.leases import Lease
 from memory.modelbook import change_model, current_model
 from memory.models import Person, Room
 from memory.ports import Clock, Embedder
@@ -85,8 +86,7 @@ async def open_app(
     async with contextlib.AsyncExitStack() as stack:
         time = clock or SystemClock()
 
-        database = SqlDatabase(settings.database_url.get_secret_value()) if settings.database_url else None
-        database = database or SqlDatabase.in_folder(settings.data)
+        database = open_database(settings)
         stack.push_async_callback(database.close)
         await schema.bring_up_to_date(database)
 
@@ -100,7 +100,8 @@ async def open_app(
         tenant = await directory.tenant(LOCAL, LOCAL, LOCAL)
         erasure = Erasure(database)
         rooms = Rooms(database, RustworkxGraphIndex(), model)
-        indexer = Indexer(database, shared, model)
+        lease = None if database.is_embedded else Lease(owner.identity(settings.data), time)
+        indexer = Indexer(database, shared, model, lease)
         engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
 
         book = AnswerBook(database)
@@ -138,10 +139,17 @@ async def open_app(
             audit=Audit(database, time),
             outbox=Outbox(database, time),
             departures=Departures(database, time, directory, privacy),
-            inbox=Inbox(database, time),
+            inbox=Inbox(database, time, lease),
             tenant=tenant,
             close=closing.aclose,
         )
+
+
+def open_database(settings: Settings) -> SqlDatabase:
+    """The database that the settings name. Raises BadInput when that is none."""
+    if settings.database_url is None:
+        return SqlDatabase.in_folder(settings.data)
+    return SqlDatabase(settings.database_url.get_secret_value(), patience=settings.database_timeout)
 
 
 async def open_ports(app: App) -> list[ChatPort]:
