@@ -18,6 +18,13 @@ settings.register_profile("shared", deadline=None)  # machines are shared and no
 settings.load_profile("shared")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test about the embedded files is not run on PostgreSQL."""
+    off = [one for one in items if one.get_closest_marker("embedded") and one.get_closest_marker("services")]
+    config.hook.pytest_deselected(items=off)
+    items[:] = [one for one in items if one not in off]
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
 async def database_url(request: pytest.FixtureRequest) -> AsyncIterator[str | None]:
     """Where a test's rows are: in its folder (None), or, among the tests on servers, in a database of its own."""

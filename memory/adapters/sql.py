@@ -71,7 +71,7 @@ class SqlDatabase:
             async with self._turn, self._begun({"weavebot_write": True}) as conn:
                 yield conn
             return
-        async with self._begun({"isolation_level": "READ COMMITTED"}) as conn:
+        async with self._begun({"weavebot_write": True, "isolation_level": "READ COMMITTED"}) as conn:
             await conn.execute(postgres.gate(alone=alone))
             yield conn
 
