@@ -82,7 +82,7 @@ def draft(event_id: str, author: str, text: str, sent_at: datetime = START, repl
 async def open_memory(folder: Path, url: str | None = None) -> AsyncIterator[Memory]:
     """The parts on a folder; the same folder opened again finds what was there. ``url``: on that database instead."""
     if url is None:
-        await copy_tables(folder, make_tables)
+        await copy_tables(folder, _make_tables)
     database = SqlDatabase.in_folder(folder) if url is None else SqlDatabase(url)
     clock, words = HandClock(), WordEmbedder()
     embedder = BatchingEmbedder(words)
@@ -123,7 +123,6 @@ async def open_memory(folder: Path, url: str | None = None) -> AsyncIterator[Mem
         await database.close()
 
 
-async def make_tables(database: SqlDatabase) -> None:
-    """The tables as the program describes them."""
+async def _make_tables(database: SqlDatabase) -> None:
     async with database.write() as conn:
         await conn.run_sync(metadata.create_all)

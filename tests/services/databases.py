@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 from sqlalchemy import make_url
 
+from bot import schema
 from memory.adapters.sql import SqlDatabase
-from tests.parts import make_tables
 from tests.services.servers import address
 
 _TEMPLATE = f"template_{os.getpid()}_{secrets.token_hex(4)}"
@@ -24,7 +24,7 @@ async def empty_database() -> AsyncIterator[str]:
     if not _made:
         await _command(f"CREATE DATABASE {_TEMPLATE}")
         database = SqlDatabase(url_of(_TEMPLATE))
-        await make_tables(database)
+        await schema.bring_up_to_date(database)
         await database.close()
         _made.append(_TEMPLATE)
     async with bare_database(template=_TEMPLATE) as url:
