@@ -99,6 +99,7 @@ _MEANING: Final[dict[str, tuple[type[Unavailable], str]]] = {
     "25006": (Unavailable, "the database takes no writes (a standby?): name the primary server"),
     "53100": (Unavailable, "the server's disk is full: free some space there; nothing that was confirmed is lost"),
     "53200": (Unavailable, "the server has no memory left: try again in a moment"),
+    "57P03": (Unreachable, "PostgreSQL is starting or stopping: try again in a moment"),
     "53300": (Unreachable, "the server has no connection left: raise max_connections, or run fewer processes"),
     "57014": (Unavailable, "a statement took too long and was stopped: raise WEAVEBOT_DATABASE_TIMEOUT, or try again"),
     "55P03": (Unavailable, "another process holds what is needed here: try again in a moment"),
