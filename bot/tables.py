@@ -74,6 +74,7 @@ send_outbox = Table(
     Column("sent_at", Instant),
     UniqueConstraint("room_id", "transaction_id"),
     Index(None, "room_id", "event_id"),
+    Index(None, "answer_serial"),  # what shows an answer that is to be withdrawn
 )
 
 inbox = Table(

@@ -1,4 +1,4 @@
-"""Which process is at a row of the outbox or the inbox, and until when; for databases that several processes share.
+"""Which process is at a row of the outbox or the inbox, and until when; and what shows an answer is found by a step.
 
 Revision: 0008, after 0007.
 """
@@ -21,10 +21,12 @@ def upgrade() -> None:
     for table in TABLES:
         op.add_column(table, sa.Column("claimed_by", sa.String(length=32), nullable=True))
         op.add_column(table, sa.Column("claimed_until", sa.BigInteger(), nullable=True))
+    op.create_index(op.f("ix_send_outbox_answer_serial"), "send_outbox", ["answer_serial"])
 
 
 def downgrade() -> None:
     """Back."""
+    op.drop_index(op.f("ix_send_outbox_answer_serial"), table_name="send_outbox")
     for table in TABLES:
         op.drop_column(table, "claimed_until")
         op.drop_column(table, "claimed_by")

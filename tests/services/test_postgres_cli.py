@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
+from tests.e2e.eventually import eventually
 from tests.services.databases import bare_database, connect
 from tests.services.servers import Server
 
@@ -182,11 +183,10 @@ class TestFaults:
 async def first_messages(url: str) -> None:
     """Waits until an import has committed something."""
     connection = await connect(url)
-    try:
-        async with asyncio.timeout(60):
-            while not await connection.fetchval("SELECT to_regclass('messages') IS NOT NULL"):
-                await asyncio.sleep(0.02)
-            while not await connection.fetchval("SELECT count(*) FROM messages"):
-                await asyncio.sleep(0.02)
-    finally:
-        await connection.close()
+
+    async def look() -> int:
+        there = await connection.fetchval("SELECT to_regclass('messages') IS NOT NULL")
+        return await connection.fetchval("SELECT count(*) FROM messages") if there else 0
+
+    await eventually(look, bool, patience=60)
+    await connection.close()
