@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from memory.columns import AnyRow
+from memory.columns import AnyRow, storable
 from memory.contention import again
 from memory.errors import Ambiguous, NotFound
 from memory.models import Person, Room, Tenant
@@ -36,7 +36,7 @@ class Directory:
         if found is not None:
             return int(found)
         async with self._database.write() as conn:
-            values = {"platform": platform, "external_id": external_id, "name": name}
+            values = {"platform": platform, "external_id": external_id, "name": storable(name, _NAME_LENGTH)}
             await conn.execute(add_missing(conn, tenants).values(created_at=self._clock.now(), **values))
             return int((await conn.execute(query)).scalar_one())
 
@@ -49,6 +49,7 @@ class Directory:
     @again
     async def room(self, tenant: int, external_id: str, name: str) -> Room:
         """A room, made when new; its name is brought up to date."""
+        name = storable(name, _NAME_LENGTH)
         async with self._database.read() as conn:
             row = (await conn.execute(_room_query(tenant, external_id))).one_or_none()
         if row is not None and row.name == name:
@@ -97,7 +98,7 @@ class Directory:
         """A person, made when new; the name is brought up to date."""
         async with self._database.read() as conn:
             row = (await conn.execute(_person_query(tenant, external_id))).one_or_none()
-        if row is not None and row.name == name[:_NAME_LENGTH]:
+        if row is not None and row.name == storable(name, _NAME_LENGTH):
             return _person(row)
         async with self._database.write() as conn:
             return (await admit_people(conn, tenant, {external_id: name}, self._clock.now()))[external_id]
@@ -137,7 +138,7 @@ async def admit_people(conn: AsyncConnection, tenant: int, names: dict[str, str]
     """People by external id, made or renamed in the caller's transaction; who opted out is marked so."""
     known = await _known(conn, tenant, names)
     fresh = [
-        {"tenant_id": tenant, "external_id": key, "name": name[:_NAME_LENGTH], "created_at": now}
+        {"tenant_id": tenant, "external_id": key, "name": storable(name, _NAME_LENGTH), "created_at": now}
         for key, name in sorted(names.items())
         if key not in known
     ]
@@ -145,7 +146,7 @@ async def admit_people(conn: AsyncConnection, tenant: int, names: dict[str, str]
         await conn.execute(add_missing(conn, people), fresh)
         known = await _known(conn, tenant, names)
     for key, person in sorted(known.items()):  # in the same order everywhere, so that nobody waits in a circle
-        name = names[key][:_NAME_LENGTH]
+        name = storable(names[key], _NAME_LENGTH)
         if person.name != name and name and not person.opted_out:
             await conn.execute(update(people).where(people.c.id == person.id).values(name=name))
             known[key] = Person(person.id, tenant, key, name)

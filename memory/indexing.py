@@ -87,8 +87,8 @@ _WAITING = (
     .join(index_outbox, index_outbox.c.message_serial == messages.c.serial)
     .join(rooms, rooms.c.id == messages.c.room_id)
     .outerjoin(_PARENT, and_(_PARENT.c.room_id == messages.c.room_id, _PARENT.c.external_id == messages.c.reply_to))
-    .where(messages.c.serial > bindparam("after"), index_outbox.c.attempts < _TRIES)
-    .order_by(messages.c.serial)
+    .where(index_outbox.c.message_serial > bindparam("after"), index_outbox.c.attempts < _TRIES)
+    .order_by(index_outbox.c.message_serial)
     .limit(_PAGE)
 )
 """The next page of messages behind a serial that wait to be indexed."""
@@ -215,8 +215,9 @@ class Indexer:
     async def _take(self, query: Select[Any], after: int, marks: dict[str, Any]) -> list[_Task]:
         """Rows that somebody else is taking at this moment are passed over."""
         async with self._database.write() as conn:
-            tasks = await _pages(conn, query, after)
-            await conn.execute(update(index_outbox).where(_of(index_outbox, tasks)).values(**marks))
+            if tasks := await _pages(conn, query, after):
+                between = index_outbox.c.message_serial.between(tasks[0].serial, tasks[-1].serial)  # a range of the key
+                await conn.execute(update(index_outbox).where(_of(index_outbox, tasks), between).values(**marks))
         return tasks
 
     async def _derive(self, tasks: Sequence[_Task]) -> _Derived:

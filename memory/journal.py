@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory import sessions
-from memory.columns import AnyRow
+from memory.columns import AnyRow, storable
 from memory.contention import again
 from memory.directory import admit_people
 from memory.embedding import content_hash
@@ -37,6 +37,7 @@ from memory.tables import (
 LONGEST_TEXT = 1 << 20
 """Bytes of UTF-8 in one message; no chat platform allows more (Matrix: 64 KiB an event)."""
 _LONGEST_ID = 255
+_LONGEST_EMOJI = 64
 _SLICE = 500  # bound variables a statement; an import comes in batches of as many
 
 
@@ -46,6 +47,8 @@ def check(draft: Draft) -> None:
         raise BadInput(f"the id must have 1 to {_LONGEST_ID} characters")
     if not draft.author or len(draft.author) > _LONGEST_ID:
         raise BadInput(f"the author must have 1 to {_LONGEST_ID} characters")
+    if any(storable(one, _LONGEST_ID) != one for one in (draft.event_id, draft.author)):
+        raise BadInput("the id or the author has characters that cannot be kept (NUL, half of a surrogate pair)")
     if not draft.text.strip():
         raise BadInput("the text is empty")
     if len(draft.text) > LONGEST_TEXT or len(draft.text.encode("utf-8", "surrogatepass")) > LONGEST_TEXT:
@@ -152,7 +155,12 @@ class Journal:
                     return False
                 await conn.execute(update(reactions).where(*where).values(added_at=at, removed_at=None))
                 return True
-            values = {"target": target, "person_id": person.id, "emoji": emoji, "added_at": at}
+            values = {
+                "target": target,
+                "person_id": person.id,
+                "emoji": storable(emoji, _LONGEST_EMOJI),
+                "added_at": at,
+            }
             await conn.execute(insert(reactions).values(room_id=room.id, event_id=event_id, **values))
             return True
 
@@ -190,7 +198,7 @@ async def _unknown(conn: AsyncConnection, room: int, drafts: Sequence[Draft]) ->
 
 async def _insert(conn: AsyncConnection, room: int, drafts: Sequence[Draft], authors: dict[str, Person]) -> list[int]:
     version = await next_version(conn, room)
-    spots = [(draft.sent_at, draft.thread and draft.thread[:_LONGEST_ID]) for draft in drafts]
+    spots = [(draft.sent_at, draft.thread and storable(draft.thread, _LONGEST_ID)) for draft in drafts]
     placed = await sessions.place(conn, room, spots)
     rows = [
         {
@@ -201,7 +209,7 @@ async def _insert(conn: AsyncConnection, room: int, drafts: Sequence[Draft], aut
             "text": draft.text,
             "content_hash": content_hash(draft.text),
             "sent_at": draft.sent_at,
-            "reply_to": draft.reply_to and draft.reply_to[:_LONGEST_ID],
+            "reply_to": draft.reply_to and storable(draft.reply_to, _LONGEST_ID),
             "provenance": draft.provenance,
             "revision": 1,
             "version": version,
