@@ -1,6 +1,6 @@
 """Which process is at a row of the outbox or the inbox, and until when; and what shows an answer is found by a step.
 
-Revision: 0008, after 0007.
+Revision: 0008, after 0010.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0007"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
