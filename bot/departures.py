@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from bot.tables import departures, team_settings
 from memory.directory import Directory
 from memory.ports import Clock, Database
 from memory.privacy import Privacy
+from memory.statements import add_missing
 
 log = structlog.get_logger(__name__)
 
@@ -27,9 +28,7 @@ class Departures:
     async def note(self, tenant: int, at: datetime) -> None:
         """We are out of a team; the first time counts."""
         async with self._database.write() as conn:
-            there = select(departures.c.tenant_id).where(departures.c.tenant_id == tenant)
-            if (await conn.execute(there)).scalar() is None:
-                await conn.execute(insert(departures).values(tenant_id=tenant, left_at=at))
+            await conn.execute(add_missing(conn, departures).values(tenant_id=tenant, left_at=at))
 
     async def undo(self, tenant: int) -> None:
         """We are in the team (again)."""

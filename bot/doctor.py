@@ -134,9 +134,10 @@ def _folder(folder: Path) -> Iterator[Finding]:
 async def _database(app: App) -> Finding:
     revision = await schema.revision_of(app.database)
     async with app.database.read() as conn:
-        said = "ok"
-        if conn.dialect.name == "sqlite":
-            said = str((await conn.execute(text("PRAGMA quick_check(1)"))).scalar())
+        if conn.dialect.name == "postgresql":
+            number = str((await conn.execute(text("SHOW server_version"))).scalar()).partition(" ")[0]
+            return Finding("database", f"PostgreSQL {number}, schema {revision}")
+        said = str((await conn.execute(text("PRAGMA quick_check(1)"))).scalar())
     if said != "ok":
         return Finding("database", f"damaged ({said})", "restore a copy of the data folder")
     return Finding("database", f"schema {revision}, sound")

@@ -19,6 +19,7 @@ from bot.addressing import addressed
 from bot.app import App
 from bot.events import Event, closing, note, progress, result, status
 from bot.lines import LONGEST_LINE, Lines
+from bot.patience import patiently
 from bot.settling import settling
 from memory.errors import BadInput
 from memory.journal import check
@@ -163,7 +164,7 @@ async def import_history(app: App, *, lines: Lines, room: str | None = None) -> 
                 grouped.setdefault(one[0], []).append(one[1])
         for name, drafts in grouped.items():
             if name not in rooms:
-                rooms[name] = await app.directory.room(app.tenant, name, name)
+                rooms[name] = await patiently(app.directory.room)(app.tenant, name, name)
             await _admit(app, rooms[name], drafts, tally)
         yield progress("reading", tally.line, None)
     yield progress("reading", tally.line, tally.line)
@@ -176,7 +177,7 @@ async def import_history(app: App, *, lines: Lines, room: str | None = None) -> 
 
 
 async def _admit(app: App, room: Room, drafts: list[Draft], tally: Tally) -> None:
-    admitted = await app.journal.admit(room, drafts)
+    admitted = await patiently(app.journal.admit)(room, drafts)
     tally.imported += len(admitted.serials)
     tally.known += admitted.known
     tally.refused += admitted.refused

@@ -22,6 +22,7 @@ from bot.models import Arrival, Edit, IncomingMessage
 from bot.tables import inbox
 from memory.columns import AnyRow
 from memory.errors import Unavailable
+from memory.leases import Lease
 from memory.models import Person, Room, Tenant
 from memory.ports import Clock, Database
 from memory.tables import rooms, tenants
@@ -83,9 +84,11 @@ class Served:
 class Inbox:
     """The rows of all rooms."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, lease: Lease | None = None) -> None:
+        """``lease``: where other processes carry rows out too."""
         self._database = database
         self._clock = clock
+        self._lease = lease
 
     async def put(self, room: Room, kind: Kind, event_id: str, payload: Payload, person: Person | None = None) -> bool:
         """Keeps one; False when it was there. Raises Unavailable when its person was forgotten this very moment."""
@@ -109,25 +112,38 @@ class Inbox:
         return True
 
     async def waiting(self, served: Served) -> list[int]:
-        """The rooms in which something waits, the one that has waited longest first."""
-        query = select(inbox.c.room_id, inbox.c.id).join(rooms, rooms.c.id == inbox.c.room_id)
+        """The rooms in which something waits for us, the one that has waited longest first."""
+        query = select(inbox.c.room_id, inbox.c.claimed_by, inbox.c.claimed_until)
+        query = query.join(rooms, rooms.c.id == inbox.c.room_id)
         query = query.join(tenants, tenants.c.id == rooms.c.tenant_id).where(served.where()).order_by(inbox.c.id)
+        firsts: dict[int, AnyRow] = {}
         async with self._database.read() as conn:
-            return list(dict.fromkeys(row.room_id for row in await conn.execute(query)))
+            for row in await conn.execute(query):
+                firsts.setdefault(row.room_id, row)
+        return [room for room, row in firsts.items() if self._is_free(row)]
 
     async def first(self, room: int) -> Item | None:
-        """What has waited longest in a room."""
+        """What has waited longest in a room; None too while another process is at it: a room's rows go in order."""
         query = select(inbox, rooms.c.tenant_id, rooms.c.external_id, rooms.c.name, rooms.c.version, rooms.c.created_at)
         query = query.join(rooms, rooms.c.id == inbox.c.room_id).where(inbox.c.room_id == room)
         async with self._database.read() as conn:
             row = (await conn.execute(query.order_by(inbox.c.id).limit(1))).one_or_none()
-        return None if row is None else _item(row)
+        return None if row is None or not self._is_free(row) else _item(row)
 
     async def begin(self, item: Item) -> bool:
-        """Marks that it is being carried out; False when it is gone (taken back by its author meanwhile)."""
+        """Marks that it is being carried out; False when it is not ours to do.
+
+        It is gone (taken back by its author meanwhile), or another process was faster.
+        """
+        mark = update(inbox).where(inbox.c.id == item.id).values(begun=inbox.c.begun + 1)
+        if self._lease is not None:
+            mark = mark.where(self._lease.free(inbox)).values(**self._lease.marks())
         async with self._database.write() as conn:
-            marked = await conn.execute(update(inbox).where(inbox.c.id == item.id).values(begun=inbox.c.begun + 1))
-        return marked.rowcount > 0
+            return (await conn.execute(mark)).rowcount > 0
+
+    def _is_free(self, row: AnyRow) -> bool:
+        """Whether this process may take a row."""
+        return self._lease is None or self._lease.may_take(row.claimed_by, row.claimed_until)
 
     async def done(self, item: Item) -> None:
         """It is out of the way."""

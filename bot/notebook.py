@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import Select, select
 
 from bot.outbox import transaction_of
 from bot.tables import inbox, notes, send_outbox
 from memory.ports import Clock, Database
+from memory.statements import put
 from memory.tables import message_revisions, messages, people, reactions, rooms, tenants, tombstones
 
 _SLICE = 400
@@ -36,8 +37,7 @@ class SqlNotebook:
         """See the port."""
         key = {"account": self._account, "name": name}
         async with self._database.write() as conn:
-            await conn.execute(delete(notes).where(*(notes.c[column] == one for column, one in key.items())))
-            await conn.execute(insert(notes).values(**key, value=value, noted_at=self._clock.now()))
+            await put(conn, notes, key, {"value": value, "noted_at": self._clock.now()})
 
     async def rooms(self) -> list[str]:
         """See the port."""

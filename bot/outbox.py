@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from bot.tables import send_outbox
 from memory.columns import AnyRow
+from memory.contention import again
 from memory.models import Person, Room
 from memory.ports import Clock, Database
+from memory.statements import add_missing
 from memory.tables import people
 from routing.models import Answer
 
@@ -58,6 +60,7 @@ class Outbox:
             return None
         return _outgoing(row)
 
+    @again
     async def put(
         self,
         room: Room,
@@ -73,8 +76,8 @@ class Outbox:
             return known
         values = {"room_id": room.id, "transaction_id": transaction, "created_at": self._clock.now()}
         async with self._database.write() as conn:
-            await conn.execute(
-                insert(send_outbox).values(
+            made = await conn.execute(
+                add_missing(conn, send_outbox).values(
                     **values,
                     in_reply_to=in_reply_to,
                     # None too for somebody who was forgotten by the very command that this replies to
@@ -83,8 +86,11 @@ class Outbox:
                     answer_id=shows.id if shows else None,
                 )
             )
+        if made.rowcount == 0 and (known := await self.find(room, transaction)) is not None:
+            return known  # another process put it this very moment
         return Outgoing(transaction, shows.id if shows else None, None, person.id if person else None)
 
+    @again
     async def sent(self, room: Room, transaction: str, event_id: str) -> None:
         """The platform took it."""
         where = (send_outbox.c.room_id == room.id, send_outbox.c.transaction_id == transaction)

@@ -3,6 +3,9 @@
 The lock is the kernel's (``flock`` on ``owner.lock``), so that it goes with the process, also on kill -9, and never
 stays behind. ``run``, ``chat`` and the long commands serve a 0600 Unix socket while they hold it; a short command does
 not, and whoever comes meanwhile waits the moment it takes. Only a second ``run`` or ``chat`` is refused.
+
+Several folders, each with its owner, may share one PostgreSQL: what only one of them may do is claimed there, under the
+folder's name (`identity`).
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,6 +28,8 @@ from memory.errors import Refused, Unavailable
 
 LOCK = "owner.lock"
 SOCKET = "owner.sock"
+IDENTITY = "owner.id"
+NAME = 32  # letters of an identity
 LONGEST_SOCKET_PATH = 100  # sun_path holds 108 bytes on Linux and 104 on macOS, with its closing NUL
 GREETING = b"weavebot 1\n"  # the first line from an owner, with the version of what is spoken
 PAUSE = 0.05  # seconds between two tries for a lock that is held
@@ -90,6 +96,24 @@ def prepare_folder(folder: Path) -> Path:
             f"The data folder {folder} cannot be used ({exc.strerror}); make it writable or choose another with --data."
         ) from exc
     return folder
+
+
+def identity(folder: Path) -> str:
+    """The name, of 32 letters, under which the owner of a folder works on a database that several folders share.
+
+    Raises Refused when it cannot be kept.
+    """
+    file = folder / IDENTITY
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            known = file.read_text(encoding="ascii").strip()
+            if len(known) == NAME:
+                return known
+        made = secrets.token_hex(NAME // 2)
+        file.write_text(made + "\n", encoding="ascii")
+    except (OSError, ValueError) as exc:
+        raise Refused(f"The name of the data folder cannot be kept in {file}; make it writable for you.") from exc
+    return made
 
 
 def take(folder: Path, card: Card) -> Claim | None:

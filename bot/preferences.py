@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 
 from bot.settings import MOST_DAYS, Settings, check_language, check_timezone, check_weekly
 from bot.tables import settings as table
@@ -18,6 +18,7 @@ from bot.tables import team_settings
 from memory.errors import BadInput
 from memory.models import Person, Room
 from memory.ports import Clock, Database
+from memory.statements import put
 from memory.tables import tenants
 
 
@@ -115,9 +116,8 @@ class PreferenceBook:
         """Sets one, or with None goes back to the general one. Raises BadInput naming what would be right."""
         kept = _checked(name, value)
         async with self._database.write() as conn:
-            await conn.execute(delete(table).where(table.c.room_id == room.id, table.c.name == name))
-            values = {"room_id": room.id, "name": name, "value": kept or "", "changed_at": self._clock.now()}
-            await conn.execute(insert(table).values(**values, changed_by=by.id if by else None))
+            values = {"value": kept or "", "changed_at": self._clock.now(), "changed_by": by.id if by else None}
+            await put(conn, table, {"room_id": room.id, "name": name}, values)
         return await self.of(room)
 
     async def change_for_team(self, room: Room, name: str, value: str | None, by: Person | None) -> Preferences:
@@ -126,11 +126,9 @@ class PreferenceBook:
         Gives what is in force in the room then. Raises BadInput naming what would be right.
         """
         kept = _checked(name, value)
-        of = (team_settings.c.tenant_id == room.tenant, team_settings.c.name == name)
         async with self._database.write() as conn:
-            await conn.execute(delete(team_settings).where(*of))
-            values = {"tenant_id": room.tenant, "name": name, "value": kept or "", "changed_at": self._clock.now()}
-            await conn.execute(insert(team_settings).values(**values, changed_by=by.id if by else None))
+            values = {"value": kept or "", "changed_at": self._clock.now(), "changed_by": by.id if by else None}
+            await put(conn, team_settings, {"tenant_id": room.tenant, "name": name}, values)
         return await self.of(room)
 
 

@@ -36,6 +36,8 @@ ROOMS_AT_ONCE: Final = 4
 LONGEST_PAUSE: Final = 60.0  # seconds
 KEPT: Final = timedelta(days=1)
 """How long a reply is tried that the platform does not take."""
+LOOK: Final = 30.0
+"""Seconds between two looks at the inbox when nobody nudges: another process may have put something there."""
 TRIES: Final = 3  # of something that fails by a defect of ours
 
 log = structlog.get_logger(__name__)
@@ -73,7 +75,8 @@ class Replies:
                         task = asyncio.create_task(self._serve(room))
                         self._busy[room] = task
                         task.add_done_callback(partial(self._ended, room))
-                await self._wake.wait()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), LOOK)
         finally:
             for task in self._busy.values():
                 task.cancel()

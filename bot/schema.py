@@ -20,9 +20,13 @@ MIGRATIONS: Final = Path(__file__).resolve().parents[1] / "migrations"
 async def bring_up_to_date(database: Database) -> str:
     """Applies what is missing and gives the revision that the database is at.
 
-    One transaction: killed in the middle, the database is what it was. Raises Refused when a newer Weavebot wrote it.
+    One transaction: killed in the middle, the database is what it was. Of several processes that start at once one does
+    it, and the others find it done. Raises Refused when a newer Weavebot wrote it.
     """
-    async with database.write() as conn:
+    wanted = newest()
+    if await revision_of(database) == wanted:
+        return wanted
+    async with database.write(alone=True) as conn:
         return await conn.run_sync(_upgrade)
 
 

@@ -76,7 +76,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
     data: Path = Field(Path("data"), description="folder of the embedded data")
-    database_url: SecretStr | None = Field(None, description="an SQLAlchemy URL; without it SQLite in the data folder")
+    database_url: SecretStr | None = Field(
+        None, description="URL of a PostgreSQL database; without it SQLite in the data folder"
+    )
+    database_timeout: float = Field(30.0, ge=1, le=86_400, description="seconds PostgreSQL may take for a statement")
     model_folder: Path | None = Field(
         None, description="folder of the embedding model; without it the packaged copy, or the hub's local cache"
     )

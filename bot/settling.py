@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from bot.app import App
 from bot.events import Event, closing, note, progress
+from bot.patience import patiently
 from memory import records
 
 SOON = 2000  # messages; a minute of embedding on two busy cores
@@ -19,7 +20,7 @@ async def settling(app: App, stage: str = "indexing") -> AsyncIterator[Event]:
     Counted from the outbox, because a worker of the same process may be doing part of it already.
     """
     total = await _waiting(app)
-    work = asyncio.ensure_future(app.engine.settle())
+    work = asyncio.ensure_future(patiently(app.engine.settle)())
     try:
         while total and not work.done():
             left = await _waiting(app)
@@ -45,6 +46,7 @@ async def catching_up(app: App) -> AsyncIterator[Event]:
                 yield event
 
 
+@patiently
 async def _waiting(app: App) -> int:
     async with app.database.read() as conn:
         return await records.waiting(conn)

@@ -74,6 +74,7 @@ send_outbox = Table(
     Column("sent_at", Instant),
     UniqueConstraint("room_id", "transaction_id"),
     Index(None, "room_id", "event_id"),
+    Index(None, "answer_serial"),  # what shows an answer that is to be withdrawn
 )
 
 inbox = Table(
@@ -87,6 +88,8 @@ inbox = Table(
     Column("payload", CompressedText, nullable=False),  # JSON
     Column("begun", SmallInteger, nullable=False, default=0),  # how often it was begun
     Column("received_at", Instant, nullable=False),
+    Column("claimed_by", String(32)),  # the process that is at it; see memory.leases
+    Column("claimed_until", Instant),
     UniqueConstraint("room_id", "kind", "event_id"),
     Index(None, "person_id"),
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
-from bot import schema
+from bot import owner, schema
 from bot.adapters.console import PLATFORM as CONSOLE
 from bot.adapters.console import ConsolePort, Desk, Seat
 from bot.adapters.discord.ids import PLATFORM as DISCORD
@@ -47,6 +47,7 @@ from memory.erasure import Erasure
 from memory.errors import BadInput
 from memory.indexing import Indexer
 from memory.journal import Journal
+from memory.leases import Lease
 from memory.modelbook import change_model, current_model
 from memory.models import MessageLinks, Person, Room
 from memory.ports import Clock, Database, Embedder
@@ -93,8 +94,7 @@ async def open_app(
     async with contextlib.AsyncExitStack() as stack:
         time = clock or SystemClock()
 
-        database = SqlDatabase(settings.database_url.get_secret_value()) if settings.database_url else None
-        database = database or SqlDatabase.in_folder(settings.data)
+        database = open_database(settings)
         stack.push_async_callback(database.close)
         await schema.bring_up_to_date(database)
 
@@ -113,7 +113,8 @@ async def open_app(
             stack.push_async_callback(server.close)
         rooms = Rooms(database, server or RustworkxGraphIndex(), model)
         stack.push_async_callback(rooms.close)
-        indexer = Indexer(database, shared, model)
+        lease = None if database.is_embedded else Lease(owner.identity(settings.data), time)
+        indexer = Indexer(database, shared, model, lease)
         engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
 
         book = AnswerBook(database)
@@ -155,7 +156,7 @@ async def open_app(
             audit=Audit(database, time),
             outbox=Outbox(database, time),
             departures=Departures(database, time, directory, privacy),
-            inbox=Inbox(database, time),
+            inbox=Inbox(database, time, lease),
             tenant=tenant,
             close=closing.aclose,
             graph=server,
@@ -182,6 +183,13 @@ async def open_graph(settings: Settings, database: Database, clock: Clock) -> Ne
     line = Neo4jLink(address, Breaker("Neo4j", clock))
     names = await pseudonyms_of(database, clock)
     return Neo4jGraphIndex(line, names, links_of, clock, labels=settings.neo4j_labels)
+
+
+def open_database(settings: Settings) -> SqlDatabase:
+    """The database that the settings name. Raises BadInput when that is none."""
+    if settings.database_url is None:
+        return SqlDatabase.in_folder(settings.data)
+    return SqlDatabase(settings.database_url.get_secret_value(), patience=settings.database_timeout)
 
 
 async def open_ports(app: App) -> list[ChatPort]:

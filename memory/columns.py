@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ from sqlalchemy.types import TypeDecorator
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _RAW, _ZSTD = b"\x00", b"\x01"
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # PostgreSQL has no way to write these
 _WORTH_IT = 96  # bytes: a zstd frame costs about 13, so shorter texts only grow
 
 NAMING = {
@@ -76,6 +78,11 @@ class CompressedText(TypeDecorator[str]):
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the base's signature
         """Bytes to text."""
         return None if value is None else unpack_text(value)
+
+
+def storable(text: str, length: int) -> str:
+    """What a column of so many characters takes of a text: no NUL, no half of a surrogate pair, and not more."""
+    return _UNSTORABLE.sub("", text)[:length]
 
 
 class _Zstd(threading.local):

@@ -6,13 +6,15 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from memory.columns import AnyRow
+from memory.columns import AnyRow, storable
+from memory.contention import again
 from memory.errors import Ambiguous, NotFound
 from memory.models import Person, Room, Tenant
 from memory.ports import Clock, Database
+from memory.statements import add_missing
 from memory.tables import people, rooms, tenants
 
 _NAME_LENGTH = 255
@@ -25,22 +27,18 @@ class Directory:
         self._database = database
         self._clock = clock
 
+    @again
     async def tenant(self, platform: str, external_id: str, name: str) -> int:
         """The id of a team, made when new."""
+        query = select(tenants.c.id).where(tenants.c.platform == platform, tenants.c.external_id == external_id)
+        async with self._database.read() as conn:
+            found = (await conn.execute(query)).scalar()
+        if found is not None:
+            return int(found)
         async with self._database.write() as conn:
-            found = (
-                await conn.execute(
-                    select(tenants.c.id).where(tenants.c.platform == platform, tenants.c.external_id == external_id)
-                )
-            ).scalar()
-            if found is not None:
-                return int(found)
-            made = await conn.execute(
-                insert(tenants)
-                .values(platform=platform, external_id=external_id, name=name, created_at=self._clock.now())
-                .returning(tenants.c.id)
-            )
-            return int(made.scalar_one())
+            values = {"platform": platform, "external_id": external_id, "name": storable(name, _NAME_LENGTH)}
+            await conn.execute(add_missing(conn, tenants).values(created_at=self._clock.now(), **values))
+            return int((await conn.execute(query)).scalar_one())
 
     async def tenants(self) -> list[Tenant]:
         """Every team, in order of first sight."""
@@ -48,8 +46,10 @@ class Directory:
             found = await conn.execute(select(tenants).order_by(tenants.c.id))
             return [Tenant(row.id, row.platform, row.external_id, row.name) for row in found]
 
+    @again
     async def room(self, tenant: int, external_id: str, name: str) -> Room:
         """A room, made when new; its name is brought up to date."""
+        name = storable(name, _NAME_LENGTH)
         async with self._database.read() as conn:
             row = (await conn.execute(_room_query(tenant, external_id))).one_or_none()
         if row is not None and row.name == name:
@@ -58,7 +58,7 @@ class Directory:
             row = (await conn.execute(_room_query(tenant, external_id))).one_or_none()
             if row is None:
                 values = {"tenant_id": tenant, "external_id": external_id, "name": name, "version": 0}
-                await conn.execute(insert(rooms).values(created_at=self._clock.now(), **values))
+                await conn.execute(add_missing(conn, rooms).values(created_at=self._clock.now(), **values))
             elif row.name != name:
                 await conn.execute(update(rooms).where(rooms.c.id == row.id).values(name=name))
             return _room((await conn.execute(_room_query(tenant, external_id))).one())
@@ -93,11 +93,12 @@ class Directory:
             raise NotFound(f"there is no room with the key {room}")
         return _room(row)
 
+    @again
     async def person(self, tenant: int, external_id: str, name: str) -> Person:
         """A person, made when new; the name is brought up to date."""
         async with self._database.read() as conn:
             row = (await conn.execute(_person_query(tenant, external_id))).one_or_none()
-        if row is not None and row.name == name[:_NAME_LENGTH]:
+        if row is not None and row.name == storable(name, _NAME_LENGTH):
             return _person(row)
         async with self._database.write() as conn:
             return (await admit_people(conn, tenant, {external_id: name}, self._clock.now()))[external_id]
@@ -137,15 +138,15 @@ async def admit_people(conn: AsyncConnection, tenant: int, names: dict[str, str]
     """People by external id, made or renamed in the caller's transaction; who opted out is marked so."""
     known = await _known(conn, tenant, names)
     fresh = [
-        {"tenant_id": tenant, "external_id": key, "name": name[:_NAME_LENGTH], "created_at": now}
-        for key, name in names.items()
+        {"tenant_id": tenant, "external_id": key, "name": storable(name, _NAME_LENGTH), "created_at": now}
+        for key, name in sorted(names.items())
         if key not in known
     ]
     if fresh:
-        await conn.execute(insert(people), fresh)
+        await conn.execute(add_missing(conn, people), fresh)
         known = await _known(conn, tenant, names)
-    for key, person in known.items():
-        name = names[key][:_NAME_LENGTH]
+    for key, person in sorted(known.items()):  # in the same order everywhere, so that nobody waits in a circle
+        name = storable(names[key], _NAME_LENGTH)
         if person.name != name and name and not person.opted_out:
             await conn.execute(update(people).where(people.c.id == person.id).values(name=name))
             known[key] = Person(person.id, tenant, key, name)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from memory.contention import again
 from memory.ports import Database
 from memory.tables import embeddings, entities, mentions, messages, reactions, rooms, sessions, tombstones
 
@@ -57,19 +58,25 @@ class Erasure:
 
     async def erase(self, room: int, external_ids: Sequence[str], at: datetime) -> int:
         """Erases messages of a room; ids that never came are kept out for good. Gives the number that was there."""
+        serials, hashes = await self._erase(room, external_ids, at)
+        for dropper in self.droppers:
+            await dropper.drop(room, serials, hashes)
+        await self.database.scrub()
+        return len(serials)
+
+    @again
+    async def _erase(self, room: int, external_ids: Sequence[str], at: datetime) -> tuple[list[int], list[bytes]]:
+        """Alone: whoever writes meanwhile could cite, embed or count what is about to go."""
         serials: list[int] = []
         hashes: list[bytes] = []
-        async with self.database.write() as conn:
+        async with self.database.write(alone=True) as conn:
             version = await next_version(conn, room)
             for start in range(0, len(external_ids), _SLICE):
                 some = external_ids[start : start + _SLICE]
                 gone, texts = await self._erase_some(conn, room, some, version, at)
                 serials += gone
                 hashes += texts
-        for dropper in self.droppers:
-            await dropper.drop(room, serials, hashes)
-        await self.database.scrub()
-        return len(serials)
+        return serials, hashes
 
     async def _erase_some(
         self, conn: AsyncConnection, room: int, external_ids: Sequence[str], version: int, at: datetime

@@ -10,6 +10,8 @@
     │   ├── Refused       not allowed, or it would harm (a newer data folder, a second owner)
     │   └── ModelMismatch the embedding model is not the one that made the stored vectors
     └── Unavailable       a part that is needed does not answer now; trying again may help
+        ├── Contended     another transaction was in the way; nothing of this one was kept
+        └── Unreachable   the database server cannot be reached, or went away in the middle
 
 The message of each is one sentence that says what to do; ``bot.errors`` turns the class into the words of a
 room and an exit status. Adapters translate their library's errors ``from exc``.
@@ -46,3 +48,11 @@ class ModelMismatch(Rejected):
 
 class Unavailable(WeavebotError):
     """A part that is needed does not answer now."""
+
+
+class Contended(Unavailable):
+    """Another transaction was in the way and the database took this one back, whole: the call may be made again."""
+
+
+class Unreachable(Unavailable):
+    """The database server cannot be reached, or went away: whether the last commit was kept is not known."""

@@ -10,23 +10,27 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
 import structlog
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory import lexicon, ranking
+from memory.contention import again
 from memory.embedding import pack_states, pack_vectors
 from memory.erasure import next_version
 from memory.errors import Unavailable
 from memory.extraction.entities import NO_SUBJECT, subject
 from memory.extraction.entities import mentions as find_mentions
+from memory.leases import Lease
 from memory.models import Embedding, EntityKind, Mention
 from memory.ports import Database, Embedder
 from memory.records import ModelKey
+from memory.statements import add_missing, hold_room
 from memory.tables import (
     embeddings,
     entities,
@@ -46,6 +50,9 @@ _CHARACTERS = 1 << 19  # of a batch's texts: their token states and vectors are 
 _PAGE = 256  # messages read at once: at 1 MiB each they are what a batch holds in the worst case
 _TRIES = 5
 _SLICE = 400
+
+LOOK = 30.0
+"""Seconds between two looks at the outbox when nobody nudges: another process may have left something there."""
 
 _AHEAD = 2  # batches under way: one that is embedded, one that waits for it
 
@@ -80,8 +87,8 @@ _WAITING = (
     .join(index_outbox, index_outbox.c.message_serial == messages.c.serial)
     .join(rooms, rooms.c.id == messages.c.room_id)
     .outerjoin(_PARENT, and_(_PARENT.c.room_id == messages.c.room_id, _PARENT.c.external_id == messages.c.reply_to))
-    .where(messages.c.serial > bindparam("after"), index_outbox.c.attempts < _TRIES)
-    .order_by(messages.c.serial)
+    .where(index_outbox.c.message_serial > bindparam("after"), index_outbox.c.attempts < _TRIES)
+    .order_by(index_outbox.c.message_serial)
     .limit(_PAGE)
 )
 """The next page of messages behind a serial that wait to be indexed."""
@@ -92,10 +99,12 @@ _Batch: TypeAlias = tuple[list[_Task], asyncio.Task[_Derived]]
 class Indexer:
     """The worker that keeps what is derived up to date with the messages."""
 
-    def __init__(self, database: Database, embedder: Embedder, model: ModelKey) -> None:
+    def __init__(self, database: Database, embedder: Embedder, model: ModelKey, lease: Lease | None = None) -> None:
+        """``lease``: where other processes take messages off the same outbox."""
         self._database = database
         self._embedder = embedder
         self._model = model.id
+        self._lease = lease
         self._wake = asyncio.Event()
         self._draining = asyncio.Lock()
 
@@ -110,7 +119,7 @@ class Indexer:
         self.nudge()
 
     async def run(self) -> None:
-        """Works until cancelled; waits when there is nothing to do."""
+        """Works until cancelled; waits when there is nothing to do, and looks now and then for what others left."""
         while True:
             self._wake.clear()
             try:
@@ -119,7 +128,8 @@ class Indexer:
                 log.warning("indexing.paused", reason=str(error))
                 await asyncio.sleep(1)
                 self._wake.set()
-            await self._wake.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), LOOK)
 
     async def drain(self, progress: Progress | None = None) -> int:
         """Takes everything that waits now or comes meanwhile; gives the number of messages done.
@@ -182,8 +192,8 @@ class Indexer:
     async def _mark_failed(self, task: _Task) -> None:
         """One try less; after five the message stays findable by its words and waits for `reindex`."""
         async with self._database.write() as conn:
-            row = index_outbox.c.message_serial == task.serial
-            await conn.execute(update(index_outbox).where(row).values(attempts=index_outbox.c.attempts + 1))
+            values = {"attempts": index_outbox.c.attempts + 1, "claimed_until": None}
+            await conn.execute(update(index_outbox).where(_of(index_outbox, [task])).values(**values))
 
     async def _count(self) -> int:
         async with self._database.read() as conn:
@@ -191,16 +201,23 @@ class Indexer:
             return len(rows.all())
 
     async def _claim(self, after: int) -> list[_Task]:
-        tasks: list[_Task] = []
-        characters = 0
+        """The next messages behind a serial; with a lease they are ours as long as it lasts."""
+        if self._lease is None:
+            async with self._database.read() as conn:
+                return await _pages(conn, _WAITING, after)
+        ours = _WAITING.where(self._lease.free(index_outbox))
         async with self._database.read() as conn:
-            while len(tasks) < BATCH and characters < _CHARACTERS:
-                page = [_task(row) for row in await conn.execute(_WAITING, {"after": after})]
-                tasks += page
-                if len(page) < _PAGE:
-                    break
-                characters += sum(len(task.text) for task in page)
-                after = page[-1].serial
+            if (await conn.execute(ours.limit(1), {"after": after})).first() is None:
+                return []
+        return await self._take(ours.with_for_update(of=index_outbox, skip_locked=True), after, self._lease.marks())
+
+    @again
+    async def _take(self, query: Select[Any], after: int, marks: dict[str, Any]) -> list[_Task]:
+        """Rows that somebody else is taking at this moment are passed over."""
+        async with self._database.write() as conn:
+            if tasks := await _pages(conn, query, after):
+                between = index_outbox.c.message_serial.between(tasks[0].serial, tasks[-1].serial)  # a range of the key
+                await conn.execute(update(index_outbox).where(_of(index_outbox, tasks), between).values(**marks))
         return tasks
 
     async def _derive(self, tasks: Sequence[_Task]) -> _Derived:
@@ -234,8 +251,11 @@ class Indexer:
             }
         )
 
+    @again
     async def _store(self, derived: _Derived) -> int:
         async with self._database.write() as conn:
+            for room in sorted({task.room for task in derived.tasks}):
+                await hold_room(conn, room)
             current = await _current(conn, derived.tasks)
             tasks = [task for task in derived.tasks if current.get(task.serial) == task.revision]
             await self._store_embeddings(conn, tasks, derived)
@@ -244,12 +264,8 @@ class Indexer:
                 await _store_mentions(conn, room, here, derived.mentions)
                 await _store_relations(conn, room, here, derived.mentions)
                 version = await next_version(conn, room)
-                await conn.execute(
-                    update(messages).where(messages.c.serial.in_([t.serial for t in here])).values(version=version)
-                )
-            await conn.execute(
-                delete(index_outbox).where(index_outbox.c.message_serial.in_([task.serial for task in tasks]))
-            )
+                await conn.execute(update(messages).where(_of(messages, here)).values(version=version))
+            await conn.execute(delete(index_outbox).where(_of(index_outbox, tasks)))
         return len(derived.tasks)
 
     async def _store_embeddings(self, conn: AsyncConnection, tasks: Sequence[_Task], derived: _Derived) -> None:
@@ -260,7 +276,7 @@ class Indexer:
         there = set((await conn.execute(query)).scalars())
         rows = [_embedding_row(key, self._model, derived) for key in sorted(wanted - there)]
         if rows:
-            await conn.execute(insert(embeddings), rows)
+            await conn.execute(add_missing(conn, embeddings), rows)
 
 
 def _task(row: Any) -> _Task:
@@ -299,9 +315,30 @@ async def _forms(conn: AsyncConnection, tenant: int) -> dict[str, str]:
     return {form: str(key) for form, key in forms.items()}
 
 
+async def _pages(conn: AsyncConnection, query: Select[Any], after: int) -> list[_Task]:
+    """A batch of what the query gives, by pages."""
+    tasks: list[_Task] = []
+    characters = 0
+    while len(tasks) < BATCH and characters < _CHARACTERS:
+        page = [_task(row) for row in await conn.execute(query, {"after": after})]
+        tasks += page
+        if len(page) < _PAGE:
+            break
+        characters += sum(len(task.text) for task in page)
+        after = page[-1].serial
+    return tasks
+
+
+def _of(table: Table, tasks: Sequence[_Task]) -> ColumnElement[bool]:
+    """The rows of a table that belong to the tasks' messages."""
+    key = table.c.serial if table is messages else table.c.message_serial
+    return key.in_([task.serial for task in tasks])
+
+
 async def _current(conn: AsyncConnection, tasks: Sequence[_Task]) -> dict[int, int]:
-    query = select(messages.c.serial, messages.c.revision).where(messages.c.serial.in_([t.serial for t in tasks]))
-    return {row.serial: row.revision for row in await conn.execute(query)}
+    """The revisions that still wait, by serial: not those of messages that are gone, or that somebody else has done."""
+    query = select(index_outbox.c.message_serial, index_outbox.c.revision).where(_of(index_outbox, tasks))
+    return {row.message_serial: row.revision for row in await conn.execute(query)}
 
 
 async def _store_mentions(
@@ -320,7 +357,7 @@ async def _store_mentions(
         for task in tasks
         for m in found[task.serial]
     }
-    await conn.execute(delete(mentions).where(mentions.c.message_serial.in_([task.serial for task in tasks])))
+    await conn.execute(delete(mentions).where(_of(mentions, tasks)))
     if pairs:
         rows = [
             {"message_serial": serial, "entity_id": entity, "is_subject": opens}
@@ -347,7 +384,7 @@ async def _entity_keys(conn: AsyncConnection, room: int, keys: list[str]) -> dic
 async def _store_relations(
     conn: AsyncConnection, room: int, tasks: Sequence[_Task], found: dict[int, list[Mention]]
 ) -> None:
-    await conn.execute(delete(relations).where(relations.c.message_serial.in_([task.serial for task in tasks])))
+    await conn.execute(delete(relations).where(_of(relations, tasks)))
     rows = []
     for task in tasks:
         named = {int(m.key) for m in found[task.serial] if m.kind is EntityKind.PERSON} - {task.author}

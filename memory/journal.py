@@ -13,12 +13,15 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory import sessions
+from memory.columns import AnyRow, storable
+from memory.contention import again
 from memory.directory import admit_people
 from memory.embedding import content_hash
 from memory.erasure import Erasure, drop_unreferenced, next_version
 from memory.errors import BadInput
 from memory.models import Admitted, Draft, Person, Room
 from memory.ports import Clock, Database
+from memory.statements import hold_room
 from memory.tables import (
     index_outbox,
     memories,
@@ -34,6 +37,7 @@ from memory.tables import (
 LONGEST_TEXT = 1 << 20
 """Bytes of UTF-8 in one message; no chat platform allows more (Matrix: 64 KiB an event)."""
 _LONGEST_ID = 255
+_LONGEST_EMOJI = 64
 _SLICE = 500  # bound variables a statement; an import comes in batches of as many
 
 
@@ -43,6 +47,8 @@ def check(draft: Draft) -> None:
         raise BadInput(f"the id must have 1 to {_LONGEST_ID} characters")
     if not draft.author or len(draft.author) > _LONGEST_ID:
         raise BadInput(f"the author must have 1 to {_LONGEST_ID} characters")
+    if any(storable(one, _LONGEST_ID) != one for one in (draft.event_id, draft.author)):
+        raise BadInput("the id or the author has characters that cannot be kept (NUL, half of a surrogate pair)")
     if not draft.text.strip():
         raise BadInput("the text is empty")
     if len(draft.text) > LONGEST_TEXT or len(draft.text.encode("utf-8", "surrogatepass")) > LONGEST_TEXT:
@@ -61,6 +67,7 @@ class Journal:
         self._erasure = erasure
         self._after = after
 
+    @again
     async def admit(self, room: Room, drafts: Sequence[Draft]) -> Admitted:
         """Keeps messages, all in one transaction. Raises BadInput when one of them cannot be kept.
 
@@ -69,6 +76,7 @@ class Journal:
         for draft in drafts:
             check(draft)
         async with self._database.write() as conn:
+            await hold_room(conn, room.id)
             fresh, known, buried = await _unknown(conn, room.id, drafts)
             names = {draft.author: draft.author_name for draft in fresh}
             authors = await admit_people(conn, room.tenant, names, self._clock.now()) if names else {}
@@ -84,12 +92,24 @@ class Journal:
         False when there is nothing to do: an unknown message, somebody else's, or the same text. Raises BadInput.
         """
         check(Draft(event_id, author, author, text, edited_at))
-        async with self._database.write() as conn:
+        before = await self._replace(room, event_id, author, text, edited_at)
+        if before is None:
+            return False
+        for dropper in self._erasure.droppers:
+            await dropper.drop(room.id, [before.serial], [before.content_hash])
+        await self._database.scrub()
+        self._after()
+        return True
+
+    @again
+    async def _replace(self, room: Room, event_id: str, author: str, text: str, edited_at: datetime) -> AnyRow | None:
+        """The row before the edit; None when there is nothing to do. Alone: what it derives from the text is erased."""
+        async with self._database.write(alone=True) as conn:
             query = select(messages).where(messages.c.room_id == room.id, messages.c.external_id == event_id)
             row = (await conn.execute(query)).one_or_none()
             sender = select(people.c.id).where(people.c.tenant_id == room.tenant, people.c.external_id == author)
             if row is None or row.text == text or (await conn.execute(sender)).scalar() != row.author_id:
-                return False
+                return None
             values = {
                 "text": text,
                 "content_hash": content_hash(text),
@@ -105,11 +125,7 @@ class Journal:
             for holder in self._erasure.holders:
                 await holder.erase_messages(conn, [row.serial])
             await drop_unreferenced(conn, room.id, [row.content_hash])
-        for dropper in self._erasure.droppers:
-            await dropper.drop(room.id, [row.serial], [row.content_hash])
-        await self._database.scrub()
-        self._after()
-        return True
+            return row
 
     async def delete(self, room: Room, event_id: str, at: datetime) -> bool:
         """Erases a message everywhere; one that comes later under this id stays out. False when it was not there."""
@@ -123,6 +139,7 @@ class Journal:
         async with self._database.read() as conn:
             return (await conn.execute(query)).scalar() is not None
 
+    @again
     async def react(self, room: Room, event_id: str, target: str, person: Person, emoji: str, at: datetime) -> bool:
         """Keeps a reaction. False when the event was known.
 
@@ -130,6 +147,7 @@ class Journal:
         same id stands for the same reaction of the same person.
         """
         async with self._database.write() as conn:
+            await hold_room(conn, room.id)
             where = (reactions.c.room_id == room.id, reactions.c.event_id == event_id)
             known = (await conn.execute(select(reactions.c.removed_at).where(*where))).one_or_none()
             if known is not None:
@@ -137,13 +155,20 @@ class Journal:
                     return False
                 await conn.execute(update(reactions).where(*where).values(added_at=at, removed_at=None))
                 return True
-            values = {"target": target, "person_id": person.id, "emoji": emoji, "added_at": at}
+            values = {
+                "target": target,
+                "person_id": person.id,
+                "emoji": storable(emoji, _LONGEST_EMOJI),
+                "added_at": at,
+            }
             await conn.execute(insert(reactions).values(room_id=room.id, event_id=event_id, **values))
             return True
 
+    @again
     async def unreact(self, room: Room, event_id: str, at: datetime) -> tuple[str, int, str] | None:
         """Takes a reaction back: (target, person, emoji) of it, or None when it is unknown or was taken back."""
         async with self._database.write() as conn:
+            await hold_room(conn, room.id)
             where = (reactions.c.room_id == room.id, reactions.c.event_id == event_id, reactions.c.removed_at.is_(None))
             row = (await conn.execute(select(reactions).where(*where))).one_or_none()
             if row is None:
@@ -173,7 +198,7 @@ async def _unknown(conn: AsyncConnection, room: int, drafts: Sequence[Draft]) ->
 
 async def _insert(conn: AsyncConnection, room: int, drafts: Sequence[Draft], authors: dict[str, Person]) -> list[int]:
     version = await next_version(conn, room)
-    spots = [(draft.sent_at, draft.thread and draft.thread[:_LONGEST_ID]) for draft in drafts]
+    spots = [(draft.sent_at, draft.thread and storable(draft.thread, _LONGEST_ID)) for draft in drafts]
     placed = await sessions.place(conn, room, spots)
     rows = [
         {
@@ -184,7 +209,7 @@ async def _insert(conn: AsyncConnection, room: int, drafts: Sequence[Draft], aut
             "text": draft.text,
             "content_hash": content_hash(draft.text),
             "sent_at": draft.sent_at,
-            "reply_to": draft.reply_to and draft.reply_to[:_LONGEST_ID],
+            "reply_to": draft.reply_to and storable(draft.reply_to, _LONGEST_ID),
             "provenance": draft.provenance,
             "revision": 1,
             "version": version,

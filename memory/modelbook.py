@@ -13,8 +13,13 @@ from memory.tables import embeddings, index_outbox, messages, models
 
 async def current_model(database: Database, embedder: Embedder, clock: Clock) -> ModelKey:
     """The key of the embedder's model. Raises ModelMismatch when another model made the vectors that are there."""
-    async with database.write() as conn:
-        row = (await conn.execute(select(models).where(models.c.current))).one_or_none()
+    known = select(models).where(models.c.current)
+    async with database.read() as conn:
+        row = (await conn.execute(known)).one_or_none()
+    if row is not None and row.name == embedder.model:
+        return ModelKey(row.id, embedder.dim, embedder.state_dim)
+    async with database.write(alone=True) as conn:
+        row = (await conn.execute(known)).one_or_none()
         if row is not None and row.name != embedder.model:
             count = (await conn.execute(select(func.count()).select_from(embeddings))).scalar_one()
             raise ModelMismatch(
@@ -28,7 +33,7 @@ async def current_model(database: Database, embedder: Embedder, clock: Clock) ->
 
 async def change_model(database: Database, embedder: Embedder, clock: Clock) -> ModelKey:
     """From now on this embedder's model is the current one, and every message waits to be embedded by it."""
-    async with database.write() as conn:
+    async with database.write(alone=True) as conn:
         await conn.execute(update(models).values(current=False))
         known = (await conn.execute(select(models.c.id).where(models.c.name == embedder.model))).scalar()
         if known is None:

@@ -34,13 +34,17 @@ class Database(Protocol):
     """Transactions on the SQL database, spoken to in SQLAlchemy Core."""
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A consistent snapshot. Raises Unavailable when the database does not answer."""
+        """A consistent snapshot, in which nothing is written. Raises Unavailable when the database does not answer."""
 
-    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """One transaction: all of it or nothing. Raises Unavailable when it cannot be kept."""
+    def write(self, *, alone: bool = False) -> AbstractAsyncContextManager[AsyncConnection]:
+        """One transaction: all of it or nothing. Others may write beside it, in this process and in others.
+
+        With ``alone`` nobody does: it begins when they have ended, and they wait for it. Raises Contended when another
+        transaction was in the way (it may be done again), Unavailable when it cannot be kept.
+        """
 
     async def scrub(self) -> None:
-        """After a deletion: no deleted byte stays in embedded files (a no-op on a server)."""
+        """After a deletion: no deleted byte stays in embedded files; a server's tables are vacuumed."""
 
     def scrubbing_later(self) -> AbstractAsyncContextManager[None]:
         """Within it ``scrub`` is put off to the end and done once, for this task alone. Raises Unavailable there."""

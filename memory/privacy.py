@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from memory.contention import again
 from memory.directory import hidden_id
 from memory.erasure import Erasure, next_version
 from memory.errors import Ambiguous, NotFound
@@ -75,9 +76,10 @@ class Privacy:
             erased += await self._erasure.erase(room, theirs, self._clock.now())
         return erased
 
+    @again
     async def _erase_name(self, person: Person) -> bool:
         """What other parts keep of them, and the row that names them; False, and nothing, while a message is there."""
-        async with self._database.write() as conn:
+        async with self._database.write(alone=True) as conn:
             theirs = select(messages.c.serial).where(messages.c.author_id == person.id).limit(1)
             if (await conn.execute(theirs)).scalar() is not None:
                 return False

@@ -17,6 +17,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, union_all, updat
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
+from memory.contention import again
 from memory.models import Session
 from memory.ports import Clock, Database
 from memory.tables import messages, sessions
@@ -151,10 +152,11 @@ class SessionBook:
             query = select(sessions).where(sessions.c.room_id == room).order_by(sessions.c.started_at)
             return [_session(row) for row in await conn.execute(query)]
 
+    @again
     async def clean_up(self) -> tuple[int, int]:
         """Ends sessions that fell silent and removes those whose messages are all gone: (ended, removed)."""
         silent_since = self._clock.now() - GAP
-        async with self._database.write() as conn:
+        async with self._database.write(alone=True) as conn:  # nobody puts a message into one that is empty
             ended = await conn.execute(
                 update(sessions)
                 .where(sessions.c.ended_at.is_(None), sessions.c.last_message_at < silent_since)

@@ -199,6 +199,8 @@ index_outbox = Table(
     Column("message_serial", ForeignKey("messages.serial", ondelete="CASCADE"), primary_key=True),
     Column("revision", SmallInteger, primary_key=True),
     Column("attempts", SmallInteger, nullable=False, default=0),
+    Column("claimed_by", String(32)),  # the process that is at it; see memory.leases
+    Column("claimed_until", Instant),
     sqlite_with_rowid=False,
 )
 

@@ -22,9 +22,11 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
-from memory.errors import NotFound
+from memory.contention import again
+from memory.errors import Contended, NotFound
 from memory.models import Hit, Scope
 from memory.ports import Database
+from memory.statements import adding
 from memory.tables import messages, people
 from routing import ballots, bearings, pool_book
 from routing.bearings import Bearings
@@ -84,6 +86,7 @@ class AnswerBook:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @again
     async def keep(self, draft: Draft) -> tuple[int, str]:
         """Keeps an answer with its decision and citations in one transaction: its serial and its id.
 
@@ -91,12 +94,14 @@ class AnswerBook:
         that was erased meanwhile are left out.
         """
         async with self._database.write() as conn:
-            if (
-                draft.event_id is not None
-                and (known := await bearings.of_event(conn, draft.room, draft.event_id)) is not None
-            ):
+            if (known := await _answered(conn, draft)) is not None:
                 return known
-            serial, key = (await conn.execute(_ANSWER, _answer_row(draft))).one()
+            made = await conn.execute(_ANSWER[conn.dialect.name], _answer_row(draft))
+            if (row := made.one_or_none()) is None:  # somebody answered it this very moment
+                if (known := await _answered(conn, draft)) is not None:
+                    return known
+                raise Contended("two answers got the same id: ask again")
+            serial, key = row
             await conn.execute(_DECISION, {"answer_serial": serial, **_decision_row(draft)})
             if draft.pool is not None:
                 await pool_book.keep(conn, serial, draft.pool)
@@ -176,11 +181,13 @@ class AnswerBook:
         rooms = tuple(Trace.read(one) for one in (kept or {}).get("rooms", ()))
         return rooms, tuple((kept or {}).get("follows", ()))
 
+    @again
     async def cast(self, serial: int, person: int, emoji: str, at: datetime) -> bool:
         """Puts an emoji on an answer as this person's newest; False when it stands there as that already."""
         async with self._database.write() as conn:
             return await ballots.cast(conn, serial, person, emoji, at)
 
+    @again
     async def retract(self, serial: int, person: int, emoji: str, left: Sequence[str] = ()) -> bool:
         """Takes an emoji back, but for what is ``left`` of it (`ballots.retract`); False when that changes nothing."""
         async with self._database.write() as conn:
@@ -320,7 +327,7 @@ def decision_query() -> Select[Any]:
 
 
 _CITATION: Final = ("answer_serial", "rank", "message_serial", "score", "features")
-_ANSWER: Final = insert(answers).returning(answers.c.serial, answers.c.id)
+_ANSWER: Final = {name: made.returning(answers.c.serial, answers.c.id) for name, made in adding(answers).items()}
 _DECISION: Final = insert(decisions)
 _CITE: Final = insert(citations).from_select(
     _CITATION,
@@ -329,6 +336,11 @@ _CITE: Final = insert(citations).from_select(
     ),
 )
 """Cites a message, if it is still there."""
+
+
+async def _answered(conn: AsyncConnection, draft: Draft) -> tuple[int, str] | None:
+    """The answer that the draft's event has already: its serial and id."""
+    return None if draft.event_id is None else await bearings.of_event(conn, draft.room, draft.event_id)
 
 
 async def _kept(conn: AsyncConnection, row: AnyRow) -> Kept:

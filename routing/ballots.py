@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, delete, insert, select, upda
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
+from memory.statements import hold_team
 from memory.tables import tenants
 from routing.emoji import RATINGS
 from routing.tables import answers, votes
@@ -20,6 +21,7 @@ from routing.tables import answers, votes
 
 async def cast(conn: AsyncConnection, answer: int, person: int, emoji: str, at: datetime) -> bool:
     """Puts an emoji on an answer as this person's newest; False when it stands there as that already."""
+    await hold_team(conn, _team_of(answer))
     rates = emoji in RATINGS
     there = [row.emoji for row in await _standing(conn, answer, person) if (row.emoji in RATINGS) == rates]
     if emoji in (there[-1:] if rates else there):
@@ -35,6 +37,7 @@ async def retract(conn: AsyncConnection, answer: int, person: int, emoji: str, l
 
     ``left`` are the person's emoji on the answer that still stand, oldest first, as often as they do.
     """
+    await hold_team(conn, _team_of(answer))
     if emoji in left:
         moved = await _put_in_order(conn, answer, person, left)
     else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory import records
@@ -20,6 +20,7 @@ from memory.models import Message, Room
 from memory.ports import Clock, Database
 from memory.projections import Rooms
 from memory.room import RoomView
+from memory.statements import add_missing
 from memory.tables import messages, rooms
 from routing.answers import GONE
 from routing.learner import Learner, Scored
@@ -106,9 +107,6 @@ class Digests:
     async def keep(self, room: Room, digest: Digest) -> bool:
         """Marks a digest as posted; False when that week's was posted before."""
         async with self._database.write() as conn:
-            where = (digests.c.room_id == room.id, digests.c.until == digest.until)
-            if (await conn.execute(select(digests.c.id).where(*where))).scalar() is not None:
-                return False
             numbers = {
                 "answers": digest.answers,
                 "liked": digest.liked,
@@ -117,8 +115,8 @@ class Digests:
                 "helped": [line.id for line in digest.helped],
             }
             values = {"since": digest.since, "until": digest.until, "content": json.dumps(numbers)}
-            await conn.execute(insert(digests).values(room_id=room.id, posted_at=None, **values))
-            return True
+            made = add_missing(conn, digests).values(room_id=room.id, posted_at=None, **values)
+            return (await conn.execute(made)).rowcount > 0
 
     async def posted(self, room: Room, until: datetime) -> None:
         """The digest of that week went out."""

@@ -13,10 +13,10 @@ from datetime import datetime
 
 import numpy as np
 from cachetools import LRUCache
-from sqlalchemy import insert, select, update
 
 from memory.columns import AnyRow
 from memory.ports import Clock, Database
+from memory.statements import put
 from routing import emoji, rewards
 from routing.answers import AnswerBook, features_of
 from routing.bearings import Bearings
@@ -216,12 +216,8 @@ class Learner:
             "taken_at": self._clock.now(),
             "state": fresh.to_bytes(),
         }
-        key = (learner_snapshots.c.tenant_id == tenant, learner_snapshots.c.learner == ROUTER)
         async with self._database.write() as conn:
-            if (await conn.execute(select(learner_snapshots.c.posterior).where(*key))).scalar() is None:
-                await conn.execute(insert(learner_snapshots).values(tenant_id=tenant, learner=ROUTER, **values))
-            else:
-                await conn.execute(update(learner_snapshots).where(*key).values(**values))
+            await put(conn, learner_snapshots, {"tenant_id": tenant, "learner": ROUTER}, values)
         return float(np.abs(fresh.mean - used).max())
 
     def forget_all(self) -> None:

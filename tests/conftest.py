@@ -10,15 +10,36 @@ from hypothesis import settings
 
 from memory.models import Room
 from tests.parts import Memory, open_memory
+from tests.services.databases import empty_database
+from tests.services.servers import address
+from tests.services.turns import turn
 
 settings.register_profile("shared", deadline=None)  # machines are shared and noisy: time is a benchmark's matter
 settings.load_profile("shared")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test about the embedded files is not run on PostgreSQL."""
+    off = [one for one in items if one.get_closest_marker("embedded") and one.get_closest_marker("services")]
+    config.hook.pytest_deselected(items=off)
+    items[:] = [one for one in items if one not in off]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
+async def database_url(request: pytest.FixtureRequest) -> AsyncIterator[str | None]:
+    """Where a test's rows are: in its folder (None), or, among the tests on servers, in a database of its own."""
+    if request.param == "sqlite":
+        yield None
+        return
+    with turn(Path(address("SERVICES")), alone=request.node.get_closest_marker("alone") is not None):
+        async with empty_database() as url:
+            yield url
+
+
 @pytest.fixture
-async def memory(tmp_path: Path) -> AsyncIterator[Memory]:
-    """The memory and the router on an empty folder."""
-    async with open_memory(tmp_path) as parts:
+async def memory(tmp_path: Path, database_url: str | None) -> AsyncIterator[Memory]:
+    """The memory and the router on an empty folder; on both databases."""
+    async with open_memory(tmp_path, database_url) as parts:
         yield parts
 
 

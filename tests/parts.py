@@ -17,6 +17,7 @@ from memory.engine import Engine
 from memory.erasure import Erasure
 from memory.indexing import Indexer
 from memory.journal import Journal
+from memory.leases import Lease
 from memory.modelbook import current_model
 from memory.models import Draft, Room, Scope
 from memory.privacy import Privacy
@@ -78,17 +79,19 @@ def draft(event_id: str, author: str, text: str, sent_at: datetime = START, repl
 
 
 @asynccontextmanager
-async def open_memory(folder: Path) -> AsyncIterator[Memory]:
-    """The parts on a folder; the same folder opened again finds what was there."""
-    await copy_tables(folder, _make_tables)
-    database = SqlDatabase.in_folder(folder)
+async def open_memory(folder: Path, url: str | None = None) -> AsyncIterator[Memory]:
+    """The parts on a folder; the same folder opened again finds what was there. ``url``: on that database instead."""
+    if url is None:
+        await copy_tables(folder, _make_tables)
+    database = SqlDatabase.in_folder(folder) if url is None else SqlDatabase(url)
     clock, words = HandClock(), WordEmbedder()
     embedder = BatchingEmbedder(words)
     model = await current_model(database, embedder, clock)
     rooms = Rooms(database, RustworkxGraphIndex(), model)
     erasure = Erasure(database)
     directory = Directory(database, clock)
-    indexer = Indexer(database, embedder, model)
+    lease = None if url is None else Lease(folder.name[:32], clock)
+    indexer = Indexer(database, embedder, model, lease)
     engine = Engine(database, rooms, embedder, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
     book = AnswerBook(database)
     learner = Learner(database, book, clock)

@@ -8,7 +8,8 @@ import socket
 _TIMEOUT = 2.0
 _BOLT = bytes.fromhex("6060b017" + "00000405" + "00000004" + "00000003" + "00000000")
 """The magic number and four versions offered (Bolt 5.4, 4.0, 3.0, none)."""
-_SSL_REQUEST = bytes.fromhex("00000008" + "04d2162f")
+_STARTUP = b"\x00\x03\x00\x00" + b"user\0weavebot\0database\0weavebot\0\0"
+"""Version 3.0 of the protocol, and who wants what."""
 
 
 def bolt(port: int) -> bool:
@@ -17,8 +18,8 @@ def bolt(port: int) -> bool:
 
 
 def postgres(port: int) -> bool:
-    """PostgreSQL says whether it speaks TLS."""
-    return _told(port, _SSL_REQUEST, 1) in (b"S", b"N")
+    """PostgreSQL asks for the password; one that is starting, or recovering from a crash, says that it is."""
+    return _told(port, (len(_STARTUP) + 4).to_bytes(4, "big") + _STARTUP, 1) == b"R"
 
 
 def redis(port: int) -> bool:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import event, text
+from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from memory.errors import Unavailable
+from memory.adapters import postgres
+from memory.columns import metadata
+from memory.errors import BadInput, Unavailable
 
-_BUSY_MS = 15_000
+PATIENCE: Final = 30.0
+"""Seconds that a database server may take for one statement."""
+_BUSY_MS: Final = 15_000
 _LATER: ContextVar[bool] = ContextVar("scrubbing_later", default=False)
 
 
@@ -27,19 +31,23 @@ class SqlDatabase:
 
     On SQLite a write takes the file's write lock at its start (BEGIN IMMEDIATE), so that two writers wait for each
     other instead of failing half-way; ``secure_delete`` overwrites what is deleted; a commit is on the disk when it
-    returns.
+    returns. On PostgreSQL writers work beside each other, unless one asks to be alone (decision 17).
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._is_sqlite = url.startswith("sqlite")
-        arguments = {"factory": _Connection} if self._is_sqlite else {}
-        self._engine: AsyncEngine = create_async_engine(url, connect_args=arguments)
+    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
+        """``patience``: seconds that PostgreSQL may take for a statement. Raises BadInput for a URL that cannot be."""
+        chosen = _url(url)
+        self.is_embedded = chosen.get_backend_name() == "sqlite"
+        """Whether it is a file of the data folder, which one process owns."""
         self._turn = asyncio.Lock()
         self._to_scrub = False
-        if self._is_sqlite:
+        self._engine: AsyncEngine
+        if self.is_embedded:
+            self._engine = create_async_engine(chosen, connect_args={"factory": _Connection})
             event.listen(self._engine.sync_engine, "connect", _prepare)
             event.listen(self._engine.sync_engine, "begin", _begin)
+        else:
+            self._engine = postgres.make_engine(chosen, patience)
 
     @classmethod
     def in_folder(cls, folder: Path) -> SqlDatabase:
@@ -48,24 +56,63 @@ class SqlDatabase:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A consistent snapshot. Raises Unavailable when the database does not answer."""
-        with _translated():
-            async with self._engine.connect() as conn, conn.begin():
-                yield conn
+        """A consistent snapshot, in which nothing is written. Raises Unavailable when the database does not answer."""
+        snapshot = {} if self.is_embedded else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        async with self._begun(snapshot) as conn:
+            yield conn
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction: all of it or nothing. Raises Unavailable when the file is locked, full or read-only."""
-        async with self._turn:
-            with _translated():
-                async with self._engine.connect() as raw:
-                    conn = await raw.execution_options(weavebot_write=True)
-                    async with conn.begin():
-                        yield conn
+    async def write(self, *, alone: bool = False) -> AsyncIterator[AsyncConnection]:
+        """One transaction: all of it or nothing. ``alone``: no other write, of whichever process, runs beside it.
+
+        Raises Contended when others were in the way, Unavailable when the database is locked, full or read-only.
+        """
+        if self.is_embedded:
+            async with self._turn, self._begun({"weavebot_write": True}) as conn:
+                yield conn
+            return
+        async with self._begun({"weavebot_write": True, "isolation_level": "READ COMMITTED"}) as conn:
+            await conn.execute(postgres.gate(alone=alone))
+            yield conn
+
+    @asynccontextmanager
+    async def _begun(self, options: dict[str, Any]) -> AsyncIterator[AsyncConnection]:
+        with self._translated():
+            async with self._connected() as raw:
+                conn = await raw.execution_options(**options)
+                async with conn.begin():
+                    yield conn
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        """A connection of the pool. What goes wrong before there is one is about the server and how to reach it."""
+        conn = self._engine.connect()
+        try:
+            await conn.start()
+        except Exception as exc:
+            error = None if self.is_embedded else postgres.connecting(exc)
+            if error is None:
+                raise
+            raise error from exc
+        try:
+            yield conn
+        finally:
+            await conn.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turns the driver's errors into ours."""
+        try:
+            yield
+        except SQLAlchemyError as exc:
+            error = _of_sqlite(exc) if self.is_embedded else postgres.translated(exc)
+            if error is None:
+                raise  # a broken promise of our own (a constraint, a type): let it show
+            raise error from exc
 
     async def scrub(self) -> None:
-        """After a deletion: empties the write-ahead log, so that no deleted byte stays in the embedded files."""
-        self._to_scrub = self._is_sqlite
+        """After a deletion: no deleted byte stays in the embedded files; a server's tables are vacuumed."""
+        self._to_scrub = True
         if not _LATER.get():
             await self._scrub()
 
@@ -83,7 +130,14 @@ class SqlDatabase:
         """When it is due, also from a time when it failed."""
         if not self._to_scrub:
             return
-        async with self._turn, self._engine.connect() as conn:
+        async with self._turn:
+            if self.is_embedded:
+                await self._empty_log()
+            else:
+                await self._vacuum()
+
+    async def _empty_log(self) -> None:
+        async with self._engine.connect() as conn:
             raw = await conn.get_raw_connection()
             driver: Any = raw.driver_connection
             for _ in range(50):
@@ -95,6 +149,18 @@ class SqlDatabase:
                     return
                 await asyncio.sleep(0.05)  # a reader still holds the old snapshot
         raise Unavailable("the write-ahead log could not be emptied because a reader holds it: run the command again")
+
+    async def _vacuum(self) -> None:
+        if not self._to_scrub:  # somebody's round, begun after our deletion, has done it
+            return
+        self._to_scrub = False
+        try:
+            with self._translated():
+                async with self._connected() as conn:
+                    await postgres.vacuum(conn, list(metadata.tables))
+        except BaseException:
+            self._to_scrub = True
+            raise
 
     async def ping(self) -> None:
         """Raises Unavailable when a trivial query fails."""
@@ -145,17 +211,6 @@ def _begin(conn: Connection) -> None:
     conn.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-class _translated:  # noqa: N801 - reads as a word at the with
-    """Turns the driver's errors into ours."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, DBAPIError) and (sentence := _sentence(error)):
-            raise Unavailable(sentence) from error
-
-
 _SENTENCES = (
     ("readonly", "the data folder is read-only: allow this user to write there, or choose another with --data"),
     ("full", "the disk is full: free some space and try again; nothing that was confirmed is lost"),
@@ -166,11 +221,25 @@ _SENTENCES = (
 )
 
 
-def _sentence(error: DBAPIError) -> str | None:
+def _of_sqlite(error: SQLAlchemyError) -> Unavailable | None:
+    if not isinstance(error, DBAPIError):
+        return None
     words = str(error.orig).lower()
     for sign, sentence in _SENTENCES:
         if sign in words:
-            return sentence
-    if isinstance(error, OperationalError):
-        return f"the database does not answer ({error.orig})"
-    return None  # a broken promise of our own (a constraint, a type): let it show
+            return Unavailable(sentence)
+    return Unavailable(f"the database does not answer ({error.orig})") if isinstance(error, OperationalError) else None
+
+
+def _url(given: str) -> URL:
+    """Raises BadInput for what is no URL of a database that we know."""
+    try:
+        url = make_url(given)
+        known = url.get_backend_name() in {"sqlite", "postgresql", "postgres"}
+    except (ArgumentError, ValueError):
+        known = False
+    if not known:
+        raise BadInput(
+            "WEAVEBOT_DATABASE_URL must look like postgresql://USER:PASSWORD@HOST:5432/DATABASE (docs/postgresql.md)"
+        )
+    return url

@@ -1,4 +1,4 @@
-"""The owner of path values: one row a team in SQL, written by one process at a time.
+"""The owner of path values: one row a team in SQL, written whole.
 
 A snapshot says which votes it was made of, so that whoever starts knows whether it still holds. It holds types of paths
 and numbers; no name, no text and no id of a message.
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select
 
 from memory.models import PathType
 from memory.ports import Clock, Database
+from memory.statements import put
 from routing.paths.evidence import Tally, Units, Version
 from routing.tables import learner_snapshots
 
@@ -25,8 +25,6 @@ log = structlog.get_logger()
 
 LEARNER: Final = "paths"
 FORMAT: Final = 1
-
-_LOCK: Final = 0x70617468  # "path", so that no other use of advisory locks has the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +87,8 @@ class Snapshots:
             "state": snapshot.to_bytes(),
         }
         async with self._database.write() as conn:
-            await _one_writer(conn, tenant)
-            if (await conn.execute(select(learner_snapshots.c.posterior).where(*_key(tenant)))).scalar() is None:
-                await conn.execute(insert(learner_snapshots).values(tenant_id=tenant, learner=LEARNER, **values))
-            else:
-                await conn.execute(update(learner_snapshots).where(*_key(tenant)).values(**values))
+            await put(conn, learner_snapshots, {"tenant_id": tenant, "learner": LEARNER}, values)
 
 
 def _key(tenant: int) -> tuple[Any, ...]:
     return learner_snapshots.c.tenant_id == tenant, learner_snapshots.c.learner == LEARNER
-
-
-async def _one_writer(conn: AsyncConnection, tenant: int) -> None:
-    """Waits for its turn until the transaction ends: an advisory lock on PostgreSQL; SQLite has one writer anyway."""
-    if conn.dialect.name == "postgresql":
-        await conn.execute(text("SELECT pg_advisory_xact_lock(:lock, :tenant)"), {"lock": _LOCK, "tenant": tenant})

@@ -1,1 +1,1 @@
-"""Tests."""
+"""The memory on real servers."""

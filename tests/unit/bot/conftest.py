@@ -22,9 +22,9 @@ def _logs() -> Iterator[None]:
 
 
 @pytest.fixture
-async def app(tmp_path: Path) -> AsyncIterator[App]:
-    """A bot on an empty folder."""
-    async with open_bot(tmp_path) as opened:
+async def app(tmp_path: Path, database_url: str | None) -> AsyncIterator[App]:
+    """A bot on an empty folder; on both databases."""
+    async with open_bot(tmp_path, database_url=database_url) as opened:
         yield opened
 
 

@@ -32,7 +32,8 @@ async def open_bot(
     folder: Path, *, clock: HandClock | None = None, embedder: WordEmbedder | None = None, **given: Any
 ) -> AsyncIterator[App]:
     """The bot; the same folder opened again finds what was there."""
-    await copy_tables(folder, schema.bring_up_to_date)
+    if given.get("database_url") is None:
+        await copy_tables(folder, schema.bring_up_to_date)
     app = await open_app(
         Settings(data=folder, **given), clock=clock or HandClock(), embedder=embedder or WordEmbedder()
     )

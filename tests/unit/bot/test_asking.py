@@ -13,6 +13,8 @@ from memory.models import Draft
 from tests.doubles import START
 from tests.unit.bot.rooms import batch, result, results, run, shown, told
 
+pytestmark = pytest.mark.embedded
+
 QUEEN = ("Ana", "the queen of hive 3 is red")
 SMOKER = ("Ben", "the smoker is in the shed")
 

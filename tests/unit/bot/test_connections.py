@@ -15,6 +15,8 @@ from memory.errors import Unavailable
 from memory.models import Room
 from tests.unit.bot.rooms import Platform, actor
 
+pytestmark = pytest.mark.embedded
+
 
 class Account(Platform):
     """An account with what happens in its rooms; it notes after each batch that everything before is committed."""

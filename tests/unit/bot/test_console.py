@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
@@ -25,6 +26,8 @@ from bot.room_messages import newest_of
 from bot.terminal import make_console
 from memory.models import Person
 from tests.unit.bot.rooms import open_bot, result, results
+
+pytestmark = pytest.mark.embedded
 
 
 class Script:

@@ -13,6 +13,8 @@ from bot.app import App
 from tests.doubles import HandClock
 from tests.unit.bot.rooms import batch, clock_of, open_bot, result, run
 
+pytestmark = pytest.mark.embedded
+
 SATURDAY = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 INSPECTION = "m391"  # "Inspected hives 3 and 5 this morning", a Tuesday
 

@@ -86,6 +86,7 @@ class TestBatches:
         assert [one["new"] for one in logged if one["event"] == "message.admitted"] == [3, 1, 3, 3]
         assert await chat.texts() == ["1", "2", "3", "4", "5", "6", "7", "8", "9", "zero"]
 
+    @pytest.mark.embedded
     async def test_the_log_is_emptied_of_what_was_deleted_once_a_batch(self, app: App, chat: Chat) -> None:
         texts = [f"needle {number}" for number in range(3)]
         for text in texts:

@@ -13,6 +13,8 @@ from bot.importing import parse_line
 from memory.errors import BadInput
 from tests.unit.bot.rooms import batch, history, result, results, run
 
+pytestmark = pytest.mark.embedded
+
 LINE = {"id": "1", "room": "hives", "author": "Ana", "text": "hello", "sent_at": "2026-03-02T09:00:00Z"}
 
 

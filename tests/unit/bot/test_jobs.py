@@ -203,6 +203,7 @@ class TestWhoRunsIt:
 
         assert await book.claim("digest", 1, due)
 
+    @pytest.mark.embedded
     async def test_when_alone_a_dead_process_loses_it_at_once(self, app: App) -> None:
         book, due = JobBook(app), app.clock.now()
         await book.claim("digest", 1, due)

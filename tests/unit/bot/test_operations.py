@@ -9,6 +9,8 @@ from bot.operations import TABLE, perform
 from memory.errors import BadInput, NotFound
 from tests.unit.bot.rooms import run
 
+pytestmark = pytest.mark.embedded
+
 
 class TestTheTable:
     async def test_an_operation_that_there_is_not_is_refused(self, app: App) -> None:

@@ -8,6 +8,8 @@ from bot.app import App
 from bot.models import Capabilities, Role
 from tests.unit.bot.rooms import Chat, Platform, result
 
+pytestmark = pytest.mark.embedded
+
 
 class TestHelp:
     async def test_it_names_every_command(self, chat: Chat) -> None:

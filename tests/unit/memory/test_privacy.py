@@ -40,6 +40,7 @@ def found_in(folder: Path, needle: bytes) -> list[str]:
 
 
 class TestForgettingAMessage:
+    @pytest.mark.embedded
     @pytest.mark.parametrize("text", [SECRET, LONG])
     async def test_no_byte_of_it_is_left_in_the_folder(
         self, memory: Memory, room: Room, tmp_path: Path, text: str

@@ -22,6 +22,8 @@ from routing.shuttle import Shuttle
 from tests.doubles import START, HandClock
 from tests.parts import Memory
 
+pytestmark = pytest.mark.embedded
+
 TALK = (
     ("Ana", "Søren will mend the extractor on Sunday"),
     ("Ben", "the extractor is broken again"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import numpy as np
+import pytest
 
 from memory.models import Person, Room
 from routing.routes import CHAT
@@ -45,6 +46,7 @@ def same(one: Weights, other: Weights) -> bool:
     return one.digest == other.digest and np.array_equal(one.common, other.common)
 
 
+@pytest.mark.embedded
 async def test_picks_turn_the_order_and_taken_back_leave_nothing(memory: Memory, room: Room) -> None:
     given = await answers(memory, room)
     before = await shown(memory, room)
@@ -65,6 +67,7 @@ async def test_picks_turn_the_order_and_taken_back_leave_nothing(memory: Memory,
     assert await shown(memory, room) == before
 
 
+@pytest.mark.embedded
 async def test_a_few_picks_move_nothing(memory: Memory, room: Room) -> None:
     given = await answers(memory, room)
     zoe = await memory.directory.person(memory.tenant, "zoe", "Zoe")

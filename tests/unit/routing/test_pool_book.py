@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from sqlalchemy import func, select
 
 from memory.models import Person, Room
@@ -91,6 +92,7 @@ class TestTeaching:
             ids.append(answer.id)
         return ids
 
+    @pytest.mark.embedded
     async def test_picks_move_the_order_and_taking_them_back_moves_it_exactly_back(
         self, memory: Memory, room: Room
     ) -> None:

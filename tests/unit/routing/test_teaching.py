@@ -12,6 +12,8 @@ from routing.tables import citations, pools
 from routing.teaching import Teaching
 from tests.parts import Memory, draft
 
+pytestmark = pytest.mark.embedded
+
 TEXTUAL = [column.name for column in COLUMNS if column.reads_text]
 
 

@@ -1,1 +1,1 @@
-"""Tests."""
+"""Adapters of the memory on real servers."""

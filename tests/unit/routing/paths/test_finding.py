@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from memory.models import Path as TypedPath
 from memory.models import Room
 from routing import finding
@@ -15,6 +17,8 @@ from routing.weights import START as START_WEIGHTS
 from tests.doubles import START
 from tests.parts import Memory
 from tests.unit.routing.paths.test_learner import QUESTIONS, TALK, voter
+
+pytestmark = pytest.mark.embedded
 
 ABOUT = ("hit", "mentions", "~about")
 TAUGHT = PathModel("x", PathWeights({("any", ABOUT): 6.0}), {ABOUT: 400.0}, {ABOUT: 0.9}, 400.0)

@@ -98,6 +98,7 @@ class TestExactness:
             max_size=14,
         )
     )
+    @pytest.mark.embedded
     async def test_after_any_interleaving_the_live_state_is_that_of_the_log(
         self, memory: Memory, asked: list[str], steps: list[tuple[int, str, int, bool]]
     ) -> None:
@@ -186,8 +187,10 @@ class TestKeeping:
             assert found == await memory.paths.state(memory.tenant)
             assert "paths.no_file" in [entry["event"] for entry in logs]
 
-    async def test_two_processes_on_one_folder_agree(self, memory: Memory, asked: list[str], tmp_path: Path) -> None:
-        async with open_memory(tmp_path) as other:
+    async def test_two_processes_on_one_folder_agree(
+        self, memory: Memory, asked: list[str], tmp_path: Path, database_url: str | None
+    ) -> None:
+        async with open_memory(tmp_path, database_url) as other:
             for who, emoji in (("zoe", "👍"), ("yan", "2️⃣"), ("xia", "👎")):
                 await memory.shuttle.vote(memory.tenant, asked[0], await voter(memory, who), emoji)
                 assert await other.paths.state(other.tenant) == await memory.paths.state(memory.tenant)

@@ -1,0 +1,147 @@
+"""PostgreSQL: the engine with its limits, and what its errors mean.
+
+Three limits keep anybody from waiting for ever. A statement ends after ``patience`` seconds, on the server. One that
+waits for a lock gives up after half of that. A server that does not answer at all (frozen, cut off) is given up by us,
+two seconds later than it should have answered by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import URL, TextClause, event, text
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from memory.errors import BadInput, Contended, Unavailable, Unreachable
+
+POOL: Final = 8
+"""Connections that are kept; as many again are opened when it is busy, and closed after."""
+CONNECTING: Final = 10.0  # seconds
+_GRACE: Final = 2.0  # seconds between the server's own limit and ours
+_WAIT_FOR_POOL: Final = 15.0  # seconds
+
+_GATE: Final = 0x77656176  # "weav": the number of the advisory lock that every writer takes
+_SHARED: Final = text(f"SELECT pg_advisory_xact_lock_shared({_GATE})")
+_ALONE: Final = text(f"SELECT pg_advisory_xact_lock({_GATE})")
+
+_SETTING: Final = "WEAVEBOT_DATABASE_URL"
+
+
+def make_engine(url: URL, patience: float) -> AsyncEngine:
+    """An engine whose connections are looked at before each use, so that a server that was restarted is found again."""
+    limits = {
+        "statement_timeout": _milliseconds(patience),
+        "lock_timeout": _milliseconds(patience / 2),
+        "idle_in_transaction_session_timeout": _milliseconds(patience * 2),  # of a frozen process
+        "application_name": "weavebot",
+        "jit": "off",  # compiling costs more than our statements take
+    }
+    arguments = {"timeout": CONNECTING, "command_timeout": patience + _GRACE, "server_settings": limits}
+    engine = create_async_engine(
+        _for_asyncpg(url),
+        connect_args=arguments,
+        pool_size=POOL,
+        max_overflow=POOL,
+        pool_timeout=_WAIT_FOR_POOL,
+        pool_pre_ping=True,
+    )
+    event.listen(engine.sync_engine, "handle_error", _silent)
+    return engine
+
+
+def gate(*, alone: bool) -> TextClause:
+    """The first statement of a write: writers share the database, or one has it alone until its transaction ends."""
+    return _ALONE if alone else _SHARED
+
+
+async def vacuum(conn: AsyncConnection, tables: list[str]) -> None:
+    """Takes deleted rows out of tables and their indexes; what another snapshot still sees stays until a later time."""
+    free = await conn.execution_options(isolation_level="AUTOCOMMIT")
+    await free.execute(text(f"VACUUM (INDEX_CLEANUP ON, SKIP_LOCKED) {', '.join(tables)}"))
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))
+
+
+def _for_asyncpg(url: URL) -> URL:
+    """With the driver's name, and the one option that people copy from other programs under the driver's own name."""
+    query = dict(url.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    return url.set(drivername="postgresql+asyncpg", query=query)
+
+
+def _silent(context: ExceptionContext) -> None:
+    """A server that did not answer in time, or whose connection broke: not the driver's errors, but the system's."""
+    if isinstance(context.original_exception, (TimeoutError, OSError)):
+        context.is_disconnect = True
+        context.chained_exception = unreachable(context.original_exception)
+
+
+def unreachable(error: BaseException) -> Unreachable:
+    """The sentence about a server that cannot be reached or does not answer."""
+    if isinstance(error, TimeoutError):
+        return Unreachable("PostgreSQL does not answer: check that it runs and is not overloaded, then try again")
+    return Unreachable(
+        f"PostgreSQL cannot be reached ({_plain(error)}): check that it runs, and host and port in {_SETTING}"
+    )
+
+
+_MEANING: Final[dict[str, tuple[type[Unavailable], str]]] = {
+    "28P01": (Unavailable, f"PostgreSQL refuses the user or the password: correct them in {_SETTING}"),
+    "28000": (Unavailable, f"PostgreSQL refuses this user from here: allow it in pg_hba.conf, or correct {_SETTING}"),
+    "3D000": (Unavailable, f"there is no such database on the server: create it, or correct the name in {_SETTING}"),
+    "42501": (Unavailable, "the user may not do that: make it the owner of its database (docs/postgresql.md)"),
+    "25006": (Unavailable, "the database takes no writes (a standby?): name the primary server"),
+    "53100": (Unavailable, "the server's disk is full: free some space there; nothing that was confirmed is lost"),
+    "53200": (Unavailable, "the server has no memory left: try again in a moment"),
+    "57P03": (Unreachable, "PostgreSQL is starting or stopping: try again in a moment"),
+    "53300": (Unreachable, "the server has no connection left: raise max_connections, or run fewer processes"),
+    "57014": (Unavailable, "a statement took too long and was stopped: raise WEAVEBOT_DATABASE_TIMEOUT, or try again"),
+    "55P03": (Unavailable, "another process holds what is needed here: try again in a moment"),
+    "40001": (Contended, "another process changed the same rows: try again"),
+    "40P01": (Contended, "another process was in the way: try again"),
+}
+_GONE: Final = ("08", "57P", "25P03")  # connection lost; stopped, crashed or starting; idle for too long
+
+
+def translated(error: BaseException) -> Unavailable | BadInput | None:
+    """Our error for one of the driver's; None when it is a broken promise of our own and should show."""
+    if isinstance(error, PoolTimeout):
+        return Unavailable("all connections to the database are in use: try again in a moment")
+    if not isinstance(error, DBAPIError):
+        return None
+    state = _state(error)
+    if state in _MEANING:
+        kind, sentence = _MEANING[state]
+        return kind(sentence)
+    if error.connection_invalidated or state.startswith(_GONE):
+        return Unreachable("the connection to PostgreSQL was lost: try again in a moment")
+    return None
+
+
+def connecting(error: BaseException) -> Unavailable | BadInput | None:
+    """Our error for one that came while a connection was opened."""
+    if isinstance(error, (OSError, TimeoutError)):
+        return unreachable(error)
+    if isinstance(error, (TypeError, ValueError)):  # an option that the driver does not know, or a value of one
+        return BadInput(f"{_SETTING} has an option that is not right ({_plain(error)}): correct it")
+    known = translated(error)
+    if known is None and isinstance(error, DBAPIError):
+        return Unreachable(f"PostgreSQL takes no connection ({_plain(error.orig or error)})")
+    return known
+
+
+def _plain(error: BaseException) -> str:
+    """What it says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _state(error: DBAPIError) -> str:
+    """The SQLSTATE, empty without one."""
+    found: Any = getattr(error.orig, "sqlstate", None)
+    return str(found or getattr(getattr(error.orig, "__cause__", None), "sqlstate", None) or "")

@@ -1,0 +1,60 @@
+"""A PostgreSQL database of a test's own, with the program's tables, on the real server."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from sqlalchemy import make_url
+
+from bot import schema
+from memory.adapters.sql import SqlDatabase
+from tests.services.servers import address
+
+_TEMPLATE = f"template_{os.getpid()}_{secrets.token_hex(4)}"
+_made: list[str] = []  # the template, once this process has made it
+
+
+@asynccontextmanager
+async def empty_database() -> AsyncIterator[str]:
+    """The URL of a database that has the tables and no row; gone afterwards, whoever is still connected."""
+    if not _made:
+        await _command(f"CREATE DATABASE {_TEMPLATE}")
+        database = SqlDatabase(url_of(_TEMPLATE))
+        await schema.bring_up_to_date(database)
+        await database.close()
+        _made.append(_TEMPLATE)
+    async with bare_database(template=_TEMPLATE) as url:
+        yield url
+
+
+@asynccontextmanager
+async def bare_database(template: str = "template0") -> AsyncIterator[str]:
+    """The URL of a copy of a template; without one nothing is in it."""
+    name = f"test_{secrets.token_hex(8)}"
+    await _command(f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield url_of(name)
+    finally:
+        await _command(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def url_of(name: str) -> str:
+    """The URL of a database on the test's server."""
+    return make_url(address("POSTGRES_URL")).set(database=name).render_as_string(hide_password=False)
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """A connection of the test's own, past the program."""
+    return await asyncpg.connect(url.replace("+asyncpg", ""))
+
+
+async def _command(words: str) -> None:
+    connection = await connect(address("POSTGRES_URL"))
+    try:
+        await connection.execute(words)
+    finally:
+        await connection.close()
