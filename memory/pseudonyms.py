@@ -45,7 +45,7 @@ class Pseudonyms:
 async def pseudonyms_of(database: Database, clock: Clock) -> Pseudonyms:
     """Those of this database; their secret is made when it is first asked for."""
     query = select(pseudonym_keys.c.secret).order_by(pseudonym_keys.c.id).limit(1)
-    async with database.write() as conn:
+    async with database.write(alone=True) as conn:  # two processes that start at once must have the same
         secret = (await conn.execute(query)).scalar()
         if secret is None:
             secret = secrets.token_bytes(32)

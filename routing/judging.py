@@ -31,7 +31,7 @@ from routing.progress import Progress, progress
 from routing.replay import target_named, targets
 
 WORST: Final = -0.03
-"""How far below the rules a policy may still be, after `PATIENCE` rewarded decisions."""
+"""How far below the rules a policy may be estimated, from `PATIENCE` rewarded decisions on."""
 PATIENCE: Final = 500
 UNTRIED: Final = 0.05
 """The largest share of untried choices with which a policy may be promoted: the model alone proves nothing."""
@@ -151,7 +151,7 @@ class Judge:
             return None
         log = await self.log(tenant, after=0 if newest is None else newest.answer)
         found = await asyncio.to_thread(evaluation.lead_sequence, log, target_named(name))
-        fell = found.high < 0 or (len(log) >= PATIENCE and found.low < WORST)
+        fell = found.high < 0 or (len(log) >= PATIENCE and found.mean < WORST)
         if fell:
             await self._policies.promote(tenant, RULES, Reason.FALLEN)
         self._looked[tenant] = (version, newest)

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from memory.columns import AnyRow
 from memory.errors import BadInput, NotFound
 from memory.ports import Clock, Database
+from memory.statements import hold_team
 from routing.experiments import Experiment
 from routing.policies.named import DEFAULT, policy_named
 from routing.tables import answers, experiments, promotions
@@ -73,6 +74,7 @@ class PolicyBook:
         """Puts a policy in force. Raises NotFound for one that there is not, BadInput when it is in force."""
         wanted = policy_named(policy).name
         async with self._database.write() as conn:
+            await hold_team(conn, tenant)
             before = await _in_force(conn, tenant)
             if before == wanted:
                 raise BadInput(f"{wanted} is in force already.")
@@ -104,12 +106,13 @@ class PolicyBook:
         names = (policy_named(first).name, policy_named(second).name)
         if names[0] == names[1]:
             raise BadInput("An experiment compares two different policies.")
-        running = await self.running(tenant)
-        if running is not None:
-            raise BadInput(f"{running.words} is being tried; end it first with: weavebot experiment stop.")
         key, now = secrets.token_bytes(16), self._clock.now()
         values = {"tenant_id": tenant, "first": names[0], "second": names[1], "key": key, "started_at": now}
         async with self._database.write() as conn:
+            await hold_team(conn, tenant)
+            running = await _newest(conn, select(experiments).where(experiments.c.tenant_id == tenant, _RUNS))
+            if running is not None:
+                raise BadInput(f"{running.words} is being tried; end it first with: weavebot experiment stop.")
             made = await conn.execute(insert(experiments).values(**values).returning(experiments.c.id))
             return Experiment(int(made.scalar_one()), *names, key, now, None)
 
@@ -144,11 +147,15 @@ class PolicyBook:
 
     async def _one(self, query: Select[Any]) -> Experiment | None:
         async with self._database.read() as conn:
-            row = (await conn.execute(query.order_by(experiments.c.id.desc()).limit(1))).one_or_none()
-        return None if row is None else Experiment(row.id, row.first, row.second, row.key, row.started_at, row.ended_at)
+            return await _newest(conn, query)
 
 
 _RUNS: Final = experiments.c.ended_at.is_(None)
+
+
+async def _newest(conn: AsyncConnection, query: Select[Any]) -> Experiment | None:
+    row = (await conn.execute(query.order_by(experiments.c.id.desc()).limit(1))).one_or_none()
+    return None if row is None else Experiment(row.id, row.first, row.second, row.key, row.started_at, row.ended_at)
 
 
 async def _in_force(conn: AsyncConnection, tenant: int) -> str:
