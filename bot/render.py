@@ -14,6 +14,7 @@ from bot import dates
 from bot.pages import BAD, CODE, FAINT, GOOD, HEAD, MARK, STRONG, Line, Page, line, one_line, page
 from routing import wording
 from routing.models import Answer, Citation
+from routing.routes import LEARNABLE
 from routing.shuttle import VoteResult
 
 QUOTE: Final = 160  # characters of a quote
@@ -64,6 +65,8 @@ def vote_page(told: VoteResult, *, removed: bool = False) -> Page:
     done = "taken back" if removed else "noted"
     if told.pick is not None:
         return (hint_line(f"{done}: source {told.pick} is the one"),)
+    if told.route not in LEARNABLE:
+        return (hint_line(f"{done}: {told.route} route, which is taken on request alone"),)
     return (hint_line(f"{done}: {told.route} route {told.before:.2f} → {told.after:.2f}"),)
 
 

@@ -124,6 +124,8 @@ class TestAVote:
 
     def test_a_pick_names_its_source(self) -> None:
         assert plain(vote_page(replace(self.VOTE, pick=2))) == "noted: source 2 is the one"
+        asked_for = replace(self.VOTE, route="recursive", before=0.0, after=0.0)
+        assert plain(vote_page(asked_for)) == "noted: recursive route, which is taken on request alone"
 
     def test_what_changed_nothing_says_so(self) -> None:
         assert plain(vote_page(replace(self.VOTE, changed=False))) == "👍 was already there"
