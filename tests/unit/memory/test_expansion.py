@@ -15,6 +15,8 @@ from memory.sources import question_mentions
 from tests.doubles import START
 from tests.parts import Memory
 
+pytestmark = pytest.mark.embedded  # nothing here depends on the database
+
 TALK = (
     ("Ana", "the extractor was mended by Zebedee Crane with solder"),
     ("Ben", "Zebedee Crane keeps goats"),

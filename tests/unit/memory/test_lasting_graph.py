@@ -16,6 +16,8 @@ from memory.projections import Rooms
 from tests.doubles import START
 from tests.parts import Memory
 
+pytestmark = pytest.mark.embedded  # nothing here depends on the database
+
 TALK = (("Ana", "`extractor` broken"), ("Ben", "Ana mends the `extractor`"), ("Dana Meadow", "the `smoker` is hot"))
 EXTRACTOR = Mention(EntityKind.CODE, "extractor", "extractor")
 

@@ -14,6 +14,8 @@ from routing.following import Said, follows, in_words, inherited
 from tests.doubles import START
 from tests.parts import Memory
 
+pytestmark = pytest.mark.embedded  # nothing here depends on the database
+
 PEOPLE = {"ana": 1, "ben": 2, "kwame": 3}
 LATER = timedelta(minutes=5)
 TALK = (

@@ -16,6 +16,8 @@ from routing.routes import BY_NAME, MENU
 from tests.parts import Memory
 from tests.unit.routing.patterns.desk import EVERYWHERE, Desk, Ticking
 
+pytestmark = pytest.mark.embedded  # nothing here depends on the database
+
 TALK = (
     ("Ana", "the extractor was mended by Zebedee Crane"),
     ("Ben", "the weather will be fine for the fair"),

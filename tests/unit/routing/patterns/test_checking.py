@@ -9,6 +9,8 @@ from routing.patterns.checking import Check, check
 from tests.doubles import START
 from tests.parts import Memory
 
+pytestmark = pytest.mark.embedded  # nothing here depends on the database
+
 TALK = (
     ("Ana", "the extractor is broken"),
     ("Ben", "Cleo mends the gear because a tooth is lost"),

@@ -20,6 +20,8 @@ from tests.doubles import START
 from tests.parts import Memory
 from tests.unit.routing.patterns.desk import Desk
 
+pytestmark = pytest.mark.embedded  # nothing here depends on the database
+
 FILLER = tuple(("Ben", f"the {word} stands in the yard") for word in "barrow bench bucket crate ladder rake".split())
 TALK = (
     ("Ana", "the extractor was mended by Zebedee Crane"),
