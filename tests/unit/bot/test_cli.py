@@ -140,11 +140,14 @@ class TestWorking:
         assert len(err.splitlines()) == 1
 
     def test_a_defect_ends_in_one_sentence_after_its_traceback(
-        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("WEAVEBOT_DATABASE_URL", "nonsense")
+        def defect() -> None:
+            raise RuntimeError("a wheel came off")
 
-        assert perform(["stats"]) == FAILED
+        monkeypatch.setattr("bot.wiring.SystemClock", defect)
+
+        assert perform(["--data", str(tmp_path), "stats"]) == FAILED
 
         assert capsys.readouterr().err.splitlines()[-1].startswith("weavebot: Something went wrong inside Weavebot (")
 
