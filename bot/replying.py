@@ -76,7 +76,8 @@ class Replies:
                         self._busy[room] = task
                         task.add_done_callback(partial(self._ended, room))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), LOOK)
+                    async with asyncio.timeout(LOOK):  # wait_for of Python 3.11 may swallow a cancellation
+                        await self._wake.wait()
         finally:
             for task in self._busy.values():
                 task.cancel()

@@ -129,7 +129,8 @@ class Indexer:
                 await asyncio.sleep(1)
                 self._wake.set()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK)
+                async with asyncio.timeout(LOOK):  # wait_for of Python 3.11 may swallow a cancellation
+                    await self._wake.wait()
 
     async def drain(self, progress: Progress | None = None) -> int:
         """Takes everything that waits now or comes meanwhile; gives the number of messages done.
