@@ -7,7 +7,20 @@ import sys
 
 from rich.console import Console
 
-ALL = ("retrieval", "confidence", "learning", "paths", "path_updates", "patterns", "followups", "latency", "ingest")
+ALL = (
+    "retrieval",
+    "confidence",
+    "learning",
+    "learning_curve",
+    "router_targets",
+    "off_policy",
+    "paths",
+    "path_updates",
+    "patterns",
+    "followups",
+    "latency",
+    "ingest",
+)
 
 
 def main() -> int:
