@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -78,6 +78,7 @@ class Draft:
     pool: KeptPool | None = None
     traces: tuple[Trace, ...] = ()
     follows: tuple[int, ...] = ()  # serials of the answers that the question leans on
+    read: Mapping[int, int] = field(default_factory=dict)  # the messages behind it, serial: revision that was read
 
 
 class AnswerBook:
@@ -87,15 +88,18 @@ class AnswerBook:
         self._database = database
 
     @again
-    async def keep(self, draft: Draft) -> tuple[int, str]:
+    async def keep(self, draft: Draft) -> tuple[int, str] | None:
         """Keeps an answer with its decision and citations in one transaction: its serial and its id.
 
-        A second answer to the same event is not kept; the first one's serial and id are given. Citations of a message
-        that was erased meanwhile are left out.
+        A second answer to the same event is not kept; the first one's serial and id are given. None, and nothing is
+        kept, when a message that was read for it was erased or edited since. Citations of a message that is not there
+        are left out.
         """
-        async with self._database.write() as conn:
+        async with self._database.write() as conn:  # erasures and edits are alone: none can come in between
             if (known := await _answered(conn, draft)) is not None:
                 return known
+            if not await _stands(conn, draft.read):
+                return None
             made = await conn.execute(_ANSWER[conn.dialect.name], _answer_row(draft))
             if (row := made.one_or_none()) is None:  # somebody answered it this very moment
                 if (known := await _answered(conn, draft)) is not None:
@@ -341,6 +345,14 @@ _CITE: Final = insert(citations).from_select(
 async def _answered(conn: AsyncConnection, draft: Draft) -> tuple[int, str] | None:
     """The answer that the draft's event has already: its serial and id."""
     return None if draft.event_id is None else await bearings.of_event(conn, draft.room, draft.event_id)
+
+
+async def _stands(conn: AsyncConnection, read: Mapping[int, int]) -> bool:
+    """Whether messages are there as they were read."""
+    if not read:
+        return True
+    query = select(messages.c.serial, messages.c.revision).where(messages.c.serial.in_(read))
+    return {row.serial: row.revision for row in await conn.execute(query)} == read
 
 
 async def _kept(conn: AsyncConnection, row: AnyRow) -> Kept:

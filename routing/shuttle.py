@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from cachetools import LRUCache
 
 from memory.engine import Engine
-from memory.errors import NotFound
+from memory.errors import Contended, NotFound
 from memory.models import Context, Hit, Message, Person, Query, Scope
 from memory.ports import Clock
 from routing import explain, finding, following, questions, rewards, wording
-from routing.answers import AnswerBook, Draft, Kept
+from routing.answers import GONE, AnswerBook, Draft, Kept
 from routing.bearings import Bearings
 from routing.confidence import Confidence, assess
 from routing.experiments import Assignment
@@ -34,7 +34,7 @@ from routing.policies import rules
 from routing.policies.linear import Array, Posterior
 from routing.policies.named import DEFAULT, deciding
 from routing.policy_book import PolicyBook
-from routing.pool_book import KeptPool
+from routing.pool_book import DEPTH, KeptPool
 from routing.questions import kind_of
 from routing.routes import route_named
 from routing.teaching import Teaching
@@ -44,6 +44,8 @@ _SAME_THREAD = timedelta(minutes=30)
 _SOLICITED = 0.05
 """The share of answers that ask for a vote, at random, so that their votes do not depend on the mood (learning.md)."""
 _CACHED = 512
+_LOOKS = 3
+"""How often a question is looked at whose messages change meanwhile; after that its answer is kept without a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class _Evidence:
     pool: KeptPool | None = None
     traces: tuple[Trace, ...] = ()
     whole: bool = True  # nothing was left out for want of an answer or of time
+    read: Mapping[int, int] = field(default_factory=dict)  # as `Draft.read`
 
 
 class Shuttle:
@@ -131,52 +134,59 @@ class Shuttle:
         Raises NotFound for an unknown route, Unavailable when the model or every source is down.
         """
         began = time.perf_counter()
-        bearings = await self._book.bearings(scope, thread, event_id, asked_in)
-        if bearings.answered is not None:
-            return await self.answer(scope.tenant, bearings.answered)
-        at = (asked_at or self._clock.now()).astimezone(zone)
-        chosen = None if route is None else route_named(route)
-        query = await self._engine.prepare(question, scope, at, limit, bearings.versions)
-        taken_over = await self._inherited(query, bearings, thread) if inherit else following.Inherited()
-        query = await self._engine.expanded(query, taken_over.expansion)
-        decision = await self._decide(query, bearings, chosen, seed, thread)
-        taken = route_named(decision.route)
-        taught = await self._taught(scope.tenant, bearings, decision.policy)
-        evidence = await self._evidence(query, taken, tokens, decision, taught)
-        shown = evidence.hits
-        ms = (time.perf_counter() - began) * 1000
-        draft = Draft(
-            scope=scope,
-            room=bearings.room,
-            question=question,
-            text=evidence.text,
-            confidence=evidence.confidence.value,
-            abstained=evidence.confidence.abstains,
-            asked_at=at,
-            ms=ms,
-            hits=shown,
-            decision=decision,
-            route_version=taken.version,
-            event_id=event_id,
-            thread=thread,
-            pool=evidence.pool if await self._by_text(scope.tenant) else None,
-            traces=evidence.traces,
-            follows=taken_over.follows,
-        )
-        serial, key = await self._book.keep(draft)
-        return Answer(
-            id=key,
-            serial=serial,
-            question=question,
-            text=evidence.text,
-            confidence=evidence.confidence.value,
-            abstained=evidence.confidence.abstains,
-            reasons=(*_lacking(decision, evidence), *evidence.confidence.reasons),
-            citations=_citations(shown, evidence),
-            decision=decision,
-            context=evidence.context,
-            ms=(time.perf_counter() - began) * 1000,
-        )
+        for _ in range(_LOOKS):  # again, when a message was erased or edited after it was read
+            bearings = await self._book.bearings(scope, thread, event_id, asked_in)
+            if bearings.answered is not None:
+                return await self.answer(scope.tenant, bearings.answered)
+            at = (asked_at or self._clock.now()).astimezone(zone)
+            chosen = None if route is None else route_named(route)
+            query = await self._engine.prepare(question, scope, at, limit, bearings.versions)
+            taken_over = await self._inherited(query, bearings, thread) if inherit else following.Inherited()
+            query = await self._engine.expanded(query, taken_over.expansion)
+            decision = await self._decide(query, bearings, chosen, seed, thread)
+            taken = route_named(decision.route)
+            taught = await self._taught(scope.tenant, bearings, decision.policy)
+            evidence = await self._evidence(query, taken, tokens, decision, taught)
+            shown = evidence.hits
+            ms = (time.perf_counter() - began) * 1000
+            draft = Draft(
+                scope=scope,
+                room=bearings.room,
+                question=question,
+                text=evidence.text,
+                confidence=evidence.confidence.value,
+                abstained=evidence.confidence.abstains,
+                asked_at=at,
+                ms=ms,
+                hits=shown,
+                decision=decision,
+                route_version=taken.version,
+                event_id=event_id,
+                thread=thread,
+                pool=evidence.pool if await self._by_text(scope.tenant) else None,
+                traces=evidence.traces,
+                follows=taken_over.follows,
+                read=evidence.read,
+            )
+            if (given := await self._book.keep(draft)) is None:
+                continue
+            return Answer(
+                id=given[1],
+                serial=given[0],
+                question=question,
+                text=evidence.text,
+                confidence=evidence.confidence.value,
+                abstained=evidence.confidence.abstains,
+                reasons=(*_lacking(decision, evidence), *evidence.confidence.reasons),
+                citations=_citations(shown, evidence),
+                decision=decision,
+                context=evidence.context,
+                ms=(time.perf_counter() - began) * 1000,
+            )
+        given = await self._book.keep(replace(draft, text=GONE, hits=(), pool=None, read={}))
+        if given is None:
+            raise Contended("the messages behind the answer change all the time: ask again in a moment")
+        return await self.answer(scope.tenant, given[1])
 
     async def find(self, question: str, scope: Scope, route: str, *, asked_at: datetime, limit: int) -> finding.Found:
         """What a route finds, without deciding, answering or keeping anything; for evaluation."""
@@ -427,6 +437,7 @@ class Shuttle:
             pool=finding.kept(found, hits, query.text),
             traces=found.traces,
             whole=found.whole,
+            read={hit.serial: texts[hit.serial].revision for hit in hits[: max(DEPTH, query.limit)]},
         )
 
     async def _restored(self, kept: Kept) -> Answer:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, select
 
 from memory.errors import NotFound
 from memory.models import Room
+from routing.answers import GONE, AnswerBook, Draft
 from routing.learner import AGEING
 from routing.policies.linear import Posterior
 from routing.routes import BY_NAME, MENU
+from routing.tables import answers, pools
 from tests.doubles import START
 from tests.parts import Memory, draft
 
@@ -321,3 +326,64 @@ class TestReadingOnce:
         before = await memory.book.votes_version(memory.tenant)
         await memory.privacy.forget_person(ben)
         assert await memory.book.votes_version(memory.tenant) > before
+
+
+class TestWhatChangesWhileAQuestionIsUnderWay:
+    """Between reading the messages and keeping the answer somebody erases or edits one of them."""
+
+    @staticmethod
+    def meanwhile(monkeypatch: pytest.MonkeyPatch, changes: Iterable[Callable[[], Awaitable[object]]]) -> None:
+        """Each is done right before an answer is kept."""
+        keep, left = AnswerBook.keep, iter(changes)
+
+        async def late(book: AnswerBook, draft: Draft) -> tuple[int, str] | None:
+            if (change := next(left, None)) is not None:
+                await change()
+            return await keep(book, draft)
+
+        monkeypatch.setattr(AnswerBook, "keep", late)
+
+    @staticmethod
+    async def kept(memory: Memory) -> tuple[list[str], set[int]]:
+        """The texts of the answers, and the messages that their pools describe."""
+        async with memory.database.read() as conn:
+            texts = list((await conn.execute(select(answers.c.text))).scalars())
+            held = [
+                np.frombuffer(raw, dtype=np.int64) for raw in (await conn.execute(select(pools.c.serials))).scalars()
+            ]
+        return texts, {int(serial) for some in held for serial in some}
+
+    async def test_a_person_who_is_forgotten_is_not_in_the_answer(
+        self, memory: Memory, room: Room, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        serials = await memory.say(room, ("Ana", "the padlock code is 4471"), ("Ben", "the padlock rusts"))
+        ana = await memory.directory.find_person(memory.tenant, "ana")
+        self.meanwhile(monkeypatch, [partial(memory.privacy.forget_person, ana)])
+        answer = await memory.shuttle.weave("what is the padlock code?", memory.scope(room), asked_at=START)
+        texts, pooled = await self.kept(memory)
+        assert [one.message_id for one in answer.citations] == ["e2"]
+        assert "4471" not in answer.text + "".join(texts)
+        assert pooled == {serials[1]}
+
+    async def test_a_message_that_is_edited_is_read_again(
+        self, memory: Memory, room: Room, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await memory.say(room, ("Ana", "the padlock code is 4471"))
+        edit = partial(memory.journal.edit, room, "e1", "ana", "the padlock code is a secret", START)
+        self.meanwhile(monkeypatch, [edit])
+        answer = await memory.shuttle.weave("what is the padlock code?", memory.scope(room), asked_at=START)
+        assert [one.text for one in answer.citations] == ["the padlock code is a secret"]
+        assert "4471" not in "".join((await self.kept(memory))[0])
+
+    async def test_one_that_changes_all_the_time_leaves_no_text(
+        self, memory: Memory, room: Room, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await memory.say(room, ("Ana", "the padlock code is 4470"))
+        edits = [
+            partial(memory.journal.edit, room, "e1", "ana", f"the padlock code is {number}", START)
+            for number in range(4471, 4475)
+        ]
+        self.meanwhile(monkeypatch, edits)
+        answer = await memory.shuttle.weave("what is the padlock code?", memory.scope(room), asked_at=START)
+        assert (answer.text, answer.citations) == (GONE, ())
+        assert await self.kept(memory) == ([GONE], set())
