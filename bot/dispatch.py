@@ -18,7 +18,7 @@ import structlog
 
 from bot.addressing import addressed
 from bot.app import App
-from bot.errors import confess
+from bot.errors import confess, is_of_the_input
 from bot.inbox import Kind
 from bot.models import (
     LOCAL,
@@ -83,21 +83,15 @@ class Dispatch:
     async def take(self, batch: Sequence[ChatEvent]) -> None:
         """Commits a batch. An event that cannot be taken is logged and passed over, so that it stops nothing.
 
-        Raises Unavailable when the database does not take it now: the same batch must come again.
+        Raises Unavailable when the database does not take it now, or something fails that is no event's own fault: the
+        same batch must come again.
         """
         self._known.clear()
         async with self._app.database.scrubbing_later():
             for events in self._runs(batch):
                 place = events[0].place
                 with structlog.contextvars.bound_contextvars(platform=place.platform, room=place.room):
-                    try:
-                        await self._take(events)
-                    except Unavailable:
-                        raise
-                    except Exception as exc:  # noqa: BLE001 - the top of dispatch: one bad event must not stop the rest
-                        problem = confess(exc)
-                        log.warning("event.failed", kind=type(events[0]).__name__, error=type(exc).__name__)
-                        await self._quietly(place, page(line(problem.words)))
+                    await self._take_or_pass_over(events)
         self.replies.nudge()
 
     async def handle(self, event: ChatEvent) -> None:
@@ -129,6 +123,22 @@ class Dispatch:
                 rooms.setdefault(id(event) if is_arrival else (event.place.team, event.place.room), []).append(event)
             for one in rooms.values():
                 yield from (list(run) for _, run in groupby(one, key=alike))
+
+    async def _take_or_pass_over(self, events: Sequence[ChatEvent]) -> None:
+        try:
+            await self._take(events)
+        except Unavailable:
+            raise
+        except Exception as exc:  # the top of dispatch: one bad event must not stop the rest
+            if len(events) > 1:  # of a run only the one that is bad
+                for event in events:
+                    await self._take_or_pass_over((event,))
+                return
+            problem = confess(exc)
+            log.warning("event.failed", kind=type(events[0]).__name__, error=type(exc).__name__)
+            if not is_of_the_input(exc):
+                raise Unavailable(problem.words) from exc
+            await self._quietly(events[0].place, page(line(problem.words)))
 
     async def _take(self, events: Sequence[ChatEvent]) -> None:
         if len(events) > 1:

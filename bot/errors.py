@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 import sqlite3
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from bot.exits import FAILED, WRONG_USE
 from bot.pages import sentence
@@ -50,6 +52,10 @@ DATABASE: tuple[tuple[str, str], ...] = (
 )
 
 
+_OF_VALUES: Final = {"22", "23"}  # classes of SQLSTATE: a value that cannot be, a constraint
+_OF_THE_INPUT: Final = (errors.WeavebotError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What a person reads, and the exit status that goes with it."""
@@ -79,6 +85,17 @@ def confess(error: BaseException) -> Problem:
         return problem
     log.error("defect", exc_info=error)
     return Problem(f"Something went wrong inside Weavebot ({type(error).__name__}); the log has the details.")
+
+
+def is_of_the_input(error: BaseException) -> bool:
+    """Whether an error lies in what was given, and would come again with it; anything else may be over next time."""
+    if isinstance(error, DBAPIError):
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        cause = error.orig and error.orig.__cause__  # the driver's own error: a value that it cannot send
+        return (
+            isinstance(error, (IntegrityError, DataError)) or state[:2] in _OF_VALUES or isinstance(cause, ValueError)
+        )
+    return isinstance(error, _OF_THE_INPUT) and not isinstance(error, errors.Unavailable)
 
 
 def _database(error: BaseException) -> Problem | None:

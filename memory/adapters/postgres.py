@@ -107,6 +107,15 @@ _MEANING: Final[dict[str, tuple[type[Unavailable], str]]] = {
     "40P01": (Contended, "another process was in the way: try again"),
 }
 _GONE: Final = ("08", "57P", "25P03")  # connection lost; stopped, crashed or starting; idle for too long
+_OURS: Final = ("22", "23", "42")  # a value, a constraint or a statement that cannot be: it would fail again
+_CLASSES: Final[dict[str, str]] = {
+    "25": "the transaction was broken off: try again in a moment",
+    "53": "the server is short of something (disk, memory, connections): look into its log, then try again",
+    "55": "what is needed here is in use on the server: try again in a moment",
+    "57": "somebody or something on the server broke this off: try again in a moment",
+    "58": "the server's disk or system failed: look into its log",
+    "XX": "the server found its own data damaged or failed inside: look into its log",
+}
 
 
 def translated(error: BaseException) -> Unavailable | BadInput | None:
@@ -121,7 +130,10 @@ def translated(error: BaseException) -> Unavailable | BadInput | None:
         return kind(sentence)
     if error.connection_invalidated or state.startswith(_GONE):
         return Unreachable("the connection to PostgreSQL was lost: try again in a moment")
-    return None
+    if not state or state.startswith(_OURS):
+        return None
+    otherwise = "the server did not do it: look into its log, then try again"
+    return Unavailable(f"PostgreSQL says {state}: {_CLASSES.get(state[:2], otherwise)}")
 
 
 def connecting(error: BaseException) -> Unavailable | BadInput | None:

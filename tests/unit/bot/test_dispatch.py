@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import structlog
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from bot.app import App
 from bot.models import (
@@ -23,8 +25,8 @@ from bot.models import (
 )
 from bot.pages import page
 from memory.errors import Unavailable
-from memory.models import Provenance
-from tests.doubles import WordEmbedder
+from memory.models import Admitted, Draft, Provenance, Room
+from tests.doubles import START, WordEmbedder
 from tests.unit.bot.rooms import HIVES, Chat, Platform, actor, clock_of, open_bot, result
 
 
@@ -357,3 +359,40 @@ class TestTheRest:
 
         assert refused == "Only the room's moderators may change settings; ask one of them."
         assert done == "digest is now off"
+
+
+class TestFailing:
+    @staticmethod
+    def said(*texts: str) -> list[IncomingMessage]:
+        return [IncomingMessage(HIVES, f"m{i}", actor("Ana"), text, START) for i, text in enumerate(texts)]
+
+    @staticmethod
+    def failing(monkeypatch: pytest.MonkeyPatch, app: App, error: Exception, event_id: str) -> None:
+        """The journal fails over one message."""
+        admit = app.journal.admit
+
+        async def bad(room: Room, drafts: Sequence[Draft]) -> Admitted:
+            if any(one.event_id == event_id for one in drafts):
+                raise error
+            return await admit(room, drafts)
+
+        monkeypatch.setattr(app.journal, "admit", bad)
+
+    @pytest.mark.parametrize("error", [KeyError("x"), IntegrityError("INSERT", {}, Exception("a constraint"))])
+    async def test_a_bad_message_takes_nothing_with_it(
+        self, app: App, chat: Chat, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        self.failing(monkeypatch, app, error, "m1")
+        await chat.dispatch.take(self.said("the queen is red", "this one is bad", "the hive is blue"))
+        assert (await result(app, "stats"))["messages"] == 2
+
+    @pytest.mark.parametrize("error", [OSError("disk"), OperationalError("INSERT", {}, Exception("broken"))])
+    async def test_what_is_no_events_fault_lets_the_batch_come_again(
+        self, app: App, chat: Chat, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        self.failing(monkeypatch, app, error, "m1")
+        with pytest.raises(Unavailable):
+            await chat.dispatch.take(self.said("the queen is red", "the hive is blue"))
+        monkeypatch.undo()
+        await chat.dispatch.take(self.said("the queen is red", "the hive is blue"))
+        assert (await result(app, "stats"))["messages"] == 2
