@@ -136,9 +136,15 @@ def load(config: Path | None = None, **given: Any) -> Settings:
     environment = {name for name in Settings.model_fields if _variable(name) in _environment()}
     values = {**{k: v for k, v in low.items() if k not in environment}, **secret, **flags}
     try:
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as exc:
         raise BadInput(_sentence(exc, flags, secret, environment, file)) from None
+    if settings.discord_shards and settings.database_url is not None:
+        raise BadInput(
+            "WEAVEBOT_DISCORD_SHARDS and WEAVEBOT_DATABASE_URL cannot both be set: processes that share out the shards"
+            " of Discord keep a database each, in their data folders (docs/discord.md)"
+        )
+    return settings
 
 
 def unknown_variables() -> list[str]:

@@ -111,6 +111,13 @@ class TestABadSettingNamesItself:
         with pytest.raises(BadInput, match="both set"):
             load()
 
+    def test_shards_of_discord_are_not_divided_over_one_database(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("WEAVEBOT_DISCORD_SHARDS", "0,1")
+        assert load().discord_shards == (0, 1)
+        monkeypatch.setenv("WEAVEBOT_DATABASE_URL", "postgresql://db/weavebot")
+        with pytest.raises(BadInput, match=r"WEAVEBOT_DISCORD_SHARDS and WEAVEBOT_DATABASE_URL cannot both be set"):
+            load()
+
     def test_a_secret_is_in_no_message_and_no_print(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WEAVEBOT_DATABASE_URL", "postgresql://me:hunter2@db/x")
 
