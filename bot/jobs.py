@@ -199,8 +199,9 @@ async def expire(app: App, _post: Post, room: Room | None) -> str:
 
 async def erase_departed(app: App, _post: Post, _room: Room | None) -> str:
     """Erases what is kept of teams that put us out, when their time to come back is over."""
-    teams_ = await app.departures.since(app.clock.now() - timedelta(days=app.settings.departed))
-    erased = sum([await app.departures.erase(team) for team in teams_])
+    async with app.database.scrubbing_later():  # also what was put off during the day
+        teams_ = await app.departures.since(app.clock.now() - timedelta(days=app.settings.departed))
+        erased = sum([await app.departures.erase(team) for team in teams_])
     return f"{erased} messages of {len(teams_)} teams that we left erased"
 
 

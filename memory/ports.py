@@ -44,7 +44,10 @@ class Database(Protocol):
         """
 
     async def scrub(self) -> None:
-        """After a deletion: no deleted byte stays in embedded files; a server's tables are vacuumed."""
+        """After a deletion: no deleted byte stays in embedded files, else it raises Unavailable.
+
+        A server's tables are vacuumed; what fails or takes long there is done later, and nobody is told that it failed.
+        """
 
     def scrubbing_later(self) -> AbstractAsyncContextManager[None]:
         """Within it ``scrub`` is put off to the end and done once, for this task alone. Raises Unavailable there."""

@@ -22,6 +22,7 @@ POOL: Final = 8
 CONNECTING: Final = 10.0  # seconds
 _GRACE: Final = 2.0  # seconds between the server's own limit and ours
 _WAIT_FOR_POOL: Final = 15.0  # seconds
+_VACUUM: Final = 86_400.0  # seconds for one table
 
 _GATE: Final = 0x77656176  # "weav": the number of the advisory lock that every writer takes
 _SHARED: Final = text(f"SELECT pg_advisory_xact_lock_shared({_GATE})")
@@ -58,9 +59,18 @@ def gate(*, alone: bool) -> TextClause:
 
 
 async def vacuum(conn: AsyncConnection, tables: list[str]) -> None:
-    """Takes deleted rows out of tables and their indexes; what another snapshot still sees stays until a later time."""
+    """Takes deleted rows out of tables and their indexes; what another snapshot still sees stays until a later time.
+
+    A large table takes as long as it takes: neither the server's limit holds nor ours.
+    """
     free = await conn.execution_options(isolation_level="AUTOCOMMIT")
-    await free.execute(text(f"VACUUM (INDEX_CLEANUP ON, SKIP_LOCKED) {', '.join(tables)}"))
+    await free.execute(text("SET statement_timeout = 0"))
+    try:
+        driver: Any = (await free.get_raw_connection()).driver_connection
+        for table in tables:
+            await driver.execute(f"VACUUM (INDEX_CLEANUP ON, SKIP_LOCKED) {table}", timeout=_VACUUM)
+    finally:
+        await free.execute(text("RESET statement_timeout"))
 
 
 def _milliseconds(seconds: float) -> str:

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
@@ -23,6 +24,8 @@ from memory.errors import BadInput, Unavailable
 PATIENCE: Final = 30.0
 """Seconds that a database server may take for one statement."""
 _BUSY_MS: Final = 15_000
+log = structlog.get_logger(__name__)
+
 _LATER: ContextVar[bool] = ContextVar("scrubbing_later", default=False)
 
 
@@ -41,6 +44,8 @@ class SqlDatabase:
         """Whether it is a file of the data folder, which one process owns."""
         self._turn = asyncio.Lock()
         self._to_scrub = False
+        self._patience = patience
+        self._vacuuming: asyncio.Task[None] | None = None
         self._engine: AsyncEngine
         if self.is_embedded:
             self._engine = create_async_engine(chosen, connect_args={"factory": _Connection})
@@ -130,11 +135,11 @@ class SqlDatabase:
         """When it is due, also from a time when it failed."""
         if not self._to_scrub:
             return
+        if not self.is_embedded:
+            await self._vacuumed()
+            return
         async with self._turn:
-            if self.is_embedded:
-                await self._empty_log()
-            else:
-                await self._vacuum()
+            await self._empty_log()
 
     async def _empty_log(self) -> None:
         async with self._engine.connect() as conn:
@@ -150,17 +155,28 @@ class SqlDatabase:
                 await asyncio.sleep(0.05)  # a reader still holds the old snapshot
         raise Unavailable("the write-ahead log could not be emptied because a reader holds it: run the command again")
 
+    async def _vacuumed(self) -> None:
+        """Waits for it as long as for a statement; what takes longer is done beside us, and what fails another time.
+
+        The deletion is committed: nobody may take it for undone, or wait, because of what is left to tidy.
+        """
+        if self._vacuuming is None or self._vacuuming.done():
+            self._vacuuming = asyncio.create_task(self._vacuum())
+        await asyncio.wait({self._vacuuming}, timeout=self._patience)
+
     async def _vacuum(self) -> None:
-        if not self._to_scrub:  # somebody's round, begun after our deletion, has done it
-            return
-        self._to_scrub = False
-        try:
-            with self._translated():
+        while self._to_scrub:  # again for a deletion that was committed while it was done
+            self._to_scrub = False
+            try:
                 async with self._connected() as conn:
                     await postgres.vacuum(conn, list(metadata.tables))
-        except BaseException:
-            self._to_scrub = True
-            raise
+            except Exception as exc:  # noqa: BLE001 - whatever it is, it is only put off
+                self._to_scrub = True
+                log.warning("scrub.put_off", error=type(exc).__name__, reason=str(postgres.translated(exc) or exc))
+                return
+            except BaseException:
+                self._to_scrub = True
+                raise
 
     async def ping(self) -> None:
         """Raises Unavailable when a trivial query fails."""
@@ -169,6 +185,9 @@ class SqlDatabase:
 
     async def close(self) -> None:
         """Closes every connection; the last one empties the write-ahead log."""
+        if self._vacuuming is not None:
+            self._vacuuming.cancel()
+            await asyncio.wait({self._vacuuming})
         await self._engine.dispose()
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import pytest
+import structlog
 from sqlalchemy.exc import DBAPIError
 
+from memory.adapters import postgres
 from memory.adapters.postgres import translated
+from memory.adapters.sql import SqlDatabase
 from memory.errors import Contended, Unavailable, Unreachable
 
 
@@ -18,6 +24,45 @@ class _Said(Exception):
 def error(state: str | None) -> DBAPIError:
     """The driver's error with a SQLSTATE, as SQLAlchemy wraps it."""
     return DBAPIError("SELECT", {}, _Said(state))
+
+
+class TestVacuum:
+    """It comes after the commit: that it fails, or takes long, is nobody's concern who deleted something."""
+
+    async def test_that_fails_is_put_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        database = SqlDatabase("postgresql://nobody@127.0.0.1:1/none")
+        with structlog.testing.capture_logs() as logged:
+            await database.scrub()
+            async with database.scrubbing_later():
+                pass
+        assert [one["event"] for one in logged] == ["scrub.put_off"] * 2
+        done: list[int] = []
+
+        async def works(_conn: object, tables: list[str]) -> None:
+            done.append(len(tables))
+
+        monkeypatch.setattr(database, "_connected", contextlib.nullcontext)
+        monkeypatch.setattr(postgres, "vacuum", works)
+        async with database.scrubbing_later():
+            pass
+        assert len(done) == 1, "what was put off is done"
+        await database.close()
+
+    async def test_that_takes_long_is_waited_for_no_longer_than_a_statement(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        database = SqlDatabase("postgresql://nobody@127.0.0.1:1/none", patience=0.01)
+        ended = asyncio.Event()
+
+        async def long(_conn: object, _tables: list[str]) -> None:
+            await ended.wait()
+
+        monkeypatch.setattr(database, "_connected", contextlib.nullcontext)
+        monkeypatch.setattr(postgres, "vacuum", long)
+        async with asyncio.timeout(5):
+            await database.scrub()
+            await database.scrub()
+            await database.close()
 
 
 @pytest.mark.parametrize(

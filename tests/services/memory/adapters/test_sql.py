@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import insert, make_url, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from memory.adapters import postgres
 from memory.adapters.sql import SqlDatabase
+from memory.columns import metadata
 from memory.contention import again
 from memory.errors import BadInput, Unavailable, Unreachable
 from memory.tables import tenants
@@ -255,6 +257,19 @@ class TestScrubbing:
         await database.scrub()
         assert await pages(database) == 0
         assert b"needle-" not in await file_of(database, "tenants")
+
+    async def test_it_may_take_longer_than_a_statement(self, url: str) -> None:
+        database = SqlDatabase(url)
+        await add(database, "needle")
+        async with database.write() as conn:
+            await conn.execute(tenants.delete())
+        hurried = SqlDatabase(url, patience=0.02)
+        async with hurried._connected() as conn:
+            await postgres.vacuum(conn, list(metadata.tables))
+            assert (await conn.execute(text("SHOW statement_timeout"))).scalar() == "20ms"
+        assert await pages(database) == 0
+        await hurried.close()
+        await database.close()
 
     async def test_put_off_it_is_done_at_the_end_and_not_sooner(self, database: SqlDatabase) -> None:
         await add(database, "needle")
