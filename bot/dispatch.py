@@ -203,9 +203,10 @@ class Dispatch:
         person = await self._person(room, event.actor)
         if await self._app.inbox.reword(room, event.target, person, _encodable(event.text)):
             return
+        under_way = await self._app.inbox.is_under_way(room, event.target, person)
         sent = await self._app.outbox.find(room, transaction_of(event.target))
-        if sent is not None:
-            if sent.person == person.id:
+        if under_way or sent is not None:
+            if sent is None or sent.person == person.id:
                 changed = replace(event, text=_encodable(event.text), actor=self._ranked(event.actor))
                 await self._app.inbox.put(room, Kind.CHANGED, event.event_id, changed, person)
         elif await self._withdraw(room, event):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
@@ -130,16 +130,20 @@ class Inbox:
             row = (await conn.execute(query.order_by(inbox.c.id).limit(1))).one_or_none()
         return None if row is None or not self._is_free(row) else _item(row)
 
-    async def begin(self, item: Item) -> bool:
-        """Marks that it is being carried out; False when it is not ours to do.
+    async def begin(self, item: Item) -> Item | None:
+        """Marks that it is being carried out: the row as it is now; None when it is not ours to do.
 
-        It is gone (taken back by its author meanwhile), or another process was faster.
+        Its author may have corrected it since it was read. It is gone (taken back by its author meanwhile), or another
+        process was faster.
         """
         mark = update(inbox).where(inbox.c.id == item.id).values(begun=inbox.c.begun + 1)
         if self._lease is not None:
             mark = mark.where(self._lease.free(inbox)).values(**self._lease.marks())
         async with self._database.write() as conn:
-            return (await conn.execute(mark)).rowcount > 0
+            row = (await conn.execute(mark.returning(inbox.c.payload, inbox.c.begun))).one_or_none()
+        if row is None:
+            return None
+        return replace(item, payload=_FORMS[item.kind].validate_json(row.payload), begun=row.begun - 1)
 
     def _is_free(self, row: AnyRow) -> bool:
         """Whether this process may take a row."""
@@ -152,8 +156,7 @@ class Inbox:
 
     async def reword(self, room: Room, event_id: str, person: Person, text: str) -> bool:
         """Changes a question that waits still and is this person's; False when there is none."""
-        where = (inbox.c.room_id == room.id, inbox.c.kind == Kind.ASKED, inbox.c.event_id == event_id)
-        mine = (*where, inbox.c.person_id == person.id, inbox.c.begun == 0)
+        mine = (*_asked(room, event_id, person), inbox.c.begun == 0)
         async with self._database.write() as conn:
             row = (await conn.execute(select(inbox.c.id, inbox.c.payload).where(*mine))).one_or_none()
             if row is None:
@@ -161,8 +164,14 @@ class Inbox:
             asked = _FORMS[Kind.ASKED].validate_json(row.payload)
             payload = _FORMS[Kind.ASKED].dump_python(asked, mode="json") | {"text": text}
             changed = _FORMS[Kind.ASKED].dump_json(_FORMS[Kind.ASKED].validate_python(payload)).decode()
-            await conn.execute(update(inbox).where(inbox.c.id == row.id).values(payload=changed))
-        return True
+            waits = (inbox.c.id == row.id, inbox.c.begun == 0)  # it may have been begun since it was read
+            return (await conn.execute(update(inbox).where(*waits).values(payload=changed))).rowcount > 0
+
+    async def is_under_way(self, room: Room, event_id: str, person: Person) -> bool:
+        """Whether a question of this person's is being answered."""
+        async with self._database.read() as conn:
+            found = select(inbox.c.id).where(*_asked(room, event_id, person), inbox.c.begun > 0)
+            return (await conn.execute(found)).scalar() is not None
 
 
 async def withdraw(conn: AsyncConnection, shown: Sequence[tuple[int, str]], now: datetime) -> None:
@@ -173,6 +182,11 @@ async def withdraw(conn: AsyncConnection, shown: Sequence[tuple[int, str]], now:
         if (await conn.execute(there)).scalar() is None:
             payload = _FORMS[Kind.WITHDRAWN].dump_json(answer).decode()
             await conn.execute(insert(inbox).values(**key, payload=payload, begun=0, received_at=now))
+
+
+def _asked(room: Room, event_id: str, person: Person) -> tuple[ColumnElement[bool], ...]:
+    of = (inbox.c.room_id == room.id, inbox.c.kind == Kind.ASKED, inbox.c.event_id == event_id)
+    return (*of, inbox.c.person_id == person.id)
 
 
 def _item(row: AnyRow) -> Item:

@@ -91,8 +91,10 @@ class Replies:
 
     async def carry_out(self, item: Item) -> None:
         """One row, to its end. Raises Unavailable when it must be tried again."""
-        if not await self._app.inbox.begin(item):
+        begun = await self._app.inbox.begin(item)
+        if begun is None:
             return
+        item = begun  # its author may have corrected it meanwhile
         with structlog.contextvars.bound_contextvars(platform=self._port.platform, room=item.room.external_id):
             try:
                 await self._carry(item)
