@@ -1,4 +1,4 @@
-"""Deletion that reaches everything, in one transaction where the store is SQL, and after it everywhere else.
+"""Deletion that reaches everything: a message in one transaction where the store is SQL, and after it everywhere else.
 
 The tombstone and the removal of the message, its revisions, mentions, relations, memories, vectors and token ids commit
 together; parts that keep something derived from messages (answers, digests) join as ``Holder`` in the same transaction;
@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.contention import again
 from memory.ports import Database
 from memory.tables import embeddings, entities, mentions, messages, reactions, rooms, sessions, tombstones
 
-_SLICE = 400  # bound variables a statement, well under SQLite's limit
+SLICE = 250
+"""Messages that are erased in one transaction, and bound variables of a statement, well under SQLite's limit."""
 
 
 class Holder(Protocol):
@@ -57,26 +58,26 @@ class Erasure:
     droppers: list[Dropper] = field(default_factory=list)
 
     async def erase(self, room: int, external_ids: Sequence[str], at: datetime) -> int:
-        """Erases messages of a room; ids that never came are kept out for good. Gives the number that was there."""
-        serials, hashes = await self._erase(room, external_ids, at)
-        for dropper in self.droppers:
-            await dropper.drop(room, serials, hashes)
-        await self.database.scrub()
-        return len(serials)
+        """Erases messages of a room; ids that never came are kept out for good. Gives the number that was there.
+
+        Some hundred are a transaction: everybody else waits for each, and nobody for thousands. Broken off, what was
+        erased stays so, and the same call does the rest.
+        """
+        erased = 0
+        async with self.database.scrubbing_later():
+            for start in range(0, len(external_ids), SLICE):
+                serials, hashes = await self._erase(room, external_ids[start : start + SLICE], at)
+                for dropper in self.droppers:
+                    await dropper.drop(room, serials, hashes)
+                await self.database.scrub()
+                erased += len(serials)
+        return erased
 
     @again
     async def _erase(self, room: int, external_ids: Sequence[str], at: datetime) -> tuple[list[int], list[bytes]]:
         """Alone: whoever writes meanwhile could cite, embed or count what is about to go."""
-        serials: list[int] = []
-        hashes: list[bytes] = []
         async with self.database.write(alone=True) as conn:
-            version = await next_version(conn, room)
-            for start in range(0, len(external_ids), _SLICE):
-                some = external_ids[start : start + _SLICE]
-                gone, texts = await self._erase_some(conn, room, some, version, at)
-                serials += gone
-                hashes += texts
-        return serials, hashes
+            return await self._erase_some(conn, room, external_ids, await next_version(conn, room), at)
 
     async def _erase_some(
         self, conn: AsyncConnection, room: int, external_ids: Sequence[str], version: int, at: datetime
@@ -89,15 +90,17 @@ class Erasure:
         serials = [row.serial for row in found]
         if not serials:
             return [], []
-        for row in found:
-            where = (tombstones.c.room_id == room, tombstones.c.external_id == row.external_id)
-            await conn.execute(update(tombstones).where(*where).values(serial=row.serial))
-            shrink = update(sessions).where(sessions.c.id == row.session_id)
-            await conn.execute(shrink.values(messages=sessions.c.messages - 1))
+        gone = messages.c.serial.in_(serials)
+        serial = select(messages.c.serial).where(gone, messages.c.external_id == tombstones.c.external_id)
+        of = (tombstones.c.room_id == room, tombstones.c.external_id.in_([row.external_id for row in found]))
+        await conn.execute(update(tombstones).where(*of).values(serial=serial.scalar_subquery()))
+        fewer = select(func.count()).where(gone, messages.c.session_id == sessions.c.id).scalar_subquery()
+        shrunk = sessions.c.id.in_({row.session_id for row in found})
+        await conn.execute(update(sessions).where(shrunk).values(messages=sessions.c.messages - fewer))
         for holder in self.holders:
             await holder.erase_messages(conn, serials)
         await conn.execute(delete(reactions).where(reactions.c.room_id == room, reactions.c.target.in_(external_ids)))
-        await conn.execute(delete(messages).where(messages.c.serial.in_(serials)))  # the rest cascades
+        await conn.execute(delete(messages).where(gone))  # the rest cascades
         hashes = [row.content_hash for row in found]
         await drop_unreferenced(conn, room, hashes)
         return serials, hashes
@@ -112,8 +115,8 @@ async def next_version(conn: AsyncConnection, room: int) -> int:
 async def drop_unreferenced(conn: AsyncConnection, room: int, hashes: Sequence[bytes]) -> None:
     """Removes embeddings of texts that no message has any more, and entities that no message of the room names."""
     alive = select(messages.c.serial).where(messages.c.content_hash == embeddings.c.content_hash).exists()
-    for start in range(0, len(hashes), _SLICE):
-        some = hashes[start : start + _SLICE]
+    for start in range(0, len(hashes), SLICE):
+        some = hashes[start : start + SLICE]
         await conn.execute(delete(embeddings).where(embeddings.c.content_hash.in_(some), ~alive))
     named = select(mentions.c.message_serial).where(mentions.c.entity_id == entities.c.id).exists()
     await conn.execute(delete(entities).where(entities.c.room_id == room, ~named))

@@ -58,12 +58,13 @@ class Privacy:
 
     async def forget_person(self, person: Person) -> int:
         """Erases everything a person wrote, asked and voted, and their name. Gives the number of messages."""
-        erased = await self._erase_written(person)
-        while not await self._erase_name(person):  # they wrote something meanwhile
-            erased += await self._erase_written(person)
-        for dropper in self._erasure.droppers:
-            await dropper.drop_person(person.id)
-        await self._database.scrub()
+        async with self._database.scrubbing_later():
+            erased = await self._erase_written(person)
+            while not await self._erase_name(person):  # they wrote something meanwhile
+                erased += await self._erase_written(person)
+            for dropper in self._erasure.droppers:
+                await dropper.drop_person(person.id)
+            await self._database.scrub()
         return erased
 
     async def _erase_written(self, person: Person) -> int:

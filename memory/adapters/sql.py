@@ -129,7 +129,8 @@ class SqlDatabase:
             yield
         finally:
             _LATER.reset(token)
-        await self._scrub()
+        if not _LATER.get():  # else one around this does it
+            await self._scrub()
 
     async def _scrub(self) -> None:
         """When it is due, also from a time when it failed."""

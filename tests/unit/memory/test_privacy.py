@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from memory import erasure
 from memory.columns import pack_text
 from memory.embedding import content_hash
 from memory.errors import Ambiguous, NotFound
 from memory.models import Person, Room
-from memory.tables import embeddings, messages, people
+from memory.tables import embeddings, messages, people, sessions, tombstones
 from tests.doubles import START
 from tests.parts import Memory, draft
 
@@ -37,6 +38,31 @@ async def traces(memory: Memory, text: str) -> dict[str, bytes]:
 
 def found_in(folder: Path, needle: bytes) -> list[str]:
     return [file.name for file in folder.rglob("*") if file.is_file() and needle in file.read_bytes()]
+
+
+class TestForgettingMuch:
+    async def test_nobody_waits_for_all_of_it(
+        self, memory: Memory, room: Room, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Somebody else's message is admitted between two transactions."""
+        monkeypatch.setattr(erasure, "SLICE", 2)
+        await memory.say(room, *[("Ana", f"note {i}") for i in range(4)], ("Ben", "weather"), ("Ana", "the last"))
+        ana = await memory.directory.find_person(memory.tenant, "ana")
+        drop = memory.rooms.drop
+        left: list[int] = []
+
+        async def count(number: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
+            await drop(number, serials, hashes)
+            async with memory.database.write() as conn:
+                left.append(len((await conn.execute(select(messages.c.serial))).all()))
+
+        monkeypatch.setattr(memory.rooms, "drop", count)
+        assert await memory.privacy.forget_person(ana) == 5
+        assert left == [4, 2, 1]
+        async with memory.database.read() as conn:
+            assert (await conn.execute(select(sessions.c.messages))).scalars().all() == [1]
+            buried = await conn.execute(select(tombstones.c.serial).order_by(tombstones.c.serial))
+            assert buried.scalars().all() == [1, 2, 3, 4, 6]
 
 
 class TestForgettingAMessage:
