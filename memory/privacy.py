@@ -23,6 +23,7 @@ from memory.tables import entities, mentions, messages, people, reactions, relat
 
 _NOBODY = ""
 _SLICE = 1000
+_PAGE = 500  # messages of an export that are read at a time
 
 
 class Privacy:
@@ -125,16 +126,23 @@ class Privacy:
         }
 
     async def export(self, person: Person) -> AsyncIterator[dict[str, Any]]:
-        """Everything that is kept about a person, one JSON object each."""
+        """Everything that is kept about a person, one JSON object each.
+
+        No transaction is open while one is taken: whoever reads may take as long as they like.
+        """
         yield {"kind": "person", "id": person.external_id, "name": person.name, "opted_out": person.opted_out}
-        async with self._database.read() as conn:
-            query = (
-                select(messages, rooms.c.name.label("room"))
-                .join(rooms, rooms.c.id == messages.c.room_id)
-                .where(messages.c.author_id == person.id)
-                .order_by(messages.c.serial)
-            )
-            for row in await conn.execute(query):
+        query = (
+            select(messages, rooms.c.name.label("room"))
+            .join(rooms, rooms.c.id == messages.c.room_id)
+            .where(messages.c.author_id == person.id)
+            .order_by(messages.c.serial)
+            .limit(_PAGE)
+        )
+        last, more = 0, True
+        while more:
+            async with self._database.read() as conn:
+                page = (await conn.execute(query.where(messages.c.serial > last))).all()
+            for row in page:
                 yield {
                     "kind": "message",
                     "id": row.external_id,
@@ -144,8 +152,12 @@ class Privacy:
                     "reply_to": row.reply_to,
                     "revision": row.revision,
                 }
-            async for item in self._held(conn, person):
-                yield item
+                last = row.serial
+            more = len(page) == _PAGE
+        async with self._database.read() as conn:
+            held = [item async for item in self._held(conn, person)]
+        for item in held:
+            yield item
 
     async def _held(self, conn: AsyncConnection, person: Person) -> AsyncIterator[dict[str, Any]]:
         for row in await conn.execute(select(reactions).where(reactions.c.person_id == person.id)):

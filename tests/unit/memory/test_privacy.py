@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from memory import erasure
+from memory import erasure, privacy
+from memory.adapters.sql import SqlDatabase
 from memory.columns import pack_text
 from memory.embedding import content_hash
 from memory.errors import Ambiguous, NotFound
@@ -206,3 +209,28 @@ class TestKnowingAndExporting:
         assert [item["text"] for item in items if item["kind"] == "message"] == ["one", "three"]
         known = await memory.privacy.know(ana)
         assert (known["messages"], known["answers"], known["votes"], known["reactions"]) == (2, 1, 1, 1)
+
+
+class TestExporting:
+    async def test_it_is_read_in_pages_and_holds_no_transaction(
+        self, memory: Memory, room: Room, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(privacy, "_PAGE", 2)
+        await memory.say(room, *[("Ana", f"note {i}") for i in range(4)])
+        ana = await memory.directory.find_person(memory.tenant, "ana")
+        await memory.shuttle.weave("which note?", memory.scope(room, asker=ana.id), asked_at=START)
+        read, opened = SqlDatabase.read, [0]
+
+        @asynccontextmanager
+        async def counted(database: SqlDatabase) -> AsyncIterator[AsyncConnection]:
+            async with read(database) as conn:
+                opened[0] += 1
+                yield conn
+                opened[0] -= 1
+
+        monkeypatch.setattr(SqlDatabase, "read", counted)
+        told = []
+        async for item in memory.privacy.export(ana):
+            assert opened == [0]
+            told.append(item["kind"])
+        assert told == ["person", *["message"] * 4, "answer"]
