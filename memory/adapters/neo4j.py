@@ -72,6 +72,7 @@ class Neo4jGraphIndex:
         self._preparing = asyncio.Lock()
         self._reached: dict[int, int] = {}  # what was noted, while nothing has failed
         self._excerpts: LRUCache[tuple[Any, ...], Excerpt] = LRUCache(_EXCERPTS)
+        self._clearings = 0
 
     # -- how far it is ------------------------------------------------------------------------------------------------
 
@@ -253,15 +254,17 @@ class Neo4jGraphIndex:
         seeds = sorted(set(serials))
         keys = sorted({self._node_key(room, mention) for mention in entities})
 
-        async def work(tx: Tx) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        clearings = self._clearings
+
+        async def work(tx: Tx) -> tuple[tuple[Any, ...], Excerpt | Mapping[str, Any]]:
             asked = {"serials": seeds, "keys": keys, "sessions": sessions, "most": self._whole}
             look = await tx.one(cypher.LOOK, room=self._key(room), **asked)
             if not look:
                 return (), _NOTHING
             whole = look["messages"] <= self._whole
             key = (look["scope"], look["writes"], *(() if whole else (sessions, *seeds, None, *keys)))
-            if key in self._excerpts:
-                return key, _NOTHING
+            if (held := self._excerpts.get(key)) is not None:
+                return key, held
             if whole:
                 found = await tx.one(cypher.WHOLE, scope=look["scope"])
             else:
@@ -271,9 +274,10 @@ class Neo4jGraphIndex:
             return key, {**found, "messages": look["messages"]}
 
         key, found = await self._read(work)
-        view = self._excerpts.get(key)
-        if view is None:
-            view = await asyncio.to_thread(Excerpt, found["rows"], found["nodes"], int(found["messages"]))
+        if isinstance(found, Excerpt):
+            return found
+        view = await asyncio.to_thread(Excerpt, found["rows"], found["nodes"], int(found["messages"]))
+        if key and clearings == self._clearings:  # else what was read may have been taken out meanwhile
             self._excerpts[key] = view
         return view
 
@@ -379,11 +383,15 @@ class Neo4jGraphIndex:
         return await self._spoken(self._link.read, work)
 
     async def _write(self, work: Any) -> Any:
-        self._excerpts.clear()  # nothing of what is taken out stays here
+        self._clear()  # nothing of what is taken out stays here
         try:
             return await self._spoken(self._link.write, work)
         finally:
-            self._excerpts.clear()
+            self._clear()
+
+    def _clear(self) -> None:
+        self._excerpts.clear()
+        self._clearings += 1
 
     async def _spoken(self, speak: Callable[[Any], Awaitable[Any]], work: Any) -> Any:
         """After a failure nothing is taken for granted: the server may have come back with less, or be another one."""

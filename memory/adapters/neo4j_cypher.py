@@ -51,13 +51,14 @@ HOLD: Final = """
 OPTIONAL MATCH (g:WeaveGeneration {room: $room})
 WITH coalesce(max(g.number), 0) + 1 AS number
 MERGE (r:WeaveRoom {key: $room}) ON CREATE SET r.scope = $room + '/' + number, r.version = 0
-SET r.writes = coalesce(r.writes, 0) + 1
+SET r.writes = coalesce(r.writes, timestamp()) + 1
 WITH r, number
 MERGE (g:WeaveGeneration {scope: r.scope}) ON CREATE SET g.room = $room, g.number = number, g.messages = 0
 RETURN r.scope AS scope
 """
 """Takes the room for the rest of the transaction (a write lock on its node), makes it when new. ``writes`` counts the
-transactions: while it stands, what was read of the room is true."""
+transactions: while it stands, what was read of the room is true. It begins at the time, so that a room that was dropped
+and came again does not count over what it had counted before."""
 
 REACHED: Final = "MATCH (r:WeaveRoom {key: $room}) RETURN r.version AS version"
 REACH: Final = "MATCH (r:WeaveRoom {key: $room}) SET r.version = $version"
