@@ -295,13 +295,13 @@ class Neo4jGraphIndex:
         touched = list((await tx.one(cypher.TOUCHED, scope=scope, serials=there))["keys"]) if there else []
         if there:
             await tx.rows(cypher.UNTIE, scope=scope, serials=there)
+            await self._tidy(tx, scope, touched)  # before they are tied anew: the label of what is named again stays
         await tx.rows(cypher.MESSAGES, scope=scope, rows=[self._row(room, link) for link in fresh.values()])
         await self._tie(tx, room, scope, fresh.values())
         for statement in cypher.REPLIES:
             await tx.rows(statement, scope=scope, serials=serials, now=self._clock.now())
         after = (await tx.one(cypher.NEXT, scope=scope, serials=serials)).get("next", ())
         await self._chain(tx, scope, {*serials, *unhooked, *after})
-        await self._tidy(tx, scope, touched)
         await tx.rows(cypher.COUNT, scope=scope, more=len(fresh) - len(there))
 
     async def _tie(self, tx: Tx, room: int, scope: str, links: Iterable[MessageLinks]) -> None:

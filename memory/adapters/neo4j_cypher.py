@@ -112,7 +112,7 @@ SET m.at = row.at, m.place = row.place, m.author = row.author, m.session = row.s
 ENTITIES: Final = """
 UNWIND $rows AS row MERGE (n:Entity {scope: $scope, key: row.key})
 ON CREATE SET n.kind = row.kind
-SET n.label = coalesce(row.label, n.label)
+SET n.label = row.label
 """
 SESSIONS: Final = "UNWIND $keys AS key MERGE (:Session {scope: $scope, key: key})"
 
@@ -165,10 +165,10 @@ CREATE (m)-[:FOLLOWS {_TIMES}]->(before)
 """Ties each message to the one before it in its session, and to no other."""
 REMOVE: Final = "UNWIND $serials AS serial MATCH (m:Message {scope: $scope, serial: serial}) DETACH DELETE m"
 TIDY: Final = (
-    "UNWIND $keys AS key MATCH (n:Entity {scope: $scope, key: key}) REMOVE n.label WITH n WHERE NOT (n)--() DELETE n",
+    "UNWIND $keys AS key MATCH (n:Entity {scope: $scope, key: key}) WHERE NOT (n)--() DELETE n",
     "UNWIND $keys AS key MATCH (n:Session {scope: $scope, key: key}) WHERE NOT (n)--() DELETE n",
 )
-"""Takes away what nothing is tied to any more; a label that only what is gone had goes too."""
+"""Takes away what nothing is tied to any more, with its label. What is still named keeps the label that it has in SQL."""
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 
