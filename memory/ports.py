@@ -177,6 +177,12 @@ class LastingGraph(GraphIndex, Protocol):
     async def switch(self, room: int, version: int) -> None:
         """From now on the generation that was begun is the room; it has reached that version."""
 
+    async def unused(self, room: int) -> Sequence[str]:
+        """The generations of the room that are not in use: one that is being built, and what an interrupted one left.
+
+        ``remove`` takes messages out of them too.
+        """
+
     async def sweep(self, room: int) -> None:
         """Removes every generation of the room that is not in use."""
 

@@ -10,6 +10,7 @@ import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import structlog
@@ -51,6 +52,8 @@ class Rooms:
         self._graph_locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._refreshing: dict[int, asyncio.Task[None]] = {}
         self._owed: set[int] = set()
+        self._building: set[int] = set()
+        self._swept: set[int] = set()  # rooms where no rebuild of an earlier process has left anything
 
     async def view(self, room: int, at: int | None = None) -> RoomView:
         """The arrays of a room as it is now, or at least as it was ``at`` a version that the caller has just read."""
@@ -132,21 +135,31 @@ class Rooms:
 
         What changed meanwhile follows at once. Raises Unavailable; then the room is what it was.
         """
-        async with self._database.read() as conn:
-            version = await records.version_of(conn, room)
-        await graph.begin(room)
-        after, done = 0, 0
-        while True:
+        self._building.add(room)
+        self._swept.discard(room)
+        try:
             async with self._database.read() as conn:
-                page = await links.page(conn, room, after)
-            if not page:
-                break
-            await graph.build(room, page)
-            after, done = page[-1].serial, done + len(page)
-            yield done
-        async with self._graph_locks[room]:
-            await graph.switch(room, version)
-            await self._refresh_graph(room)
+                version = await records.version_of(conn, room)
+            await graph.begin(room)
+            after, done = 0, 0
+            while True:
+                async with self._database.read() as conn:
+                    page = await links.page(conn, room, after)
+                if not page:
+                    break
+                await graph.build(room, page)
+                after, done = page[-1].serial, done + len(page)
+                yield done
+            async with self._graph_locks[room]:
+                await graph.switch(room, version)
+                await self._refresh_graph(room)
+            self._swept.add(room)  # what it was before goes when nobody reads it any more: the caller knows when
+        finally:
+            self._building.discard(room)
+
+    def builds(self, room: int) -> bool:
+        """Whether `rebuild_graph` is at work on it."""
+        return room in self._building
 
     @property
     def owed(self) -> bool:
@@ -161,21 +174,23 @@ class Rooms:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def catch_up(self) -> int:
-        """Brings a lasting graph to where the rooms are now; gives how many rooms were behind. Raises Unavailable."""
+        """Brings a lasting graph to where the rooms are now; gives how many rooms were behind. Raises Unavailable.
+
+        What an interrupted rebuild has left beside them goes.
+        """
         if not self._graph.lasting:
             return 0
-        behind = [room async for room in self._behind()]
+        async with self._database.read() as conn:
+            there = (await conn.execute(select(rooms.c.id, rooms.c.version).order_by(rooms.c.id))).all()
+        behind = [room for room, version in there if version and version != await self._graph.reached(room)]
         for room in behind:
             await self.graph(room)
         self._owed.clear()
+        for room, _ in there:
+            if room not in self._swept and room not in self._building:
+                await cast("LastingGraph", self._graph).sweep(room)
+                self._swept.add(room)
         return len(behind)
-
-    async def _behind(self) -> AsyncIterator[int]:
-        async with self._database.read() as conn:
-            there = (await conn.execute(select(rooms.c.id, rooms.c.version).order_by(rooms.c.id))).all()
-        for room, version in there:
-            if version and version != await self._graph.reached(room):
-                yield room
 
     async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
         """Dropper: brings the room up to date at once, so that nothing erased is held.

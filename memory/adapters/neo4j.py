@@ -116,7 +116,9 @@ class Neo4jGraphIndex:
 
             async def work(tx: Tx, some: Sequence[int] = some) -> None:
                 if await tx.one(cypher.REACHED, room=self._key(room)):
-                    await self._take_out(tx, await self._hold(tx, room), some)
+                    await self._hold(tx, room)
+                for scope in (await tx.one(cypher.SCOPES, room=self._key(room)))["scopes"]:  # also those not in use
+                    await self._take_out(tx, scope, some)
 
             await self._write(work)
 
@@ -147,6 +149,7 @@ class Neo4jGraphIndex:
             some = links[start : start + BATCH]
 
             async def work(tx: Tx, some: Sequence[MessageLinks] = some) -> None:
+                await self._hold(tx, room)  # who takes something out meanwhile waits, or is waited for
                 await self._put(tx, room, await self._building(tx, room), some)
 
             await self._write(work)
@@ -163,12 +166,16 @@ class Neo4jGraphIndex:
 
     async def sweep(self, room: int) -> None:
         """See the port."""
-        stale = await self._read(lambda tx: tx.one(cypher.STALE, room=self._key(room)))
-        for scope in stale["scopes"]:
+        for scope in await self.unused(room):
             for statement in cypher.EMPTY:
                 while await self._emptied(statement, scope):
                     pass
             await self._write(lambda tx, scope=scope: tx.rows(cypher.CLOSE, scope=scope))
+
+    async def unused(self, room: int) -> Sequence[str]:
+        """See the port."""
+        found = await self._read(lambda tx: tx.one(cypher.STALE, room=self._key(room)))
+        return tuple(found["scopes"])
 
     async def _emptied(self, statement: str, scope: str) -> int:
         done = await self._write(lambda tx: tx.one(statement, scope=scope, most=_EMPTYING))

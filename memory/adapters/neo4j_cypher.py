@@ -65,6 +65,7 @@ REACH: Final = "MATCH (r:WeaveRoom {key: $room}) SET r.version = $version"
 NUMBERS: Final = "MATCH (g:WeaveGeneration {room: $room}) RETURN coalesce(max(g.number), 0) AS number"
 BEGIN: Final = "MERGE (g:WeaveGeneration {scope: $scope}) SET g.room = $room, g.number = $number, g.messages = 0"
 SWITCH: Final = "MERGE (r:WeaveRoom {key: $room}) SET r.scope = $scope, r.version = $version"
+SCOPES: Final = "MATCH (g:WeaveGeneration {room: $room}) RETURN collect(g.scope) AS scopes"
 STALE: Final = """
 MATCH (g:WeaveGeneration {room: $room})
 WHERE NOT EXISTS { MATCH (r:WeaveRoom {key: $room}) WHERE r.scope = g.scope }
@@ -168,7 +169,7 @@ TIDY: Final = (
     "UNWIND $keys AS key MATCH (n:Entity {scope: $scope, key: key}) WHERE NOT (n)--() DELETE n",
     "UNWIND $keys AS key MATCH (n:Session {scope: $scope, key: key}) WHERE NOT (n)--() DELETE n",
 )
-"""Takes away what nothing is tied to any more, with its label. What is still named keeps the label that it has in SQL."""
+"""Takes away what nothing is tied to any more, with its label. What is still named keeps its label, as in SQL."""
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from tests.doubles import HandClock
 pytestmark = pytest.mark.embedded  # nothing here depends on the database
 
 ROOM, OTHER = 1, 9
-ROWS = [[serial, serial, None, None, "person 1", [], [], [], 0, False, 0] for serial in (1, 2)]
+ROWS: list[list[Any]] = [[serial, serial, None, None, "person 1", [], [], [], 0, False, 0] for serial in (1, 2)]
 
 
 class ScriptedTx:
@@ -34,7 +34,11 @@ class ScriptedTx:
         if statement == cypher.WHOLE and values["scope"]:
             self._link.read_whole += 1
             return {"rows": ROWS, "nodes": []}
-        return {cypher.SERVER: {"version": "5.26"}, cypher.HOLD: {"scope": "here/9/1"}}.get(statement, {})
+        return {
+            cypher.SERVER: {"version": "5.26"},
+            cypher.HOLD: {"scope": "here/9/1"},
+            cypher.SCOPES: {"scopes": []},
+        }.get(statement, {})
 
 
 class ScriptedLink:

@@ -31,6 +31,8 @@ class Server(RustworkxGraphIndex):
         super().__init__()
         self.well = True
         self.calls = 0
+        self.beside: dict[int, list[MessageLinks]] = {}
+        self.swept: list[int] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked, self.noted, self.refused = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -57,6 +59,23 @@ class Server(RustworkxGraphIndex):
 
     async def release(self, room: int) -> None:
         """It stays."""
+
+    async def begin(self, room: int) -> None:
+        self.beside[room] = []
+
+    async def build(self, room: int, links: Sequence[MessageLinks]) -> None:
+        self._check()
+        self.beside[room] += links
+
+    async def switch(self, room: int, version: int) -> None:
+        await super().drop(room)
+        await super().put(room, self.beside.pop(room))
+        await super().reach(room, version)
+
+    async def sweep(self, room: int) -> None:
+        self._check()
+        self.swept.append(room)
+        self.beside.pop(room, None)
 
     def _check(self) -> None:
         if not self.well:
@@ -147,6 +166,32 @@ class TestCatchingUp:
         await rooms.catch_up()
         await rooms.wipe(room.id)
         assert await held(server, room) == 2
+
+
+class TestRebuilding:
+    async def test_what_an_earlier_process_left_is_swept_once(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        await server.begin(room.id)
+        await rooms.catch_up()
+        await rooms.catch_up()
+        assert server.swept == [room.id]
+        assert not server.beside
+
+    async def test_what_is_being_built_stays_and_goes_when_it_is_interrupted(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        steps = rooms.rebuild_graph(server, room.id)  # type: ignore[arg-type]
+        assert await anext(steps) == len(TALK)
+        assert rooms.builds(room.id)
+        await rooms.catch_up()
+        assert server.beside
+        await steps.aclose()  # type: ignore[attr-defined]
+        assert not rooms.builds(room.id)
+        await rooms.catch_up()
+        assert not server.beside
 
 
 class TestAsking:

@@ -245,6 +245,20 @@ class TestGenerations:
         assert 99 not in {row["node"].get("serial") for row in await index.everything()}
         assert await index.known(ROOM, [HIVE]) == [(HIVE, 2)]
 
+    async def test_what_is_forgotten_after_an_interrupted_build_is_in_no_generation(self, index: RecordedIndex) -> None:
+        await index.put(ROOM, TALK)
+        await index.begin(ROOM)
+        await index.build(ROOM, [*TALK, link(99, ANA, name("Half Built"))])
+        assert len(await index.unused(ROOM)) == 1
+        await index.remove(ROOM, [2, 99])
+        held = await index.everything()
+        assert not {2, 99} & {row["node"].get("serial") for row in held}
+        keys = {index._node_key(ROOM, mention) for mention in (QUEEN, name("Half Built"))}
+        assert not keys & {row["node"].get("key") for row in held}
+        await index.sweep(ROOM)
+        assert await index.unused(ROOM) == ()
+        assert await index.known(ROOM, [HIVE]) == [(HIVE, 2)]
+
 
 class TestHealth:
     async def test_it_tells_the_version_and_that_nothing_is_missing(self, index: RecordedIndex) -> None:
