@@ -104,10 +104,14 @@ class GraphIndex(Protocol):
         """The version of the room that was noted last; 0 for a room that is not there."""
 
     async def reach(self, room: int, version: int) -> None:
-        """Notes that everything up to a version of the room was put and removed."""
+        """Notes that everything up to a version of the room was put and removed. An earlier one changes nothing."""
 
-    async def put(self, room: int, links: Sequence[MessageLinks]) -> None:
-        """Adds messages with their ties, in any order; one that is there already is replaced (the last one wins)."""
+    async def put(self, room: int, links: Sequence[MessageLinks], since: int | None = None) -> bool:
+        """Adds messages with their ties, in any order; one that is there already is replaced (the last one wins).
+
+        ``since`` is the version that `reached` gave before the links were read. When another one is noted by now,
+        somebody else has gone on, perhaps erased some of these messages: then it stops, and says False.
+        """
 
     async def remove(self, room: int, serials: Sequence[int]) -> None:
         """Takes messages out, and with the last of them every entity, day and session that nothing else is tied to.

@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 _WASTE = 0.25
 _PATIENCE = 5.0  # seconds
+_TRIES = 3
 
 
 @dataclass(slots=True)
@@ -111,24 +112,32 @@ class Rooms:
             await self._refresh_graph(room)
 
     async def _refresh_graph(self, room: int) -> None:
+        """Brings it up to date; again when another process has done so meanwhile."""
+        for _ in range(_TRIES):
+            if await self._refreshed(room):
+                return
+        log.info("graph.kept_up_by_others", room=room)
+
+    async def _refreshed(self, room: int) -> bool:
         """Puts and removes what changed since the version that the index has noted, then notes the new one.
 
-        Stopped at any point, the next one does it again.
+        Stopped at any point, the next one does it again. False when another version was noted meanwhile.
         """
         reached = await self._graph.reached(room)
         async with self._database.read() as conn:
             version = await records.version_of(conn, room)
             if version == reached:
-                return
-            if version < reached:  # the database is older than the index: it was brought back from a copy
-                reached = 0
-            removed, changed = await links.changed(conn, room, reached)
-        if not reached:
+                return True
+            since = reached if reached < version else 0  # else the database is older: it was brought back from a copy
+            removed, changed = await links.changed(conn, room, since)
+        if since != reached or not (since or self._graph.lasting):  # a server may be filled by another process just now
             await self._graph.drop(room)
         await self._graph.remove(room, removed)
-        await self._graph.put(room, changed)
+        if not await self._graph.put(room, changed, since):
+            return False
         await self._graph.reach(room, version)
         self._owed.discard(room)
+        return True
 
     async def rebuild_graph(self, graph: LastingGraph, room: int) -> AsyncIterator[int]:
         """Builds a room anew from SQL beside the one that answers, and puts it in its place; gives the numbers done.

@@ -86,27 +86,33 @@ class Neo4jGraphIndex:
     async def reach(self, room: int, version: int) -> None:
         """See the port."""
 
-        async def work(tx: Tx) -> None:
+        async def work(tx: Tx) -> int:
             await self._hold(tx, room)
-            await tx.rows(cypher.REACH, room=self._key(room), version=version)
+            return int((await tx.one(cypher.REACH, room=self._key(room), version=version))["version"])
 
-        await self._write(work)
-        self._reached[room] = version
+        self._reached[room] = await self._write(work)
 
     async def release(self, room: int) -> None:
         """See the port."""
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    async def put(self, room: int, links: Sequence[MessageLinks]) -> None:
+    async def put(self, room: int, links: Sequence[MessageLinks], since: int | None = None) -> bool:
         """See the port."""
         for start in range(0, len(links), BATCH):
             some = links[start : start + BATCH]
 
-            async def work(tx: Tx, some: Sequence[MessageLinks] = some) -> None:
-                await self._put(tx, room, await self._hold(tx, room), some)
+            async def work(tx: Tx, some: Sequence[MessageLinks] = some) -> bool:
+                held = await tx.one(cypher.HOLD, room=self._key(room))
+                if since not in {None, held["version"]}:
+                    return False
+                await self._put(tx, room, held["scope"], some)
+                return True
 
-            await self._write(work)
+            if not await self._write(work):
+                self._reached.pop(room, None)  # it is to be asked again
+                return False
+        return True
 
     async def remove(self, room: int, serials: Sequence[int]) -> None:
         """See the port."""

@@ -54,14 +54,18 @@ MERGE (r:WeaveRoom {key: $room}) ON CREATE SET r.scope = $room + '/' + number, r
 SET r.writes = coalesce(r.writes, timestamp()) + 1
 WITH r, number
 MERGE (g:WeaveGeneration {scope: r.scope}) ON CREATE SET g.room = $room, g.number = number, g.messages = 0
-RETURN r.scope AS scope
+RETURN r.scope AS scope, r.version AS version
 """
 """Takes the room for the rest of the transaction (a write lock on its node), makes it when new. ``writes`` counts the
 transactions: while it stands, what was read of the room is true. It begins at the time, so that a room that was dropped
 and came again does not count over what it had counted before."""
 
 REACHED: Final = "MATCH (r:WeaveRoom {key: $room}) RETURN r.version AS version"
-REACH: Final = "MATCH (r:WeaveRoom {key: $room}) SET r.version = $version"
+REACH: Final = """
+MATCH (r:WeaveRoom {key: $room})
+SET r.version = CASE WHEN r.version < $version THEN $version ELSE r.version END
+RETURN r.version AS version
+"""
 NUMBERS: Final = "MATCH (g:WeaveGeneration {room: $room}) RETURN coalesce(max(g.number), 0) AS number"
 BEGIN: Final = "MERGE (g:WeaveGeneration {scope: $scope}) SET g.room = $room, g.number = $number, g.messages = 0"
 SWITCH: Final = "MERGE (r:WeaveRoom {key: $room}) SET r.scope = $scope, r.version = $version"

@@ -17,6 +17,12 @@ pytestmark = pytest.mark.embedded  # nothing here depends on the database
 
 ROOM, OTHER = 1, 9
 ROWS: list[list[Any]] = [[serial, serial, None, None, "person 1", [], [], [], 0, False, 0] for serial in (1, 2)]
+ANSWERS: dict[str, dict[str, Any]] = {
+    cypher.SERVER: {"version": "5.26"},
+    cypher.HOLD: {"scope": "here/9/1", "version": 0},
+    cypher.REACH: {"version": 3},
+    cypher.SCOPES: {"scopes": []},
+}
 
 
 class ScriptedTx:
@@ -34,11 +40,7 @@ class ScriptedTx:
         if statement == cypher.WHOLE and values["scope"]:
             self._link.read_whole += 1
             return {"rows": ROWS, "nodes": []}
-        return {
-            cypher.SERVER: {"version": "5.26"},
-            cypher.HOLD: {"scope": "here/9/1"},
-            cypher.SCOPES: {"scopes": []},
-        }.get(statement, {})
+        return ANSWERS.get(statement, {})
 
 
 class ScriptedLink:

@@ -14,7 +14,7 @@ from memory.keeping_up import keep_up
 from memory.models import EntityKind, Mention, MessageLinks, Room
 from memory.projections import Rooms
 from tests.doubles import START
-from tests.parts import Memory
+from tests.parts import Memory, draft
 
 pytestmark = pytest.mark.embedded  # nothing here depends on the database
 
@@ -37,12 +37,12 @@ class Server(RustworkxGraphIndex):
         self.gate.set()
         self.asked, self.noted, self.refused = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def put(self, room: int, links: Sequence[MessageLinks]) -> None:
+    async def put(self, room: int, links: Sequence[MessageLinks], since: int | None = None) -> bool:
         self.calls += 1
         self.asked.set()
         await self.gate.wait()
         self._check()
-        await super().put(room, links)
+        return await super().put(room, links, since)
 
     async def remove(self, room: int, serials: Sequence[int]) -> None:
         self._check()
@@ -81,6 +81,14 @@ class Server(RustworkxGraphIndex):
         if not self.well:
             self.refused.set()
             raise Unavailable("the server is away")
+
+
+class Line(Server):
+    """Another process's line to a server; what it puts may be long on the way."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self._rooms, self._reached = server._rooms, server._reached
 
 
 @pytest.fixture
@@ -166,6 +174,39 @@ class TestCatchingUp:
         await rooms.catch_up()
         await rooms.wipe(room.id)
         assert await held(server, room) == 2
+
+
+class TestTwoProcesses:
+    async def test_what_one_has_erased_is_not_brought_back_by_the_other(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        line = Line(server)
+        line.gate.clear()
+        other = Rooms(memory.database, line, memory.rooms._model)
+        slow = asyncio.create_task(other.catch_up())
+        await line.asked.wait()
+        await rooms.catch_up()
+        await memory.journal.delete(room, "e1", START)
+        await rooms.catch_up()
+        assert await held(server, room) == 1
+        version = await server.reached(room.id)
+        line.gate.set()
+        await slow
+        assert await held(server, room) == 1
+        assert await server.reached(room.id) == version
+        await memory.journal.admit(room, [draft("e9", "Ana", "the `extractor` runs")])
+        await memory.indexer.drain()
+        await other.catch_up()
+        assert await held(server, room) == 2
+
+    async def test_neither_drops_what_the_other_fills(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        await server.put(room.id, [MessageLinks(99, EXTRACTOR, START, mentions=(EXTRACTOR,))])
+        await rooms.catch_up()
+        assert await held(server, room) == 3
 
 
 class TestRebuilding:
