@@ -189,17 +189,21 @@ class Rooms:
         """
         if not self._graph.lasting:
             return 0
-        async with self._database.read() as conn:
-            there = (await conn.execute(select(rooms.c.id, rooms.c.version).order_by(rooms.c.id))).all()
-        behind = [room for room, version in there if version and version != await self._graph.reached(room)]
+        there, owed = await self._versions(), set(self._owed)
+        behind = [room for room, version in there.items() if version and version != await self._graph.reached(room)]
         for room in behind:
             await self.graph(room)
-        self._owed.clear()
-        for room, _ in there:
+        self._owed -= owed  # not what came meanwhile
+        for room in there:
             if room not in self._swept and room not in self._building:
                 await cast("LastingGraph", self._graph).sweep(room)
                 self._swept.add(room)
         return len(behind)
+
+    async def _versions(self) -> dict[int, int]:
+        async with self._database.read() as conn:
+            found = (await conn.execute(select(rooms.c.id, rooms.c.version).order_by(rooms.c.id))).all()
+        return {row.id: row.version for row in found}
 
     async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
         """Dropper: brings the room up to date at once, so that nothing erased is held.
@@ -226,7 +230,7 @@ class Rooms:
             async with self._patience():
                 await self.catch_up()
         except (Unavailable, TimeoutError) as error:
-            self._owed.update(self._graph_locks)
+            self._owed.update(await self._versions())
             log.warning("graph.erasing_later", person=person, reason=str(error))
 
     def _patience(self) -> asyncio.Timeout:

@@ -158,6 +158,19 @@ class TestCatchingUp:
         await memory.privacy.forget_person(dana)
         assert await server.known(room.id, [theirs]) == []
 
+    async def test_a_person_is_owed_by_a_process_that_has_not_spoken_to_the_server_yet(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        await memory.rooms.drop_person(1)
+        assert not memory.rooms.owed
+        server.well = False
+        await rooms.drop_person(1)
+        assert rooms.owed
+        server.well = True
+        await rooms.catch_up()
+        assert not rooms.owed
+
     async def test_a_database_that_was_brought_back_from_a_copy_wins(
         self, memory: Memory, room: Room, rooms: Rooms, server: Server
     ) -> None:
