@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from memory import links, loading, ranking, records
 from memory.errors import Unavailable
+from memory.models import MessageLinks
 from memory.ports import Database, GraphIndex, LastingGraph
 from memory.records import ModelKey
 from memory.room import RoomView
@@ -129,15 +130,35 @@ class Rooms:
             if version == reached:
                 return True
             since = reached if reached < version else 0  # else the database is older: it was brought back from a copy
-            removed, changed = await links.changed(conn, room, since)
+            paged = self._graph.lasting and not since
+            changed: list[MessageLinks] = []
+            if paged:
+                removed = await links.removed(conn, room, since)
+            else:
+                removed, changed = await links.changed(conn, room, since)
         if since != reached or not (since or self._graph.lasting):  # a server may be filled by another process just now
             await self._graph.drop(room)
         await self._graph.remove(room, removed)
-        if not await self._graph.put(room, changed, since):
+        if paged:
+            async for page in self._pages(room):
+                if not await self._graph.put(room, page, since):
+                    return False
+        elif not await self._graph.put(room, changed, since):
             return False
         await self._graph.reach(room, version)
         self._owed.discard(room)
         return True
+
+    async def _pages(self, room: int) -> AsyncIterator[list[MessageLinks]]:
+        """The links of a whole room, some thousands of messages at a time."""
+        after = 0
+        while True:
+            async with self._database.read() as conn:
+                page = await links.page(conn, room, after)
+            if not page:
+                return
+            yield page
+            after = page[-1].serial
 
     async def rebuild_graph(self, graph: LastingGraph, room: int) -> AsyncIterator[int]:
         """Builds a room anew from SQL beside the one that answers, and puts it in its place; gives the numbers done.
@@ -150,14 +171,10 @@ class Rooms:
             async with self._database.read() as conn:
                 version = await records.version_of(conn, room)
             await graph.begin(room)
-            after, done = 0, 0
-            while True:
-                async with self._database.read() as conn:
-                    page = await links.page(conn, room, after)
-                if not page:
-                    break
+            done = 0
+            async for page in self._pages(room):
                 await graph.build(room, page)
-                after, done = page[-1].serial, done + len(page)
+                done += len(page)
                 yield done
             async with self._graph_locks[room]:
                 await graph.switch(room, version)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from memory import links
+from memory import links, projections
 from memory.adapters.graph import RustworkxGraphIndex
 from memory.errors import Unavailable
 from memory.keeping_up import keep_up
@@ -119,6 +119,24 @@ class TestCatchingUp:
         assert await held(server, room) == 2
         assert await rooms.catch_up() == 0
         assert server.calls == 1
+
+    async def test_a_large_room_is_read_in_pages_and_what_comes_between_them_follows(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(links, "_PAGE", 2)
+        monkeypatch.setattr(projections, "_PATIENCE", 0.05)
+        await memory.say(room, *TALK)
+        server.gate.clear()
+        filling = asyncio.create_task(rooms.catch_up())
+        await server.asked.wait()
+        await memory.journal.delete(room, "e2", START)
+        server.gate.set()
+        await filling
+        assert server.calls == 2
+        await rooms.catch_up()
+        assert await held(server, room) == 1
+        async with memory.database.read() as conn:
+            assert await links.page(conn, room.id, 0) == await links.links_of(conn, room.id, [1, 3])
 
     async def test_what_it_did_not_take_is_not_noted_as_taken(
         self, memory: Memory, room: Room, rooms: Rooms, server: Server
