@@ -20,6 +20,8 @@ async def drifts(app: App, graph: LastingGraph) -> AsyncIterator[str]:
             wanted, version = await links.sum_of(conn, room.id), await records.version_of(conn, room.id)
         if version != await graph.reached(room.id):
             continue
+        if not app.rooms.builds(room.id) and (unused := len(await graph.unused(room.id))):
+            yield f"{room.name}: {unused} unused beside the one in use, left by an interrupted reindex"
         held = await graph.sum_of(room.id)
         if held == wanted:
             continue

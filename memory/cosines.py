@@ -19,7 +19,10 @@ _FEW: Final = 4096
 
 
 def products(vectors: Halves, direction: Floats) -> Floats:
-    """(n, dim) float16 times (dim,) float32 -> (n,) float32; for unit vectors their cosines, to 1e-4."""
+    """(n, dim) float16 times (dim,) float32 -> (n,) float32; for unit vectors their cosines.
+
+    To 1e-4 of up to `_FEW` vectors; of more to 3e-4, as torch rounds each product to float16 in the end.
+    """
     if len(vectors) <= _FEW:
         return vectors.astype(np.float32) @ direction
     import torch  # noqa: PLC0415 - 1 s, unless the model is loaded, which it is when there is something to search

@@ -28,11 +28,15 @@ async def people_of(conn: AsyncConnection, keys: Sequence[int]) -> list[Person]:
 
 async def changed(conn: AsyncConnection, room: int, since: int) -> tuple[list[int], list[MessageLinks]]:
     """Serials removed from a room after a version, and the links of its messages that changed after it."""
+    return await removed(conn, room, since), await _where(conn, room, messages.c.version > since)
+
+
+async def removed(conn: AsyncConnection, room: int, since: int) -> list[int]:
+    """Serials removed from a room after a version."""
     gone = select(tombstones.c.serial).where(
         tombstones.c.room_id == room, tombstones.c.version > since, tombstones.c.serial.is_not(None)
     )
-    removed = list((await conn.execute(gone)).scalars())
-    return removed, await _where(conn, room, messages.c.version > since)
+    return list((await conn.execute(gone)).scalars())
 
 
 async def links_of(conn: AsyncConnection, room: int, serials: Sequence[int]) -> list[MessageLinks]:

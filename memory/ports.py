@@ -107,10 +107,14 @@ class GraphIndex(Protocol):
         """The version of the room that was noted last; 0 for a room that is not there."""
 
     async def reach(self, room: int, version: int) -> None:
-        """Notes that everything up to a version of the room was put and removed."""
+        """Notes that everything up to a version of the room was put and removed. An earlier one changes nothing."""
 
-    async def put(self, room: int, links: Sequence[MessageLinks]) -> None:
-        """Adds messages with their ties, in any order; one that is there already is replaced (the last one wins)."""
+    async def put(self, room: int, links: Sequence[MessageLinks], since: int | None = None) -> bool:
+        """Adds messages with their ties, in any order; one that is there already is replaced (the last one wins).
+
+        ``since`` is the version that `reached` gave before the links were read. When another one is noted by now,
+        somebody else has gone on, perhaps erased some of these messages: then it stops, and says False.
+        """
 
     async def remove(self, room: int, serials: Sequence[int]) -> None:
         """Takes messages out, and with the last of them every entity, day and session that nothing else is tied to.
@@ -179,6 +183,12 @@ class LastingGraph(GraphIndex, Protocol):
 
     async def switch(self, room: int, version: int) -> None:
         """From now on the generation that was begun is the room; it has reached that version."""
+
+    async def unused(self, room: int) -> Sequence[str]:
+        """The generations of the room that are not in use: one that is being built, and what an interrupted one left.
+
+        ``remove`` takes messages out of them too.
+        """
 
     async def sweep(self, room: int) -> None:
         """Removes every generation of the room that is not in use."""

@@ -10,6 +10,7 @@ import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import structlog
@@ -17,6 +18,7 @@ from sqlalchemy import select
 
 from memory import links, loading, ranking, records
 from memory.errors import Unavailable
+from memory.models import MessageLinks
 from memory.ports import Database, GraphIndex, LastingGraph
 from memory.records import ModelKey
 from memory.room import RoomView
@@ -26,6 +28,7 @@ log = structlog.get_logger()
 
 _WASTE = 0.25
 _PATIENCE = 5.0  # seconds
+_TRIES = 3
 
 
 @dataclass(slots=True)
@@ -51,6 +54,8 @@ class Rooms:
         self._graph_locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._refreshing: dict[int, asyncio.Task[None]] = {}
         self._owed: set[int] = set()
+        self._building: set[int] = set()
+        self._swept: set[int] = set()  # rooms where no rebuild of an earlier process has left anything
 
     async def view(self, room: int, at: int | None = None) -> RoomView:
         """The arrays of a room as it is now, or at least as it was ``at`` a version that the caller has just read."""
@@ -108,45 +113,79 @@ class Rooms:
             await self._refresh_graph(room)
 
     async def _refresh_graph(self, room: int) -> None:
+        """Brings it up to date; again when another process has done so meanwhile."""
+        for _ in range(_TRIES):
+            if await self._refreshed(room):
+                return
+        log.info("graph.kept_up_by_others", room=room)
+
+    async def _refreshed(self, room: int) -> bool:
         """Puts and removes what changed since the version that the index has noted, then notes the new one.
 
-        Stopped at any point, the next one does it again.
+        Stopped at any point, the next one does it again. False when another version was noted meanwhile.
         """
         reached = await self._graph.reached(room)
         async with self._database.read() as conn:
             version = await records.version_of(conn, room)
             if version == reached:
-                return
-            if version < reached:  # the database is older than the index: it was brought back from a copy
-                reached = 0
-            removed, changed = await links.changed(conn, room, reached)
-        if not reached:
+                return True
+            since = reached if reached < version else 0  # else the database is older: it was brought back from a copy
+            paged = self._graph.lasting and not since
+            changed: list[MessageLinks] = []
+            if paged:
+                removed = await links.removed(conn, room, since)
+            else:
+                removed, changed = await links.changed(conn, room, since)
+        if since != reached or not (since or self._graph.lasting):  # a server may be filled by another process just now
             await self._graph.drop(room)
         await self._graph.remove(room, removed)
-        await self._graph.put(room, changed)
+        if paged:
+            async for page in self._pages(room):
+                if not await self._graph.put(room, page, since):
+                    return False
+        elif not await self._graph.put(room, changed, since):
+            return False
         await self._graph.reach(room, version)
         self._owed.discard(room)
+        return True
+
+    async def _pages(self, room: int) -> AsyncIterator[list[MessageLinks]]:
+        """The links of a whole room, some thousands of messages at a time."""
+        after = 0
+        while True:
+            async with self._database.read() as conn:
+                page = await links.page(conn, room, after)
+            if not page:
+                return
+            yield page
+            after = page[-1].serial
 
     async def rebuild_graph(self, graph: LastingGraph, room: int) -> AsyncIterator[int]:
         """Builds a room anew from SQL beside the one that answers, and puts it in its place; gives the numbers done.
 
         What changed meanwhile follows at once. Raises Unavailable; then the room is what it was.
         """
-        async with self._database.read() as conn:
-            version = await records.version_of(conn, room)
-        await graph.begin(room)
-        after, done = 0, 0
-        while True:
+        self._building.add(room)
+        self._swept.discard(room)
+        try:
             async with self._database.read() as conn:
-                page = await links.page(conn, room, after)
-            if not page:
-                break
-            await graph.build(room, page)
-            after, done = page[-1].serial, done + len(page)
-            yield done
-        async with self._graph_locks[room]:
-            await graph.switch(room, version)
-            await self._refresh_graph(room)
+                version = await records.version_of(conn, room)
+            await graph.begin(room)
+            done = 0
+            async for page in self._pages(room):
+                await graph.build(room, page)
+                done += len(page)
+                yield done
+            async with self._graph_locks[room]:
+                await graph.switch(room, version)
+                await self._refresh_graph(room)
+            self._swept.add(room)  # what it was before goes when nobody reads it any more: the caller knows when
+        finally:
+            self._building.discard(room)
+
+    def builds(self, room: int) -> bool:
+        """Whether `rebuild_graph` is at work on it."""
+        return room in self._building
 
     @property
     def owed(self) -> bool:
@@ -161,21 +200,27 @@ class Rooms:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def catch_up(self) -> int:
-        """Brings a lasting graph to where the rooms are now; gives how many rooms were behind. Raises Unavailable."""
+        """Brings a lasting graph to where the rooms are now; gives how many rooms were behind. Raises Unavailable.
+
+        What an interrupted rebuild has left beside them goes.
+        """
         if not self._graph.lasting:
             return 0
-        behind = [room async for room in self._behind()]
+        there, owed = await self._versions(), set(self._owed)
+        behind = [room for room, version in there.items() if version and version != await self._graph.reached(room)]
         for room in behind:
             await self.graph(room)
-        self._owed.clear()
+        self._owed -= owed  # not what came meanwhile
+        for room in there:
+            if room not in self._swept and room not in self._building:
+                await cast("LastingGraph", self._graph).sweep(room)
+                self._swept.add(room)
         return len(behind)
 
-    async def _behind(self) -> AsyncIterator[int]:
+    async def _versions(self) -> dict[int, int]:
         async with self._database.read() as conn:
-            there = (await conn.execute(select(rooms.c.id, rooms.c.version).order_by(rooms.c.id))).all()
-        for room, version in there:
-            if version and version != await self._graph.reached(room):
-                yield room
+            found = (await conn.execute(select(rooms.c.id, rooms.c.version).order_by(rooms.c.id))).all()
+        return {row.id: row.version for row in found}
 
     async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
         """Dropper: brings the room up to date at once, so that nothing erased is held.
@@ -202,7 +247,7 @@ class Rooms:
             async with self._patience():
                 await self.catch_up()
         except (Unavailable, TimeoutError) as error:
-            self._owed.update(self._graph_locks)
+            self._owed.update(await self._versions())
             log.warning("graph.erasing_later", person=person, reason=str(error))
 
     def _patience(self) -> asyncio.Timeout:

@@ -48,13 +48,16 @@ class RustworkxGraphIndex:
 
     async def reach(self, room: int, version: int) -> None:
         """See the port."""
-        self._reached[room] = version
+        self._reached[room] = max(version, self._reached.get(room, 0))
 
-    async def put(self, room: int, links: Sequence[MessageLinks]) -> None:
+    async def put(self, room: int, links: Sequence[MessageLinks], since: int | None = None) -> bool:
         """See the port."""
+        if since not in {None, self._reached.get(room, 0)}:
+            return False
         for start in range(0, len(links), _SLICE):
             graph = self._rooms.setdefault(room, _RoomGraph())
             await asyncio.to_thread(graph.put, links[start : start + _SLICE])
+        return True
 
     async def remove(self, room: int, serials: Sequence[int]) -> None:
         """See the port."""

@@ -72,6 +72,7 @@ class Neo4jGraphIndex:
         self._preparing = asyncio.Lock()
         self._reached: dict[int, int] = {}  # what was noted, while nothing has failed
         self._excerpts: LRUCache[tuple[Any, ...], Excerpt] = LRUCache(_EXCERPTS)
+        self._clearings = 0
 
     # -- how far it is ------------------------------------------------------------------------------------------------
 
@@ -85,27 +86,33 @@ class Neo4jGraphIndex:
     async def reach(self, room: int, version: int) -> None:
         """See the port."""
 
-        async def work(tx: Tx) -> None:
+        async def work(tx: Tx) -> int:
             await self._hold(tx, room)
-            await tx.rows(cypher.REACH, room=self._key(room), version=version)
+            return int((await tx.one(cypher.REACH, room=self._key(room), version=version))["version"])
 
-        await self._write(work)
-        self._reached[room] = version
+        self._reached[room] = await self._write(work)
 
     async def release(self, room: int) -> None:
         """See the port."""
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    async def put(self, room: int, links: Sequence[MessageLinks]) -> None:
+    async def put(self, room: int, links: Sequence[MessageLinks], since: int | None = None) -> bool:
         """See the port."""
         for start in range(0, len(links), BATCH):
             some = links[start : start + BATCH]
 
-            async def work(tx: Tx, some: Sequence[MessageLinks] = some) -> None:
-                await self._put(tx, room, await self._hold(tx, room), some)
+            async def work(tx: Tx, some: Sequence[MessageLinks] = some) -> bool:
+                held = await tx.one(cypher.HOLD, room=self._key(room))
+                if since not in {None, held["version"]}:
+                    return False
+                await self._put(tx, room, held["scope"], some)
+                return True
 
-            await self._write(work)
+            if not await self._write(work):
+                self._reached.pop(room, None)  # it is to be asked again
+                return False
+        return True
 
     async def remove(self, room: int, serials: Sequence[int]) -> None:
         """See the port."""
@@ -115,7 +122,9 @@ class Neo4jGraphIndex:
 
             async def work(tx: Tx, some: Sequence[int] = some) -> None:
                 if await tx.one(cypher.REACHED, room=self._key(room)):
-                    await self._take_out(tx, await self._hold(tx, room), some)
+                    await self._hold(tx, room)
+                for scope in (await tx.one(cypher.SCOPES, room=self._key(room)))["scopes"]:  # also those not in use
+                    await self._take_out(tx, scope, some)
 
             await self._write(work)
 
@@ -146,6 +155,7 @@ class Neo4jGraphIndex:
             some = links[start : start + BATCH]
 
             async def work(tx: Tx, some: Sequence[MessageLinks] = some) -> None:
+                await self._hold(tx, room)  # who takes something out meanwhile waits, or is waited for
                 await self._put(tx, room, await self._building(tx, room), some)
 
             await self._write(work)
@@ -162,12 +172,16 @@ class Neo4jGraphIndex:
 
     async def sweep(self, room: int) -> None:
         """See the port."""
-        stale = await self._read(lambda tx: tx.one(cypher.STALE, room=self._key(room)))
-        for scope in stale["scopes"]:
+        for scope in await self.unused(room):
             for statement in cypher.EMPTY:
                 while await self._emptied(statement, scope):
                     pass
             await self._write(lambda tx, scope=scope: tx.rows(cypher.CLOSE, scope=scope))
+
+    async def unused(self, room: int) -> Sequence[str]:
+        """See the port."""
+        found = await self._read(lambda tx: tx.one(cypher.STALE, room=self._key(room)))
+        return tuple(found["scopes"])
 
     async def _emptied(self, statement: str, scope: str) -> int:
         done = await self._write(lambda tx: tx.one(statement, scope=scope, most=_EMPTYING))
@@ -253,15 +267,17 @@ class Neo4jGraphIndex:
         seeds = sorted(set(serials))
         keys = sorted({self._node_key(room, mention) for mention in entities})
 
-        async def work(tx: Tx) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        clearings = self._clearings
+
+        async def work(tx: Tx) -> tuple[tuple[Any, ...], Excerpt | Mapping[str, Any]]:
             asked = {"serials": seeds, "keys": keys, "sessions": sessions, "most": self._whole}
             look = await tx.one(cypher.LOOK, room=self._key(room), **asked)
             if not look:
                 return (), _NOTHING
             whole = look["messages"] <= self._whole
             key = (look["scope"], look["writes"], *(() if whole else (sessions, *seeds, None, *keys)))
-            if key in self._excerpts:
-                return key, _NOTHING
+            if (held := self._excerpts.get(key)) is not None:
+                return key, held
             if whole:
                 found = await tx.one(cypher.WHOLE, scope=look["scope"])
             else:
@@ -271,9 +287,10 @@ class Neo4jGraphIndex:
             return key, {**found, "messages": look["messages"]}
 
         key, found = await self._read(work)
-        view = self._excerpts.get(key)
-        if view is None:
-            view = await asyncio.to_thread(Excerpt, found["rows"], found["nodes"], int(found["messages"]))
+        if isinstance(found, Excerpt):
+            return found
+        view = await asyncio.to_thread(Excerpt, found["rows"], found["nodes"], int(found["messages"]))
+        if key and clearings == self._clearings:  # else what was read may have been taken out meanwhile
             self._excerpts[key] = view
         return view
 
@@ -291,13 +308,13 @@ class Neo4jGraphIndex:
         touched = list((await tx.one(cypher.TOUCHED, scope=scope, serials=there))["keys"]) if there else []
         if there:
             await tx.rows(cypher.UNTIE, scope=scope, serials=there)
+            await self._tidy(tx, scope, touched)  # before they are tied anew: the label of what is named again stays
         await tx.rows(cypher.MESSAGES, scope=scope, rows=[self._row(room, link) for link in fresh.values()])
         await self._tie(tx, room, scope, fresh.values())
         for statement in cypher.REPLIES:
             await tx.rows(statement, scope=scope, serials=serials, now=self._clock.now())
         after = (await tx.one(cypher.NEXT, scope=scope, serials=serials)).get("next", ())
         await self._chain(tx, scope, {*serials, *unhooked, *after})
-        await self._tidy(tx, scope, touched)
         await tx.rows(cypher.COUNT, scope=scope, more=len(fresh) - len(there))
 
     async def _tie(self, tx: Tx, room: int, scope: str, links: Iterable[MessageLinks]) -> None:
@@ -379,11 +396,15 @@ class Neo4jGraphIndex:
         return await self._spoken(self._link.read, work)
 
     async def _write(self, work: Any) -> Any:
-        self._excerpts.clear()  # nothing of what is taken out stays here
+        self._clear()  # nothing of what is taken out stays here
         try:
             return await self._spoken(self._link.write, work)
         finally:
-            self._excerpts.clear()
+            self._clear()
+
+    def _clear(self) -> None:
+        self._excerpts.clear()
+        self._clearings += 1
 
     async def _spoken(self, speak: Callable[[Any], Awaitable[Any]], work: Any) -> Any:
         """After a failure nothing is taken for granted: the server may have come back with less, or be another one."""

@@ -51,19 +51,25 @@ HOLD: Final = """
 OPTIONAL MATCH (g:WeaveGeneration {room: $room})
 WITH coalesce(max(g.number), 0) + 1 AS number
 MERGE (r:WeaveRoom {key: $room}) ON CREATE SET r.scope = $room + '/' + number, r.version = 0
-SET r.writes = coalesce(r.writes, 0) + 1
+SET r.writes = coalesce(r.writes, timestamp()) + 1
 WITH r, number
 MERGE (g:WeaveGeneration {scope: r.scope}) ON CREATE SET g.room = $room, g.number = number, g.messages = 0
-RETURN r.scope AS scope
+RETURN r.scope AS scope, r.version AS version
 """
 """Takes the room for the rest of the transaction (a write lock on its node), makes it when new. ``writes`` counts the
-transactions: while it stands, what was read of the room is true."""
+transactions: while it stands, what was read of the room is true. It begins at the time, so that a room that was dropped
+and came again does not count over what it had counted before."""
 
 REACHED: Final = "MATCH (r:WeaveRoom {key: $room}) RETURN r.version AS version"
-REACH: Final = "MATCH (r:WeaveRoom {key: $room}) SET r.version = $version"
+REACH: Final = """
+MATCH (r:WeaveRoom {key: $room})
+SET r.version = CASE WHEN r.version < $version THEN $version ELSE r.version END
+RETURN r.version AS version
+"""
 NUMBERS: Final = "MATCH (g:WeaveGeneration {room: $room}) RETURN coalesce(max(g.number), 0) AS number"
 BEGIN: Final = "MERGE (g:WeaveGeneration {scope: $scope}) SET g.room = $room, g.number = $number, g.messages = 0"
 SWITCH: Final = "MERGE (r:WeaveRoom {key: $room}) SET r.scope = $scope, r.version = $version"
+SCOPES: Final = "MATCH (g:WeaveGeneration {room: $room}) RETURN collect(g.scope) AS scopes"
 STALE: Final = """
 MATCH (g:WeaveGeneration {room: $room})
 WHERE NOT EXISTS { MATCH (r:WeaveRoom {key: $room}) WHERE r.scope = g.scope }
@@ -111,7 +117,7 @@ SET m.at = row.at, m.place = row.place, m.author = row.author, m.session = row.s
 ENTITIES: Final = """
 UNWIND $rows AS row MERGE (n:Entity {scope: $scope, key: row.key})
 ON CREATE SET n.kind = row.kind
-SET n.label = coalesce(row.label, n.label)
+SET n.label = row.label
 """
 SESSIONS: Final = "UNWIND $keys AS key MERGE (:Session {scope: $scope, key: key})"
 
@@ -164,10 +170,10 @@ CREATE (m)-[:FOLLOWS {_TIMES}]->(before)
 """Ties each message to the one before it in its session, and to no other."""
 REMOVE: Final = "UNWIND $serials AS serial MATCH (m:Message {scope: $scope, serial: serial}) DETACH DELETE m"
 TIDY: Final = (
-    "UNWIND $keys AS key MATCH (n:Entity {scope: $scope, key: key}) REMOVE n.label WITH n WHERE NOT (n)--() DELETE n",
+    "UNWIND $keys AS key MATCH (n:Entity {scope: $scope, key: key}) WHERE NOT (n)--() DELETE n",
     "UNWIND $keys AS key MATCH (n:Session {scope: $scope, key: key}) WHERE NOT (n)--() DELETE n",
 )
-"""Takes away what nothing is tied to any more; a label that only what is gone had goes too."""
+"""Takes away what nothing is tied to any more, with its label. What is still named keeps its label, as in SQL."""
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 

@@ -127,6 +127,18 @@ class GraphIndexContract:
         await talk.put(ROOM, [])
         assert await talk.known(ROOM, [HIVE]) == [(HIVE, 2)]
 
+    async def test_what_rests_on_another_version_than_the_noted_one_is_not_put(self, talk: GraphIndex) -> None:
+        await talk.reach(ROOM, 4)
+        assert not await talk.put(ROOM, [link(6, ANA, HIVE)], 3)
+        assert await talk.known(ROOM, [HIVE]) == [(HIVE, 2)]
+        assert await talk.put(ROOM, [link(6, ANA, HIVE)], 4)
+        assert await talk.known(ROOM, [HIVE]) == [(HIVE, 3)]
+
+    async def test_an_earlier_version_than_the_noted_one_is_passed_over(self, talk: GraphIndex) -> None:
+        await talk.reach(ROOM, 4)
+        await talk.reach(ROOM, 3)
+        assert await talk.reached(ROOM) == 4
+
     async def test_known_gives_those_of_the_mentions_that_are_there_in_order(self, talk: GraphIndex) -> None:
         asked = [LOT, name("Hive 9"), HIVE]
         assert await talk.known(ROOM, asked) == [(LOT, 2), (HIVE, 2)]

@@ -35,9 +35,9 @@ class RecordedIndex(Neo4jGraphIndex):
         self.said: dict[int, dict[int, MessageLinks]] = {}
         self.link, self.pseudonyms = link, pseudonyms
 
-    async def put(self, room: int, links: Sequence[MessageLinks]) -> None:
+    async def put(self, room: int, links: Sequence[MessageLinks], since: int | None = None) -> bool:
         self.said.setdefault(room, {}).update((link.serial, link) for link in links)
-        await super().put(room, links)
+        return await super().put(room, links, since)
 
     async def links_of(self, room: int, serials: Sequence[int]) -> list[MessageLinks]:
         names = {

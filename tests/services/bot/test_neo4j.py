@@ -16,6 +16,7 @@ from memory.errors import Unavailable
 from memory.keeping_up import keep_up
 from memory.models import EntityKind, Mention, Room, Scope
 from memory.ports import LastingGraph
+from memory.projections import Rooms
 from routing.models import Answer
 from routing.routes import LINKED
 from tests.doubles import START
@@ -130,6 +131,18 @@ class TestWell:
             assert events[-1]["result"] == {"rooms": 1, "messages": 4}
             assert (await graph_finding(app))["ok"]
 
+    async def test_what_an_interrupted_reindex_left_is_named_and_goes_at_the_next_start(self, tmp_path: Path) -> None:
+        async with open_on_neo4j(tmp_path) as app:
+            await run(app, "import", batch(*history(*TALK)))
+            room = await room_of(app)
+            await graph_of(app).begin(room.id)
+            found = await graph_finding(app)
+            assert "hives: 1 unused beside the one in use" in str(found["found"])
+            assert found["fix"] == "weavebot reindex --store neo4j"
+            again = Rooms(app.database, graph_of(app), app.rooms._model)
+            await again.catch_up()
+            assert (await graph_finding(app))["ok"]
+
     async def test_a_reindex_answers_all_the_while_and_misses_nothing(self, tmp_path: Path) -> None:
         async with open_on_neo4j(tmp_path) as app:
             await run(app, "import", batch(*history(*TALK)))
@@ -143,6 +156,7 @@ class TestWell:
                 await run(app, "import", batch(*history(*TALK, ("Cleo", "the `smokehouse` is clean"))))
                 await app.privacy.forget_message(app.tenant, "h1", room)
             assert (await graph_of(app).sum_of(room.id)).messages == 4
+            await graph_of(app).sweep(room.id)
             assert (await graph_finding(app))["ok"]
 
 

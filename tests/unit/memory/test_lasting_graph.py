@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from memory import links
+from memory import links, projections
 from memory.adapters.graph import RustworkxGraphIndex
 from memory.errors import Unavailable
 from memory.keeping_up import keep_up
 from memory.models import EntityKind, Mention, MessageLinks, Room
 from memory.projections import Rooms
 from tests.doubles import START
-from tests.parts import Memory
+from tests.parts import Memory, draft
 
 pytestmark = pytest.mark.embedded  # nothing here depends on the database
 
@@ -31,16 +31,18 @@ class Server(RustworkxGraphIndex):
         super().__init__()
         self.well = True
         self.calls = 0
+        self.beside: dict[int, list[MessageLinks]] = {}
+        self.swept: list[int] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked, self.noted, self.refused = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def put(self, room: int, links: Sequence[MessageLinks]) -> None:
+    async def put(self, room: int, links: Sequence[MessageLinks], since: int | None = None) -> bool:
         self.calls += 1
         self.asked.set()
         await self.gate.wait()
         self._check()
-        await super().put(room, links)
+        return await super().put(room, links, since)
 
     async def remove(self, room: int, serials: Sequence[int]) -> None:
         self._check()
@@ -58,10 +60,35 @@ class Server(RustworkxGraphIndex):
     async def release(self, room: int) -> None:
         """It stays."""
 
+    async def begin(self, room: int) -> None:
+        self.beside[room] = []
+
+    async def build(self, room: int, links: Sequence[MessageLinks]) -> None:
+        self._check()
+        self.beside[room] += links
+
+    async def switch(self, room: int, version: int) -> None:
+        await super().drop(room)
+        await super().put(room, self.beside.pop(room))
+        await super().reach(room, version)
+
+    async def sweep(self, room: int) -> None:
+        self._check()
+        self.swept.append(room)
+        self.beside.pop(room, None)
+
     def _check(self) -> None:
         if not self.well:
             self.refused.set()
             raise Unavailable("the server is away")
+
+
+class Line(Server):
+    """Another process's line to a server; what it puts may be long on the way."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self._rooms, self._reached = server._rooms, server._reached
 
 
 @pytest.fixture
@@ -92,6 +119,24 @@ class TestCatchingUp:
         assert await held(server, room) == 2
         assert await rooms.catch_up() == 0
         assert server.calls == 1
+
+    async def test_a_large_room_is_read_in_pages_and_what_comes_between_them_follows(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(links, "_PAGE", 2)
+        monkeypatch.setattr(projections, "_PATIENCE", 0.05)
+        await memory.say(room, *TALK)
+        server.gate.clear()
+        filling = asyncio.create_task(rooms.catch_up())
+        await server.asked.wait()
+        await memory.journal.delete(room, "e2", START)
+        server.gate.set()
+        await filling
+        assert server.calls == 2
+        await rooms.catch_up()
+        assert await held(server, room) == 1
+        async with memory.database.read() as conn:
+            assert await links.page(conn, room.id, 0) == await links.links_of(conn, room.id, [1, 3])
 
     async def test_what_it_did_not_take_is_not_noted_as_taken(
         self, memory: Memory, room: Room, rooms: Rooms, server: Server
@@ -131,6 +176,19 @@ class TestCatchingUp:
         await memory.privacy.forget_person(dana)
         assert await server.known(room.id, [theirs]) == []
 
+    async def test_a_person_is_owed_by_a_process_that_has_not_spoken_to_the_server_yet(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        await memory.rooms.drop_person(1)
+        assert not memory.rooms.owed
+        server.well = False
+        await rooms.drop_person(1)
+        assert rooms.owed
+        server.well = True
+        await rooms.catch_up()
+        assert not rooms.owed
+
     async def test_a_database_that_was_brought_back_from_a_copy_wins(
         self, memory: Memory, room: Room, rooms: Rooms, server: Server
     ) -> None:
@@ -147,6 +205,65 @@ class TestCatchingUp:
         await rooms.catch_up()
         await rooms.wipe(room.id)
         assert await held(server, room) == 2
+
+
+class TestTwoProcesses:
+    async def test_what_one_has_erased_is_not_brought_back_by_the_other(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        line = Line(server)
+        line.gate.clear()
+        other = Rooms(memory.database, line, memory.rooms._model)
+        slow = asyncio.create_task(other.catch_up())
+        await line.asked.wait()
+        await rooms.catch_up()
+        await memory.journal.delete(room, "e1", START)
+        await rooms.catch_up()
+        assert await held(server, room) == 1
+        version = await server.reached(room.id)
+        line.gate.set()
+        await slow
+        assert await held(server, room) == 1
+        assert await server.reached(room.id) == version
+        await memory.journal.admit(room, [draft("e9", "Ana", "the `extractor` runs")])
+        await memory.indexer.drain()
+        await other.catch_up()
+        assert await held(server, room) == 2
+
+    async def test_neither_drops_what_the_other_fills(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        await server.put(room.id, [MessageLinks(99, EXTRACTOR, START, mentions=(EXTRACTOR,))])
+        await rooms.catch_up()
+        assert await held(server, room) == 3
+
+
+class TestRebuilding:
+    async def test_what_an_earlier_process_left_is_swept_once(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        await server.begin(room.id)
+        await rooms.catch_up()
+        await rooms.catch_up()
+        assert server.swept == [room.id]
+        assert not server.beside
+
+    async def test_what_is_being_built_stays_and_goes_when_it_is_interrupted(
+        self, memory: Memory, room: Room, rooms: Rooms, server: Server
+    ) -> None:
+        await memory.say(room, *TALK)
+        steps = rooms.rebuild_graph(server, room.id)  # type: ignore[arg-type]
+        assert await anext(steps) == len(TALK)
+        assert rooms.builds(room.id)
+        await rooms.catch_up()
+        assert server.beside
+        await steps.aclose()  # type: ignore[attr-defined]
+        assert not rooms.builds(room.id)
+        await rooms.catch_up()
+        assert not server.beside
 
 
 class TestAsking:

@@ -142,6 +142,11 @@ def shown(steps: tuple[str, ...]) -> tuple[str, ...]:
     return tuple("2026-W20" if step.startswith("x") else step for step in steps)
 
 
+async def labels(index: RecordedIndex) -> set[str]:
+    """Those that are on the server."""
+    return {row["node"]["label"] for row in await index.everything() if "label" in row["node"]}
+
+
 class TestPrivacy:
     async def test_nothing_that_somebody_wrote_or_is_called_is_in_the_server(self, index: RecordedIndex) -> None:
         secret = person(4711, "Dana Meadow")
@@ -161,6 +166,23 @@ class TestPrivacy:
             assert "Ana" not in held
             await index.remove(ROOM, [2])
             assert "Red Queen" not in str(await index.everything())
+
+    async def test_a_label_stays_while_something_is_named_by_it(self) -> None:
+        async with open_index(labels=True) as index:
+            await index.put(ROOM, TALK)
+            await index.put(ROOM, [TALK[1], link(3, CLEO, LOT, session=2, days=1)])  # 2 as it was, 3 without the hive
+            assert await labels(index) >= {"Red Queen", "Hive 4", "Lot 26-03"}
+            await index.remove(ROOM, [3])
+            assert await labels(index) >= {"Red Queen", "Hive 4", "Lot 26-03"}
+            await index.remove(ROOM, [1, 5])
+            assert not await labels(index) & {"Hive 4", "Lot 26-03"}
+
+    async def test_a_message_without_labels_takes_them_away(self) -> None:
+        async with open_index(labels=True) as index:
+            await index.put(ROOM, TALK)
+            index._labels = False
+            await index.put(ROOM, TALK)
+            assert await labels(index) == set()
 
     async def test_two_rooms_and_two_installations_call_the_same_name_differently(self, index: RecordedIndex) -> None:
         async with open_index() as other:
@@ -221,6 +243,20 @@ class TestGenerations:
         await index.switch(ROOM, 1)
         await index.sweep(ROOM)
         assert 99 not in {row["node"].get("serial") for row in await index.everything()}
+        assert await index.known(ROOM, [HIVE]) == [(HIVE, 2)]
+
+    async def test_what_is_forgotten_after_an_interrupted_build_is_in_no_generation(self, index: RecordedIndex) -> None:
+        await index.put(ROOM, TALK)
+        await index.begin(ROOM)
+        await index.build(ROOM, [*TALK, link(99, ANA, name("Half Built"))])
+        assert len(await index.unused(ROOM)) == 1
+        await index.remove(ROOM, [2, 99])
+        held = await index.everything()
+        assert not {2, 99} & {row["node"].get("serial") for row in held}
+        keys = {index._node_key(ROOM, mention) for mention in (QUEEN, name("Half Built"))}
+        assert not keys & {row["node"].get("key") for row in held}
+        await index.sweep(ROOM)
+        assert await index.unused(ROOM) == ()
         assert await index.known(ROOM, [HIVE]) == [(HIVE, 2)]
 
 
