@@ -221,6 +221,8 @@ async def look_at_the_tripwire(app: App, post: Post, _room: Room | None) -> str:
             continue
         fell += 1
         detail = {"policy": trip.policy, "decisions": trip.decisions, "lead": round(trip.lead.mean, 4)}
+        if trip.ended is not None:
+            detail["ended_experiment"] = trip.ended.id
         await app.audit.record(team.id, "fallen_back", by=None, detail=detail)
         log.warning("policy.fell", tenant=team.id, policy=trip.policy, decisions=trip.decisions)
         where = await app.judge.home(team.id)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bot import pictures, teams
 from bot.app import App
@@ -78,15 +78,24 @@ async def promote(
 
 
 async def promoted(
-    app: App, tenant: int, policy: str | None, *, by: Person | None, room: Room | None = None
+    app: App,
+    tenant: int,
+    policy: str | None,
+    *,
+    by: Person | None,
+    room: Room | None = None,
+    asked_at: datetime | None = None,
 ) -> tuple[Promotion, Page]:
-    """Promotes a policy, or with None takes the newest promotion back, and records who did; what to say of it."""
+    """Promotes a policy, or with None takes the newest promotion back, and records who did; what to say of it.
+
+    What was asked for at a time takes back nothing that was put in force later.
+    """
     where = room.id if room else None
     if policy is None:
-        made, lead = await app.policies.back(tenant, room=where), None
+        made, lead = await app.policies.back(tenant, room=where, asked_at=asked_at), None
     else:
         made, lead = await app.judge.promote(tenant, policy, room=where)
-    detail = {"policy": made.policy, "before": made.before}
+    detail = {"policy": made.policy, "before": made.before, **_ended_in_audit(made.ended)}
     await app.audit.record(tenant, made.reason.value.replace(" ", "_"), by=by, room=room, detail=detail)
     return made, promotion_page(made, lead)
 
@@ -123,6 +132,10 @@ async def experiment(
 async def _record(app: App, tenant: int, action: str, tried: Experiment) -> None:
     detail = {"experiment": tried.id, "first": tried.first, "second": tried.second}
     await app.audit.record(tenant, action, by=None, detail=detail)
+
+
+def _ended_in_audit(ended: Experiment | None) -> dict[str, Any]:
+    return {} if ended is None else {"ended_experiment": ended.id}
 
 
 async def _team(app: App) -> int:
@@ -214,9 +227,14 @@ def promotion_page(made: Promotion, lead: Interval | None = None) -> Page:
     """What a promotion did."""
     words = line((STRONG, made.policy), f" decides from now on; until now it was {made.before}.")
     if lead is None:
-        return (words,)
+        return (words, *_ended(made.ended))
     proof = f"It earned {lead.mean:+.3f}, at least {lead.low:+.3f}, against {made.before}."
-    return (words, hint_line(f"{proof} `weavebot promote --back` takes it back."))
+    return (words, *_ended(made.ended), hint_line(f"{proof} `weavebot promote --back` takes it back."))
+
+
+def _ended(experiment: Experiment | None) -> Page:
+    """That an experiment is over, because what decides is another policy now."""
+    return () if experiment is None else page(f"The experiment {experiment.words} has ended with that.")
 
 
 def trip_page(trip: Trip) -> Page:
@@ -225,6 +243,7 @@ def trip_page(trip: Trip) -> Page:
     return (
         line((HEAD, "For the admins: "), f"{trip.policy} is out and the rules decide."),
         line((FAINT, f"Over {trip.decisions:,} rewarded decisions it earned {earned}.")),
+        *_ended(trip.ended),
         hint_line("`weavebot promote --back` puts it in force again."),
     )
 

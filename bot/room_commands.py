@@ -262,7 +262,8 @@ async def promote(call: Call) -> Said:
         return Said(in_force_page(await call.app.policies.in_force(call.room.tenant)))
     require(call.actor, Role.ADMIN, "promote a policy")
     policy = None if name == "back" else name
-    _, shown = await promoted(call.app, call.room.tenant, policy, by=call.person, room=call.room)
+    asked_at = call.message.sent_at
+    _, shown = await promoted(call.app, call.room.tenant, policy, by=call.person, room=call.room, asked_at=asked_at)
     return Said(shown)
 
 
@@ -413,6 +414,7 @@ TABLE: Final = CommandTable(
             "promote greedy",
             promote,
             acts=True,
+            once=True,
         ),
         Command("optout", (), "from now on I keep nothing that you write", "optout", optout, acts=True),
         Command("optin", (), "from now on I keep it again", "optin", optin, acts=True),

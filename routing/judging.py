@@ -53,12 +53,16 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """The tripwire's finding: DR(policy) - DR(rules) over so many rewarded decisions, and what it led to."""
+    """The tripwire's finding: DR(policy) - DR(rules) over so many rewarded decisions, and what it led to.
+
+    ``ended`` is the experiment that a fall ended.
+    """
 
     policy: str
     decisions: int
     lead: Interval
     fell: bool
+    ended: Experiment | None = None
 
 
 class Judge:
@@ -124,8 +128,8 @@ class Judge:
         """Puts a policy in force that leads the one in force for certain; with it the lead that proved it.
 
         What the log cannot judge, an experiment against the policy in force may prove. Raises Refused with the numbers
-        when nothing proves it or too few decisions were rewarded, NotFound for a policy that there is not, BadInput
-        when it is in force.
+        when nothing proves it, too few decisions were rewarded or another was put in force meanwhile, NotFound for a
+        policy that there is not, BadInput when it is in force.
         """
         wanted = policy_named(policy)
         incumbent = await self._policies.in_force(tenant)
@@ -133,17 +137,21 @@ class Judge:
             raise BadInput(f"{incumbent} is in force already.")
         tried = await self._lead_in_experiment(tenant, wanted.name, incumbent)
         if tried is not None and tried.low > 0:
-            return await self._policies.promote(tenant, wanted.name, Reason.PROMOTED, room=room), tried
+            return await self._proved(tenant, wanted.name, incumbent, room), tried
         if not (wanted.on_the_log and deciding(incumbent).on_the_log):
             raise Refused(_unproven(wanted.name, incumbent, tried))
         lead = await self._lead_on_log(tenant, wanted.name, incumbent)
-        return await self._policies.promote(tenant, wanted.name, Reason.PROMOTED, room=room), lead
+        return await self._proved(tenant, wanted.name, incumbent, room), lead
+
+    async def _proved(self, tenant: int, wanted: str, incumbent: str, room: int | None) -> Promotion:
+        """Puts a policy in force in the place of the one that it was proved against, and of no other."""
+        return await self._policies.promote(tenant, wanted, Reason.PROMOTED, room=room, expected=incumbent)
 
     async def trip(self, tenant: int) -> Trip | None:
         """Looks whether the policy in force is worse than the rules, and falls back to them when it is.
 
         Decisions since it was put in force count. None when there is nothing to look at: the rules decide, the log
-        cannot judge what does, or no vote came since the last look.
+        cannot judge what does, no vote came since the last look, or another was put in force during this one.
         """
         newest, version = await self._policies.newest(tenant), await self._book.votes_version(tenant)
         name = await self._policies.in_force(tenant)
@@ -152,10 +160,14 @@ class Judge:
         log = await self.log(tenant, after=0 if newest is None else newest.answer)
         found = await asyncio.to_thread(evaluation.lead_sequence, log, target_named(name))
         fell = found.high < 0 or (len(log) >= PATIENCE and found.mean < WORST)
+        ended = None
         if fell:
-            await self._policies.promote(tenant, RULES, Reason.FALLEN)
+            try:
+                ended = (await self._policies.promote(tenant, RULES, Reason.FALLEN, expected=name)).ended
+            except Refused:
+                return None  # what was put in force meanwhile is judged by what comes after
         self._looked[tenant] = (version, newest)
-        return Trip(name, len(log), found, fell)
+        return Trip(name, len(log), found, fell, ended)
 
     async def home(self, tenant: int) -> int | None:
         """The room to tell about its policy: where one was promoted last, else where the newest answer was given."""

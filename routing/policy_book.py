@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,7 +14,7 @@ from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
-from memory.errors import BadInput, NotFound
+from memory.errors import BadInput, NotFound, Refused
 from memory.ports import Clock, Database
 from memory.statements import hold_team
 from routing.experiments import Experiment
@@ -33,7 +34,10 @@ class Reason(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """A policy that was put in force; ``answer`` is the serial of the team's newest answer then (0: none)."""
+    """A policy that was put in force; ``answer`` is the serial of the team's newest answer then (0: none).
+
+    ``ended`` is the experiment that ran until then: it would have gone on to decide in the place of the policy.
+    """
 
     policy: str
     before: str
@@ -41,6 +45,7 @@ class Promotion:
     answer: int
     room: int | None
     at: datetime
+    ended: Experiment | None = None
 
 
 class PolicyBook:
@@ -70,36 +75,65 @@ class PolicyBook:
         found = await self.newest(tenant)
         return DEFAULT if found is None else found.policy
 
-    async def promote(self, tenant: int, policy: str, reason: Reason, *, room: int | None = None) -> Promotion:
-        """Puts a policy in force. Raises NotFound for one that there is not, BadInput when it is in force."""
+    async def promote(
+        self, tenant: int, policy: str, reason: Reason, *, room: int | None = None, expected: str | None = None
+    ) -> Promotion:
+        """Puts a policy in force, and ends the experiment that runs.
+
+        Raises NotFound for a policy that there is not, BadInput when it is in force, Refused when another one than
+        ``expected`` is.
+        """
         wanted = policy_named(policy).name
         async with self._database.write() as conn:
             await hold_team(conn, tenant)
             before = await _in_force(conn, tenant)
+            if expected not in {None, before}:
+                raise Refused(f"{before} was put in force meanwhile; try again.")
             if before == wanted:
                 raise BadInput(f"{wanted} is in force already.")
-            newest = select(func.coalesce(func.max(answers.c.serial), 0)).where(answers.c.tenant_id == tenant)
-            serial = (await conn.execute(newest)).scalar_one()
-            made = Promotion(wanted, before, reason, int(serial), room, self._clock.now())
-            await conn.execute(
-                insert(promotions).values(
-                    tenant_id=tenant,
-                    policy=made.policy,
-                    before=made.before,
-                    reason=made.reason.value,
-                    answer_serial=made.answer,
-                    room_id=made.room,
-                    at=made.at,
-                )
-            )
+            made = await self._put(conn, tenant, wanted, before, reason, room)
+        self._forget(made.ended)
         return made
 
-    async def back(self, tenant: int, *, room: int | None = None) -> Promotion:
-        """Puts the policy before the newest promotion in force again. Raises BadInput when there was none."""
-        found = await self.newest(tenant)
-        if found is None:
-            raise BadInput(f"Nothing was promoted yet: {DEFAULT} is in force from the start.")
-        return await self.promote(tenant, found.before, Reason.BACK, room=room)
+    async def back(self, tenant: int, *, room: int | None = None, asked_at: datetime | None = None) -> Promotion:
+        """Takes the newest promotion that still stands back: what decided before it decides again.
+
+        Raises BadInput when nothing was ever promoted, Refused when all of it was taken back, or when something was put
+        in force after this was asked for: who asks twice by accident takes one promotion back.
+        """
+        query = select(promotions).where(promotions.c.tenant_id == tenant).order_by(promotions.c.id)
+        async with self._database.write() as conn:
+            await hold_team(conn, tenant)
+            made = [_promotion(row) for row in await conn.execute(query)]
+            if not made:
+                raise BadInput(f"Nothing was promoted yet: {DEFAULT} is in force from the start.")
+            newest = made[-1]
+            if asked_at is not None and newest.at > asked_at:
+                raise Refused(f"{newest.policy} was put in force after that was asked for; look whether it is done.")
+            standing = _standing(made)
+            if not standing:
+                raise Refused(f"Every promotion was taken back already; {newest.policy} decides.")
+            wanted = policy_named(standing[-1].before).name
+            taken_back = await self._put(conn, tenant, wanted, newest.policy, Reason.BACK, room)
+        self._forget(taken_back.ended)
+        return taken_back
+
+    async def _put(
+        self, conn: AsyncConnection, tenant: int, policy: str, before: str, reason: Reason, room: int | None
+    ) -> Promotion:
+        """The row that puts a policy in force, and the end of the experiment that runs."""
+        newest = select(func.coalesce(func.max(answers.c.serial), 0)).where(answers.c.tenant_id == tenant)
+        serial, now = int((await conn.execute(newest)).scalar_one()), self._clock.now()
+        running = await _newest(conn, select(experiments).where(experiments.c.tenant_id == tenant, _RUNS))
+        if running is not None:
+            await conn.execute(update(experiments).where(experiments.c.id == running.id).values(ended_at=now))
+        values = {"tenant_id": tenant, "policy": policy, "before": before, "reason": reason.value}
+        await conn.execute(insert(promotions).values(**values, answer_serial=serial, room_id=room, at=now))
+        return Promotion(policy, before, reason, serial, room, now, running)
+
+    def _forget(self, ended: Experiment | None) -> None:
+        if ended is not None:
+            self._experiments.pop(ended.id, None)
 
     async def start(self, tenant: int, first: str, second: str) -> Experiment:
         """Begins an experiment. Raises NotFound for an unknown policy, BadInput when one runs or both are the same."""
@@ -161,6 +195,17 @@ async def _newest(conn: AsyncConnection, query: Select[Any]) -> Experiment | Non
 async def _in_force(conn: AsyncConnection, tenant: int) -> str:
     query = select(promotions.c.policy).where(promotions.c.tenant_id == tenant)
     return (await conn.execute(query.order_by(promotions.c.id.desc()).limit(1))).scalar() or DEFAULT
+
+
+def _standing(made: Sequence[Promotion]) -> list[Promotion]:
+    """Of all promotions, oldest first, those that were not taken back; taking back takes the newest that stands."""
+    standing: list[Promotion] = []
+    for one in made:
+        if one.reason is Reason.BACK and standing and one.policy == standing[-1].before:
+            standing.pop()
+        else:
+            standing.append(one)
+    return standing
 
 
 def _promotion(row: AnyRow) -> Promotion:

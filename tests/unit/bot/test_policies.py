@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Final
 
@@ -10,15 +11,16 @@ from sqlalchemy import select
 
 from bot.app import App
 from bot.jobs import TABLE
-from bot.models import Role
+from bot.models import IncomingMessage, Role
 from bot.pages import Page, plain
 from bot.reports import bar
 from bot.tables import audit
-from memory.errors import BadInput, Refused
+from memory.errors import BadInput, Refused, Unavailable
 from memory.models import Room, Scope
+from routing.policy_book import Reason
 from routing.routes import CHAT, VECTOR
 from tests.doubles import START
-from tests.unit.bot.rooms import Chat, result, run, shown, told
+from tests.unit.bot.rooms import HIVES, Chat, actor, result, run, shown, told
 from tests.unit.routing.logs import keep_log
 
 EVEN: Final = {CHAT: 0.5, VECTOR: 0.5}
@@ -82,6 +84,30 @@ class TestPromoting:
         assert "greedy decides from now on" in await chat.say("Ben", "!weave promote greedy", role=Role.ADMIN)
         assert "thompson decides from now on" in await chat.say("Ben", "!weave promote back", role=Role.ADMIN)
 
+    async def test_a_reply_that_does_not_go_out_does_not_take_back_more(self, app: App, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red")
+        for name in ("greedy", "cautious"):
+            await app.policies.promote(app.tenant, name, Reason.PROMOTED)
+        message = IncomingMessage(HIVES, "b1", actor("Ben", Role.ADMIN), "!weave promote back", app.clock.now())
+        await chat.dispatch.take([message])
+        chat.platform.broken = Unavailable("the platform is down")
+        for _ in range(2):
+            with contextlib.suppress(Unavailable):
+                await chat.dispatch.replies.settle()
+        chat.platform.broken = None
+        await chat.dispatch.replies.settle()
+        assert await app.policies.in_force(app.tenant) == "greedy"
+        assert "interrupted while I did !weave promote; look whether it is done" in chat.platform.said
+        assert await audited(app) == ["taken_back"]
+
+    async def test_a_promotion_ends_the_experiment_and_says_so(self, app: App) -> None:
+        await voted(app, BETTER, 260)
+        await run(app, "experiment", action="start", policies=["thompson", "formula"])
+        said = shown(await run(app, "promote", policy="greedy"))
+        assert "greedy decides from now on; until now it was thompson." in said
+        assert "The experiment thompson against formula has ended with that." in said
+        assert await app.policies.running(app.tenant) is None
+
     async def test_what_they_do_not_prove_is_refused_with_the_numbers(self, app: App, chat: Chat) -> None:
         await voted(app, BETTER, 260)
         said = await chat.say("Ben", "!weave promote rules", role=Role.ADMIN)
@@ -92,6 +118,7 @@ class TestPromoting:
 class TestTheTripwire:
     async def test_votes_take_a_worse_policy_out_and_the_admins_are_told(self, app: App, chat: Chat) -> None:
         room = await voted(app, WORSE, 200)
+        await run(app, "experiment", action="start", policies=["thompson", "formula"])
         posted: list[tuple[str, str]] = []
 
         async def post(where: Room, said: Page, _occasion: str) -> None:
@@ -103,7 +130,8 @@ class TestTheTripwire:
         [(name, words)] = posted
         assert name == room.name
         assert "For the admins: thompson is out and the rules decide." in words
-        assert await audited(app) == ["fallen_back"]
+        assert "The experiment thompson against formula has ended with that." in words
+        assert await audited(app) == ["start_experiment", "fallen_back"]
         await chat.say("Ana", "!weave what colour is the queen?")
         answer = await app.shuttle.last_answer(room.id)
         assert answer is not None

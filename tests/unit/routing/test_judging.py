@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,8 @@ import pytest
 
 from memory.errors import BadInput, NotFound, Refused
 from memory.models import Room
+from routing.evaluation import Log
+from routing.intervals import Interval
 from routing.judging import Judge
 from routing.policy_book import PolicyBook, Reason
 from routing.routes import CHAT, VECTOR
@@ -85,6 +88,43 @@ class TestPromoting:
         assert (await team.policies.back(team.memory.tenant)).policy == "thompson"
         assert await team.policies.in_force(team.memory.tenant) == "thompson"
 
+    async def test_each_taking_back_takes_one_promotion_back(self, team: Team) -> None:
+        tenant = team.memory.tenant
+        for name, reason in (("greedy", Reason.PROMOTED), ("cautious", Reason.PROMOTED), ("rules", Reason.FALLEN)):
+            await team.policies.promote(tenant, name, reason)
+        assert [(await team.policies.back(tenant)).policy for _ in range(2)] == ["cautious", "greedy"]
+        await team.policies.promote(tenant, "formula", Reason.PROMOTED)
+        assert [(await team.policies.back(tenant)).policy for _ in range(2)] == ["greedy", "thompson"]
+        with pytest.raises(Refused, match="Every promotion was taken back already; thompson decides"):
+            await team.policies.back(tenant)
+        assert await team.policies.in_force(tenant) == "thompson"
+
+    async def test_what_was_put_in_force_after_it_was_asked_for_is_not_taken_back(self, team: Team) -> None:
+        tenant, asked_at = team.memory.tenant, team.memory.clock.now()
+        for name in ("greedy", "cautious"):
+            await team.policies.promote(tenant, name, Reason.PROMOTED)
+        team.memory.clock.advance(timedelta(seconds=1))
+        await team.policies.back(tenant, asked_at=asked_at)
+        with pytest.raises(Refused, match="greedy was put in force after that was asked for"):
+            await team.policies.back(tenant, asked_at=asked_at)
+        assert await team.policies.in_force(tenant) == "greedy"
+
+    async def test_a_proof_against_one_policy_replaces_no_other(
+        self, team: Team, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await team.votes(VECTOR_IS_BETTER, 260)
+        prove = team.judge._lead_on_log
+
+        async def meanwhile(tenant: int, wanted: str, incumbent: str) -> Interval:
+            lead = await prove(tenant, wanted, incumbent)
+            await team.policies.promote(tenant, "cautious", Reason.PROMOTED)
+            return lead
+
+        monkeypatch.setattr(team.judge, "_lead_on_log", meanwhile)
+        with pytest.raises(Refused, match="cautious was put in force meanwhile; try again"):
+            await team.judge.promote(team.memory.tenant, "greedy")
+        assert await team.policies.in_force(team.memory.tenant) == "cautious"
+
     async def test_one_that_they_do_not_is_refused_with_the_numbers(self, team: Team) -> None:
         await team.votes(VECTOR_IS_BETTER, 260)
         with pytest.raises(
@@ -129,6 +169,39 @@ class TestTheTripwire:
         assert trip is not None
         assert not trip.fell
         assert await team.policies.in_force(team.memory.tenant) == "thompson"
+
+    @pytest.mark.parametrize("other", ["cautious", "rules"])
+    async def test_what_is_put_in_force_during_the_look_stays(
+        self, team: Team, monkeypatch: pytest.MonkeyPatch, other: str
+    ) -> None:
+        await team.votes(VECTOR_IS_WORSE, 200)
+        log = team.judge.log
+
+        async def meanwhile(tenant: int, *, after: int) -> Log:
+            await team.policies.promote(tenant, other, Reason.PROMOTED)
+            return await log(tenant, after=after)
+
+        monkeypatch.setattr(team.judge, "log", meanwhile)
+        assert await team.judge.trip(team.memory.tenant) is None
+        newest = await team.policies.newest(team.memory.tenant)
+        assert newest is not None
+        assert (newest.policy, newest.reason) == (other, Reason.PROMOTED)
+
+    async def test_a_fall_ends_the_experiment_that_would_go_on_deciding(self, team: Team) -> None:
+        memory = team.memory
+        shuttle = Shuttle(memory.engine, memory.book, memory.learner, memory.clock, policies=team.policies)
+        await memory.say(team.room, ("Ana", "the queen is red"))
+        await team.votes(VECTOR_IS_WORSE, 200)
+        tried = await team.policies.start(memory.tenant, "thompson", "greedy")
+        trip = await team.judge.trip(memory.tenant)
+        assert trip is not None
+        assert trip.ended is not None
+        assert trip.ended.id == tried.id
+        assert await team.policies.running(memory.tenant) is None
+        decided = {
+            (await shuttle.weave("queen?", memory.scope(team.room), thread=f"${i}")).decision.policy for i in range(8)
+        }
+        assert decided == {"rules"}
 
     async def test_nothing_is_looked_at_twice(self, team: Team) -> None:
         await team.votes(VECTOR_IS_BETTER, 20)
