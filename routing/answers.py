@@ -150,12 +150,13 @@ class AnswerBook:
             return None if row is None else await _kept(conn, row)
 
     async def course(self, room: int, serial: int, since: datetime, thread: str | None = None) -> list[Kept]:
-        """An answer and the few before it in a room (in a thread of it, when given) since a moment, newest first."""
+        """An answer and the few before it since a moment, newest first: in a room's thread, or outside of threads."""
         query = select(answers).where(
-            answers.c.room_id == room, answers.c.serial <= serial, answers.c.asked_at >= since
+            answers.c.room_id == room,
+            answers.c.serial <= serial,
+            answers.c.asked_at >= since,
+            answers.c.thread.is_(None) if thread is None else answers.c.thread == thread,
         )
-        if thread is not None:
-            query = query.where(answers.c.thread == thread)
         async with self._database.read() as conn:
             rows = (await conn.execute(query.order_by(answers.c.serial.desc()).limit(FURTHEST))).all()
             return [await _kept(conn, row) for row in rows]

@@ -28,10 +28,11 @@ class Before:
 class Bearings:
     """What every question reads afresh before it is decided, in one snapshot of the database.
 
-    room: where it was asked. versions: of the scope's rooms; a room that is not there has 0. votes: the version of the
-    team's votes, which grows whenever one is cast or taken back. newest: serial of the team's newest answer, 0 without
-    one. before: the answer before in the room, or in the thread. answered: id of the answer that the event has. policy:
-    name of the policy that was promoted last, None for the default. experiment: id of the one that runs.
+    room: where it was asked. versions: of the scope's rooms; a room that is not there has 0. votes: the version of
+    the team's votes, which grows whenever one is cast or taken back. newest: serial of the team's newest answer, 0
+    without one. before: the answer before in the room, outside of threads, or in the thread. answered: id of the
+    answer that the event has. policy: name of the policy that was promoted last, None for the default. experiment:
+    id of the one that runs.
     """
 
     room: int
@@ -99,7 +100,7 @@ _EXPERIMENT: Final = (
     .scalar_subquery()
 )
 _NEWEST_OF_TEAM: Final = _newest(_given.c.tenant_id == bindparam("tenant"))
-_NEWEST_OF_ROOM: Final = _newest(_given.c.room_id == bindparam("room"))
+_NEWEST_OF_ROOM: Final = _newest(_given.c.thread.is_(None), _given.c.room_id == bindparam("room"))
 _NEWEST_OF_THREAD: Final = _newest(_given.c.thread == bindparam("thread"), _given.c.room_id == bindparam("room"))
 
 

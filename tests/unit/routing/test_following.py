@@ -155,6 +155,16 @@ class TestInARoom:
         then = await memory.shuttle.weave("And why?", scope, asked_at=START + LATER, thread="a")
         assert (await memory.book.traced(then.serial))[1] == (first.serial,)
 
+    async def test_nothing_is_taken_over_from_a_thread_into_the_room(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        scope = memory.scope(room)
+        first = await memory.shuttle.weave("Who mended the extractor?", scope, asked_at=START)
+        await memory.shuttle.weave("Which hive is dead?", scope, asked_at=START, thread="b")
+        then = await memory.shuttle.weave("And why?", scope, asked_at=START + LATER)
+        assert (await memory.book.traced(then.serial))[1] == (first.serial,)
+        course = await memory.book.course(room.id, then.serial, START)
+        assert [kept.serial for kept in course] == [then.serial, first.serial]
+
     async def test_what_was_asked_of_another_room_is_not_handed_on(self, memory: Memory, room: Room) -> None:
         other = await memory.room("secret")
         await memory.say(other, ("Ana", "the surprise party is on Friday"))
