@@ -35,7 +35,7 @@ async def adaptive(run: Run) -> Candidates:
 
     After each step the best evidence is held against the question. While it lacks something, a source that has not
     been asked is next, the graph first where the question names things; when all were asked, the question goes out once
-    more with what was missed and learned.
+    more with what was missed and learned. A source that is down is passed over.
     """
     query = run.query
     said: list[Nominations] = []
@@ -44,6 +44,8 @@ async def adaptive(run: Run) -> Candidates:
         source = _next(query, waiting, first=not said)
         waiting.remove(source)
         said += await run.ask(source)
+        if not said and waiting:
+            continue
         pool = await run.described(said)
         verdict = await judged(run, pool)
         if verdict.passed:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from memory.engine import Engine
+from memory.errors import Unavailable
 from memory.models import Candidates, Nominations, Query, Room
 from memory.ports import Source
 from memory.sources import GraphSource, array_sources
@@ -40,6 +41,17 @@ class Slow:
         return await self.inner.find(query, room, limit)
 
 
+@dataclass(frozen=True, slots=True)
+class Down:
+    """A source that does not answer."""
+
+    name: str
+
+    async def find(self, query: Query, room: int, limit: int) -> Nominations:
+        del query, room, limit
+        raise Unavailable(f"{self.name} is down")
+
+
 @dataclass(slots=True)
 class Ticking:
     """A timer that is so many seconds further each time somebody looks."""
@@ -53,14 +65,19 @@ class Ticking:
 
 
 class Desk:
-    """An engine some of whose sources are slow."""
+    """An engine some of whose sources are slow, or down."""
 
-    def __init__(self, memory: Memory, slow: Mapping[str, float] | None = None) -> None:
+    def __init__(self, memory: Memory, slow: Mapping[str, float] | None = None, down: Sequence[str] = ()) -> None:
         sources: dict[str, Source] = {**array_sources(memory.rooms), "graph": GraphSource(memory.rooms)}
         self.slow = {name: Slow(sources[name], seconds) for name, seconds in (slow or {}).items()}
         self.memory = memory
         self.engine = Engine(
-            memory.database, memory.rooms, memory.embedder, {**sources, **self.slow}, memory.indexer, patience=30
+            memory.database,
+            memory.rooms,
+            memory.embedder,
+            {**sources, **self.slow, **{name: Down(name) for name in down}},
+            memory.indexer,
+            patience=30,
         )
         self.shuttle = Shuttle(self.engine, memory.book, memory.learner, memory.clock)
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from memory.errors import Unavailable
 from memory.models import Room
 from routing.finding import find
 from routing.fusion import CHANCE, FUSIONS
@@ -18,7 +19,7 @@ from routing.patterns.trace import Act, Ended, Trace
 from routing.routes import route_named
 from tests.doubles import START
 from tests.parts import Memory
-from tests.unit.routing.patterns.desk import Desk
+from tests.unit.routing.patterns.desk import EVERYWHERE, Desk
 
 pytestmark = pytest.mark.embedded  # nothing here depends on the database
 
@@ -158,6 +159,16 @@ class TestAdaptive:
         _, run = await Desk(memory).run("adaptive", LEAD, room, ("keyword", "vector", "graph"))
         assert [step.act for step in run.steps] == ["keyword", Act.CHECK]
         assert run.ended is Ended.COVERED
+
+    async def test_a_source_that_is_down_is_passed_over(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        desk = Desk(memory, down=("keyword",))
+        pool, run = await desk.run("adaptive", LEAD, room, ("keyword", "vector", "graph"))
+        assert [step.act for step in run.steps][:2] == ["keyword", "vector"]
+        assert len(pool.serials) > 0
+        assert pool.missing == ("keyword",)
+        with pytest.raises(Unavailable, match="keyword is down"):
+            await Desk(memory, down=EVERYWHERE).run("adaptive", LEAD, room, ("keyword", "vector", "graph"))
 
     async def test_where_things_are_named_the_graph_comes_next(self, memory: Memory, room: Room) -> None:
         await memory.say(room, *TALK)
