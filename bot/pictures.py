@@ -51,12 +51,15 @@ def draw(progress: Progress, title: str, file: Path) -> None:
         metadata = {"Date": None} if file.suffix.lower() == ".svg" else {}
         try:
             figure.savefig(file, dpi=_DOTS, metadata=metadata)
-        except OSError as exc:
-            raise Refused(f"The picture {file} cannot be written ({exc.strerror}); choose another place.") from exc
+        except (OSError, ValueError) as exc:
+            why = exc.strerror if isinstance(exc, OSError) else exc
+            raise Refused(f"The picture {file} cannot be written ({why}); choose another place.") from exc
 
 
 def _paint(figure: Figure, progress: Progress, title: str) -> None:
-    figure.suptitle(f"{title} · {progress.rated:,} rated answers", x=0.01, ha="left", fontsize=12, fontweight="bold")
+    words = f"{title} · {progress.rated:,} rated answers"
+    look: Any = {"fontsize": 12, "fontweight": "bold", "parse_math": False}  # a room's name may hold a $
+    figure.suptitle(words, x=0.01, ha="left", **look)
     rewards, routes, sure = figure.subplots(1, 3, width_ratios=(1.3, 1.2, 1.0))
     _rewards(rewards, progress)
     _routes(routes, progress.routes)

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 from sqlalchemy import select
 
+from bot import pictures
 from bot.app import App
 from bot.jobs import TABLE
 from bot.models import IncomingMessage, Role
@@ -186,6 +187,15 @@ class TestWhatWasLearned:
         drawn = (tmp_path / "learned.svg").read_text("utf-8")
         for words in ("What votes taught in hives", "Mean reward so far", "chat (", "Confidence against votes"):
             assert f"<!-- {words}" in drawn
+
+    async def test_a_rooms_name_is_no_formula(self, app: App, tmp_path: Path) -> None:
+        await voted(app, BETTER, 40)
+        found = await app.judge.progress(app.tenant)
+        for title in ("What votes taught in a$_b$", "deals $$", "$\\foo$"):
+            pictures.draw(found, title, tmp_path / "learned.svg")
+            assert f"<!-- {title} · 40 rated answers" in (tmp_path / "learned.svg").read_text("utf-8")
+        with pytest.raises(Refused, match="cannot be written"):
+            pictures.draw(found, "What votes taught", tmp_path / "a\0b.svg")
 
     async def test_another_kind_of_file_is_refused(self, app: App, tmp_path: Path) -> None:
         await voted(app, BETTER, 40)
