@@ -59,15 +59,19 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """What votes have taught: ``weights`` of the learned fusion, ``paths`` in the graph (None: not wanted)."""
+    """What votes have taught: ``weights`` of the learned fusion, ``paths`` in the graph (None: not wanted).
+
+    Unless ``ranks``, paths are only noted, to learn from.
+    """
 
     weights: Weights = UNTAUGHT
     paths: PathModel | None = None
+    ranks: bool = True
 
     @property
-    def version(self) -> tuple[str, str]:
+    def version(self) -> tuple[str, str, bool]:
         """Another one whenever anything of it may rank otherwise."""
-        return self.weights.digest, "" if self.paths is None else self.paths.version
+        return self.weights.digest, "" if self.paths is None else self.paths.version, self.ranks
 
 
 UNTOLD: Final = Taught()
@@ -96,7 +100,8 @@ async def find(
     missing = {source for source in route.sources if source not in asked}.union(*(pool.missing for pool in pools))
     scored = await asyncio.to_thread(_scored, pools, route.fusion, taught.weights.of(kind_of(query.text)))
     if taught.paths is not None and GRAPH not in {*without, *missing}:
-        scored = list(await asyncio.gather(*(with_paths(engine, query, one, route, taught.paths) for one in scored)))
+        walked = (with_paths(engine, query, one, route, taught.paths, ranks=taught.ranks) for one in scored)
+        scored = list(await asyncio.gather(*walked))
     traces = tuple(run.trace for run in runs)
     return replace(await asyncio.to_thread(_merge, scored), missing=tuple(sorted(missing)), traces=traces)
 

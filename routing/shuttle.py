@@ -32,7 +32,7 @@ from routing.patterns import SEEDED
 from routing.patterns.trace import Trace
 from routing.policies import rules
 from routing.policies.linear import Array, Posterior
-from routing.policies.named import DEFAULT, deciding
+from routing.policies.named import NamedPolicy, deciding
 from routing.policy_book import PolicyBook
 from routing.pool_book import DEPTH, KeptPool
 from routing.questions import kind_of
@@ -44,6 +44,7 @@ _SAME_THREAD = timedelta(minutes=30)
 _SOLICITED = 0.05
 """The share of answers that ask for a vote, at random, so that their votes do not depend on the mood (learning.md)."""
 _CACHED = 512
+_FIRST = deciding(None)
 _LOOKS = 3
 """How often a question is looked at whose messages change meanwhile; after that its answer is kept without a text."""
 
@@ -143,9 +144,11 @@ class Shuttle:
             query = await self._engine.prepare(question, scope, at, limit, bearings.versions)
             taken_over = await self._inherited(query, bearings, thread) if inherit else following.Inherited()
             query = await self._engine.expanded(query, taken_over.expansion)
-            decision = await self._decide(query, bearings, chosen, seed, thread)
+            assigned = await self._assigned(query, bearings, thread)
+            policy = deciding(assigned.policy if assigned else bearings.policy)
+            decision = await self._decide(query, bearings, chosen, seed, policy, assigned)
             taken = route_named(decision.route)
-            taught = await self._taught(scope.tenant, bearings, decision.policy)
+            taught = await self._taught(scope.tenant, bearings, policy)
             evidence = await self._evidence(query, taken, tokens, decision, taught)
             shown = evidence.hits
             ms = (time.perf_counter() - began) * 1000
@@ -313,12 +316,12 @@ class Shuttle:
             return None
         return await self._paths.model(tenant, seen)
 
-    async def _taught(self, tenant: int, seen: Bearings | None = None, policy: str = DEFAULT) -> Taught:
+    async def _taught(self, tenant: int, seen: Bearings | None = None, policy: NamedPolicy = _FIRST) -> Taught:
         """What was learned of finding; nothing where what messages say must not teach, as it is read off them."""
         if not await self._by_text(tenant):
             return UNTOLD
-        weights = await self._learner.weights(tenant, seen) if deciding(policy).order else UNTAUGHT
-        return Taught(weights, await self._path_model(tenant, seen))
+        weights = await self._learner.weights(tenant, seen) if policy.order else UNTAUGHT
+        return Taught(weights, await self._path_model(tenant, seen), policy.order)
 
     def _clear(self) -> None:
         self._learner.forget_order()
@@ -329,7 +332,13 @@ class Shuttle:
             self._paths.forget_all()  # citations of what was erased are gone, and with them what votes said of them
 
     async def _decide(
-        self, query: Query, bearings: Bearings, forced: Route | None, seed: int | None, thread: str | None
+        self,
+        query: Query,
+        bearings: Bearings,
+        forced: Route | None,
+        seed: int | None,
+        policy: NamedPolicy,
+        assigned: Assignment | None,
     ) -> Decision:
         reading, probe, situation = await self._situation(query, bearings)
         numbers = features(reading, probe, situation, with_text=await self._by_text(query.scope.tenant))
@@ -340,8 +349,6 @@ class Shuttle:
         if forced is not None:
             decision = rules.RulePolicy("chosen").decide(numbers, advice, seed=drawn, route=forced.name)
             return replace(decision, down=down)
-        assigned = await self._assigned(query, bearings, thread)
-        policy = deciding(assigned.policy if assigned else bearings.policy)
         posterior = await self._learner.posterior(query.scope.tenant, bearings, policy.design)
         offset = await self._offset(query.scope, posterior, bearings)
         decision = policy.over(posterior).decide(numbers, advice, seed=drawn, healthy=healthy, offset=offset)

@@ -37,10 +37,12 @@ SHOWN: Final = 3
 """Citations whose paths are told."""
 
 
-async def with_paths(engine: Engine, query: Query, pool: Pool, route: Route, model: PathModel) -> Pool:
+async def with_paths(
+    engine: Engine, query: Query, pool: Pool, route: Route, model: PathModel, *, ranks: bool = True
+) -> Pool:
     """The best hits with a column for each type of path that leads to them, and their order by what those are worth.
 
-    Only the order within the best 2k hits may change, k being what was asked for.
+    Only the order within the best 2k hits may change, k being what was asked for; unless paths rank, none does.
     """
     candidates, scores = pool
     best = pool_of(scores, query.limit)
@@ -50,7 +52,7 @@ async def with_paths(engine: Engine, query: Query, pool: Pool, route: Route, mod
         return pool
     columns = _columns(candidates, best, walks)
     features = {**candidates.features, SIMILARITY: scores, **columns}
-    if GRAPH not in route.sources or not model.total:
+    if not ranks or GRAPH not in route.sources or not model.total:
         return replace(candidates, features=features), scores
     added = worth(model, cluster_of(questions.read(query.text, query.people)), chances_in(columns, best))
     lifted = ranked(scores, best, added)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from memory.engine import Engine
 from memory.errors import BadInput, NotFound, Refused
-from memory.models import Room
+from memory.models import Query, Room
+from routing import finding
 from routing.evaluation import Log
 from routing.intervals import Interval
 from routing.judging import Judge
+from routing.models import Route
 from routing.policy_book import PolicyBook, Reason
-from routing.routes import CHAT, VECTOR
+from routing.routes import CHAT, DOCUMENTS, VECTOR
 from routing.shuttle import Shuttle
+from routing.weights import UNTAUGHT, Weights
 from tests.doubles import START
 from tests.parts import Memory, open_memory
 from tests.unit.routing.logs import keep_log
@@ -228,6 +232,34 @@ class TestWhatDecides:
             answer = await team.memory.shuttle.weave("what colour is the queen?", scope)
             assert answer.decision.policy == name
             assert sum(answer.decision.propensities.values()) == pytest.approx(1.0)
+
+    @pytest.mark.parametrize("route", [None, DOCUMENTS])
+    async def test_it_says_whether_votes_move_the_order(
+        self, team: Team, monkeypatch: pytest.MonkeyPatch, route: str | None
+    ) -> None:
+        memory, seen = team.memory, list[finding.Taught]()
+        await memory.say(team.room, ("Ana", "the queen is red"))
+        learned, find = replace(UNTAUGHT, digest="votes"), finding.find
+
+        async def weights(_tenant: int, _seen: object = None) -> Weights:
+            return learned
+
+        async def watched(
+            engine: Engine, query: Query, taken: Route, down: tuple[str, ...], taught: finding.Taught, *, seed: int
+        ) -> finding.Found:
+            seen.append(taught)
+            return await find(engine, query, taken, down, taught, seed=seed)
+
+        monkeypatch.setattr(memory.learner, "weights", weights)
+        monkeypatch.setattr(finding, "find", watched)
+        shuttle = Shuttle(
+            memory.engine, memory.book, memory.learner, memory.clock, paths=memory.paths, policies=team.policies
+        )
+        await shuttle.weave("queen?", memory.scope(team.room), route=route)
+        await team.policies.promote(memory.tenant, "formula", Reason.PROMOTED)
+        await shuttle.weave("queen?", memory.scope(team.room), route=route)
+        assert [(taught.weights is learned, taught.ranks) for taught in seen] == [(True, True), (False, False)]
+        assert all(taught.paths is not None for taught in seen)
 
     async def test_an_experiment_gives_each_thread_its_policy_and_logs_it(self, team: Team) -> None:
         memory = team.memory

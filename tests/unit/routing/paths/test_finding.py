@@ -24,9 +24,11 @@ ABOUT = ("hit", "mentions", "~about")
 TAUGHT = PathModel("x", PathWeights({("any", ABOUT): 6.0}), {ABOUT: 400.0}, {ABOUT: 0.9}, 400.0)
 
 
-async def found(memory: Memory, room: Room, route: str, model: PathModel | None, limit: int = 3) -> finding.Found:
+async def found(
+    memory: Memory, room: Room, route: str, model: PathModel | None, limit: int = 3, *, ranks: bool = True
+) -> finding.Found:
     query = await memory.engine.prepare(QUESTIONS[0], memory.scope(room), START, limit)
-    return await finding.find(memory.engine, query, route_named(route), (), finding.Taught(paths=model))
+    return await finding.find(memory.engine, query, route_named(route), (), finding.Taught(paths=model, ranks=ranks))
 
 
 class TestRanking:
@@ -54,6 +56,13 @@ class TestRanking:
         await memory.say(room, *TALK)
         plain, taught = [await found(memory, room, CHAT, model) for model in (None, TAUGHT)]
         assert [hit.serial for hit in plain.hits] == [hit.serial for hit in taught.hits]
+
+    async def test_where_votes_do_not_move_the_order_paths_are_only_noted(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        plain = await found(memory, room, DOCUMENTS, None)
+        noted = await found(memory, room, DOCUMENTS, TAUGHT, ranks=False)
+        assert [(hit.serial, hit.score) for hit in noted.hits] == [(hit.serial, hit.score) for hit in plain.hits]
+        assert any(name.startswith("path:") for name in noted.hits[0].features)
 
     async def test_only_the_best_two_times_as_many_as_asked_for_are_reordered(self, memory: Memory, room: Room) -> None:
         await memory.say(room, *TALK)
