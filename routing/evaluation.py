@@ -241,7 +241,7 @@ def value_terms(log: Log, target: Target) -> Array:
 
 
 def lead_sequence(log: Log, target: Target, against: Target = rules_target) -> Interval:
-    """DR(target) - DR(against) with one-sided 95 % bounds that hold however often one looks."""
+    """DR(target) - DR(against) with one-sided 95 % bounds, which hold however often one looks at a log that grows."""
     if not len(log):
         return sequences.one_sided(np.zeros(0))
     return sequences.one_sided(lead_terms(log, target, against), lead_noise(log, target, against))

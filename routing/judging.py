@@ -1,8 +1,12 @@
 """Which policy should decide: the log read, policies judged on it, and the tripwire.
 
 A policy is promoted only when it leads the one in force by more than its bound says may be luck, and a policy that the
-log shows to be worse than the rules is taken out by itself. Both bounds hold however often one looks
-(`routing.sequences`); both use what the votes say now, so that a vote taken back counts no more.
+log shows to be worse than the rules is taken out by itself. Both use what the votes say now, so that a vote taken back
+counts no more.
+
+Both bounds are those of `routing.sequences`, which hold however often one looks at a log that only grows. One person's
+weight on a route is capped, though, so old votes leave as new ones come and the log is a window that slides: what is
+claimed of it is for a fixed number of decisions. It takes about six people who vote to fill it with a hundred.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ from routing.policies.named import DEFAULT, RULES, deciding, policy_named
 from routing.policy_book import PolicyBook, Promotion, Reason
 from routing.progress import Progress, progress
 from routing.replay import target_named, targets
+from routing.sequences import START
 
 WORST: Final = -0.03
 """How far below the rules a policy may be estimated, from `PATIENCE` rewarded decisions on."""
@@ -231,7 +236,8 @@ def _unproven(wanted: str, incumbent: str, lead: Interval | None, decisions: int
         )
     if not np.isfinite(lead.low):
         return (
-            f"{wanted} earned {lead.mean:+.3f} against {incumbent}{over}, too few for any bound; it needs more votes."
+            f"{wanted} earned {lead.mean:+.3f} against {incumbent}{over}, too few for any bound: that takes {START}, "
+            "and as one person's newest 20 or so count on a route, about six people who vote."
         )
     return (
         f"{wanted} earned {lead.mean:+.3f} against {incumbent}{over}, and the lower bound of that is {lead.low:+.3f}; "
