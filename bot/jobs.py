@@ -7,7 +7,6 @@ wakes us: its jobs live in memory.
 
 from __future__ import annotations
 
-import contextlib
 import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,15 +20,14 @@ from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from bot import teams
+from bot import falls, teams
 from bot.app import App
 from bot.pages import Page
-from bot.policies import trip_page
 from bot.preferences import Preferences
 from bot.reports import digest_page
 from bot.settings import parse_weekly
 from bot.tables import job_runs
-from memory.errors import BadInput, Unavailable
+from memory.errors import BadInput
 from memory.models import Room
 
 log = structlog.get_logger(__name__)
@@ -211,25 +209,15 @@ async def recompute_rewards(app: App, _post: Post, _room: Room | None) -> str:
     return f"learned state recomputed; what was learned step by step was off by {drift:.1e}"
 
 
-async def look_at_the_tripwire(app: App, post: Post, _room: Room | None) -> str:
-    """Falls back to the rules in every team whose policy the votes show to be worse, and tells its admins."""
+async def look_at_the_tripwire(app: App, _post: Post, _room: Room | None) -> str:
+    """Falls back to the rules in every team whose policy the votes show to be worse; ``bot.falls`` tells its admins."""
     looked, fell = 0, 0
     for team in await app.directory.tenants():
         trip = await app.judge.trip(team.id)
         looked += trip is not None
-        if trip is None or not trip.fell:
-            continue
-        fell += 1
-        detail = {"policy": trip.policy, "decisions": trip.decisions, "lead": round(trip.lead.mean, 4)}
-        if trip.ended is not None:
-            detail["ended_experiment"] = trip.ended.id
-        await app.audit.record(team.id, "fallen_back", by=None, detail=detail)
-        log.warning("policy.fell", tenant=team.id, policy=trip.policy, decisions=trip.decisions)
-        where = await app.judge.home(team.id)
-        if where is not None:
-            rooms = {room.id: room for room in await app.directory.rooms(team.id)}
-            with contextlib.suppress(Unavailable):  # no account of ours is there; the log and the audit have it
-                await post(rooms[where], trip_page(trip), f"tripwire {team.id} {trip.policy} {trip.decisions}")
+        if trip is not None and trip.fell:
+            fell += 1
+            await falls.record(app, team.id, trip)
     return f"{looked} policies compared with the rules, {fell} taken out"
 
 
@@ -278,9 +266,11 @@ class Schedule:
             self._scheduler.shutdown(wait=False)
 
     async def look(self) -> list[str]:
-        """Runs everything that is due and was not run; gives what each said."""
+        """Runs everything that is due and was not run, and says what is to be said; gives what each job said."""
         free = await self._book.free([due async for due in self.due()])
-        return [await self._run(due) for due in free if await self._book.claim(*due.key)]
+        said = [await self._run(due) for due in free if await self._book.claim(*due.key)]
+        await falls.tell(self._app, self._post, self._rooms)
+        return said
 
     async def due(self) -> AsyncIterator[Due]:
         """For each job (and room) the newest time at which it was due.

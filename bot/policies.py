@@ -14,7 +14,7 @@ from bot import pictures, teams
 from bot.app import App
 from bot.asking import room_named
 from bot.events import Event, result
-from bot.pages import FAINT, HEAD, STRONG, Page, line, page
+from bot.pages import FAINT, STRONG, Page, line, page
 from bot.render import hint_line, table
 from bot.shapes import plain_numbers
 from memory.errors import BadInput
@@ -22,7 +22,7 @@ from memory.models import Person, Room
 from routing.evaluation import CLIP, Evaluation
 from routing.experiments import Experiment, Result
 from routing.intervals import Interval
-from routing.judging import Judged, Trip
+from routing.judging import Judged
 from routing.policy_book import Promotion
 from routing.progress import Curve, Progress
 from routing.sequences import START
@@ -227,25 +227,19 @@ def promotion_page(made: Promotion, lead: Interval | None = None) -> Page:
     """What a promotion did."""
     words = line((STRONG, made.policy), f" decides from now on; until now it was {made.before}.")
     if lead is None:
-        return (words, *_ended(made.ended))
+        return (words, *ended_page(made.ended))
     proof = f"It earned {lead.mean:+.3f}, at least {lead.low:+.3f}, against {made.before}."
-    return (words, *_ended(made.ended), hint_line(f"{proof} `weavebot promote --back` takes it back."))
+    return (words, *ended_page(made.ended), hint_line(f"{proof} `weavebot promote --back` takes it back."))
 
 
-def _ended(experiment: Experiment | None) -> Page:
+def ended_page(experiment: Experiment | None) -> Page:
     """That an experiment is over, because what decides is another policy now."""
     return () if experiment is None else page(f"The experiment {experiment.words} has ended with that.")
 
 
-def trip_page(trip: Trip) -> Page:
-    """What the tripwire tells the admins."""
-    earned = f"{trip.lead.mean:+.3f} against the rules ({_span(trip.lead, sign='+')})"
-    return (
-        line((HEAD, "For the admins: "), f"{trip.policy} is out and the rules decide."),
-        line((FAINT, f"Over {trip.decisions:,} rewarded decisions it earned {earned}.")),
-        *_ended(trip.ended),
-        hint_line("`weavebot promote --back` puts it in force again."),
-    )
+def lead_in_words(lead: Interval) -> str:
+    """How far a policy was from the rules."""
+    return f"{lead.mean:+.3f} against the rules ({_span(lead, sign='+')})"
 
 
 def experiment_page(tried: Experiment, shown: Result) -> Page:

@@ -168,7 +168,9 @@ class Judge:
         ended = None
         if fell:
             try:
-                ended = (await self._policies.promote(tenant, RULES, Reason.FALLEN, expected=name)).ended
+                where = await self.home(tenant)
+                made = await self._policies.promote(tenant, RULES, Reason.FALLEN, room=where, expected=name)
+                ended = made.ended
             except Refused:
                 return None  # what was put in force meanwhile is judged by what comes after
         self._looked[tenant] = (version, newest)

@@ -36,6 +36,7 @@ class Reason(enum.StrEnum):
 class Promotion:
     """A policy that was put in force; ``answer`` is the serial of the team's newest answer then (0: none).
 
+    ``room`` is where it was asked for, or where a fall is to be told.
     ``ended`` is the experiment that ran until then: it would have gone on to decide in the place of the policy.
     """
 
@@ -65,10 +66,23 @@ class PolicyBook:
 
     async def room(self, tenant: int) -> int | None:
         """The room in which somebody last promoted a policy."""
-        query = select(promotions.c.room_id).where(promotions.c.tenant_id == tenant, promotions.c.room_id.is_not(None))
+        query = select(promotions.c.room_id).where(
+            promotions.c.tenant_id == tenant,
+            promotions.c.room_id.is_not(None),
+            promotions.c.reason != Reason.FALLEN.value,
+        )
         async with self._database.read() as conn:
             found: int | None = (await conn.execute(query.order_by(promotions.c.id.desc()).limit(1))).scalar()
         return found
+
+    async def fallen(self, since: datetime) -> list[tuple[int, Promotion]]:
+        """The falls since a time after which nothing else was put in force, each with its team."""
+        newest = select(func.max(promotions.c.id)).group_by(promotions.c.tenant_id)
+        query = select(promotions).where(
+            promotions.c.id.in_(newest), promotions.c.reason == Reason.FALLEN.value, promotions.c.at >= since
+        )
+        async with self._database.read() as conn:
+            return [(row.tenant_id, _promotion(row)) for row in await conn.execute(query)]
 
     async def in_force(self, tenant: int) -> str:
         """The name of the policy that decides."""

@@ -128,7 +128,7 @@ promotions = Table(
     Column("before", String(32), nullable=False),  # what was in force until then
     Column("reason", String(16), nullable=False),  # promoted, taken back, fallen back
     Column("answer_serial", key_type(), nullable=False),  # the newest answer then
-    Column("room_id", ForeignKey("rooms.id")),  # where it was asked for
+    Column("room_id", ForeignKey("rooms.id")),  # where it was asked for; of a fall, where it is told
     Column("at", Instant, nullable=False),
     Index(None, "tenant_id", "id"),
     sqlite_autoincrement=True,

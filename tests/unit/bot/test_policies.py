@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
 from sqlalchemy import select
 
-from bot import pictures
+from bot import falls, pictures
 from bot.app import App
-from bot.jobs import TABLE
+from bot.jobs import TABLE, Schedule
 from bot.models import IncomingMessage, Role
-from bot.pages import Page, plain
+from bot.pages import plain
 from bot.reports import bar
 from bot.tables import audit
 from memory.errors import BadInput, Refused, Unavailable
@@ -21,7 +22,7 @@ from memory.models import Room, Scope
 from routing.policy_book import Reason
 from routing.routes import CHAT, VECTOR
 from tests.doubles import START
-from tests.unit.bot.rooms import HIVES, Chat, actor, result, run, shown, told
+from tests.unit.bot.rooms import HIVES, Chat, actor, clock_of, result, run, shown, told
 from tests.unit.routing.logs import keep_log
 
 EVEN: Final = {CHAT: 0.5, VECTOR: 0.5}
@@ -36,6 +37,10 @@ async def voted(app: App, good: dict[str, float], n: int) -> Room:
     people = [(await app.directory.person(app.tenant, name, name)).id for name in "abcdefghijklmnopqrst"]
     await keep_log(app.database, Scope(app.tenant, (room.id,)), people, good, EVEN, n, at=START)
     return room
+
+
+async def nowhere() -> list[Room]:
+    return []
 
 
 async def audited(app: App) -> list[str]:
@@ -120,25 +125,42 @@ class TestTheTripwire:
     async def test_votes_take_a_worse_policy_out_and_the_admins_are_told(self, app: App, chat: Chat) -> None:
         room = await voted(app, WORSE, 200)
         await run(app, "experiment", action="start", policies=["thompson", "formula"])
-        posted: list[tuple[str, str]] = []
+        clock_of(app).advance(timedelta(hours=2))
+        assert (
+            "1 policies compared with the rules, 1 taken out" in await Schedule(app, chat.dispatch.post, nowhere).look()
+        )
+        assert chat.platform.sent == []
 
-        async def post(where: Room, said: Page, _occasion: str) -> None:
-            posted.append((where.name, plain(said)))
+        async def here() -> list[Room]:
+            return [room]
 
-        said = await TABLE["tripwire"].function(app, post, None)
-
-        assert said == "1 policies compared with the rules, 1 taken out"
-        [(name, words)] = posted
-        assert name == room.name
-        assert "For the admins: thompson is out and the rules decide." in words
+        schedule = Schedule(app, chat.dispatch.post, here)
+        for trouble in (Refused("I may not write there."), Unavailable("the platform is down"), OSError()):
+            chat.platform.broken = trouble
+            await schedule.look()
+        chat.platform.broken = None
+        for _ in range(2):
+            await schedule.look()
+        words = "\n".join(plain(reply.page) for reply in chat.platform.sent)
+        assert words.count("For the admins: thompson is out and the rules decide.") == 1
+        assert "Over 200 rewarded decisions it earned -0." in words
         assert "The experiment thompson against formula has ended with that." in words
         assert await audited(app) == ["start_experiment", "fallen_back"]
         await chat.say("Ana", "!weave what colour is the queen?")
         answer = await app.shuttle.last_answer(room.id)
         assert answer is not None
         assert answer.decision.policy == "rules"
-        await TABLE["tripwire"].function(app, post, None)
-        assert len(posted) == 1
+
+    async def test_a_fall_that_was_taken_back_is_told_no_more(self, app: App, chat: Chat) -> None:
+        room = await voted(app, WORSE, 200)
+        await TABLE["tripwire"].function(app, chat.dispatch.post, None)
+        await app.policies.back(app.tenant)
+
+        async def here() -> list[Room]:
+            return [room]
+
+        await falls.tell(app, chat.dispatch.post, here)
+        assert chat.platform.sent == []
 
     async def test_a_better_one_stays(self, app: App) -> None:
         await voted(app, BETTER, 150)
