@@ -53,7 +53,8 @@ class Log:
     """Rewarded decisions in the order of answers; the rows of all arrays are decisions.
 
     evidence: what was decided and earned. rules: (n,) the rules' route. pi: (n, routes) the propensities that it was
-    drawn with. offered: (n, routes) the routes that were up. seeds: of the draws. policies: who decided.
+    drawn with. offered: (n, routes) the routes that were up. seeds: of the draws. policies: who decided. whole, places:
+    of a part, the log that it is of and where its rows stand there.
     """
 
     design: Design
@@ -63,6 +64,23 @@ class Log:
     offered: NDArray[np.bool_]
     seeds: tuple[int, ...]
     policies: tuple[str, ...]
+    whole: Log | None = None
+    places: Rows | None = None
+
+    def part(self, places: Rows) -> Log:
+        """Some of its decisions, to be judged by themselves; what was learned at each is what the whole log taught."""
+        some = places.tolist()
+        return Log(
+            design=self.design,
+            evidence=tuple(self.evidence[i] for i in some),
+            rules=self.rules[places],
+            pi=self.pi[places],
+            offered=self.offered[places],
+            seeds=tuple(self.seeds[i] for i in some),
+            policies=tuple(self.policies[i] for i in some),
+            whole=self,
+            places=places,
+        )
 
     def __len__(self) -> int:
         """How many."""
@@ -105,8 +123,16 @@ class Log:
         return Posterior.from_votes(self.evidence[: block.start], at, self.design if design is None else design)
 
     @cached_property
+    def learned(self) -> Posterior:
+        """What the whole log teaches in the end."""
+        log = self.whole or self
+        return log.taught(slice(len(log), len(log)))
+
+    @cached_property
     def expected(self) -> Array:
         """(n, routes) rewards that the model expects, each row by the rows of the blocks before its own."""
+        if self.whole is not None:
+            return np.asarray(self.whole.expected[self.places])
         return np.concatenate([self.taught(block).means(self.x[block], self.rules[block]) for block in self.blocks()])
 
 

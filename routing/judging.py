@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memory.columns import AnyRow
 from memory.errors import BadInput, Refused
@@ -82,24 +83,27 @@ class Judge:
     async def log(
         self, tenant: int, *, rooms: Collection[int] | None = None, since: datetime | None = None, after: int = 0
     ) -> Log:
-        """The rewarded decisions of a team: those of the rooms, asked since a time, and after an answer's serial."""
-        return await asyncio.to_thread(_log, await self._rewarded(tenant, rooms, since, after))
+        """The rewarded decisions of a team: those of the rooms, asked since a time, and after an answer's serial.
+
+        What was known at each of them was learned in all rooms, from the first answer after that serial on.
+        """
+        kept = await self._rewarded(tenant, after)
+        return await asyncio.to_thread(lambda: _log(kept).part(_within(kept, rooms, since)))
 
     async def progress(self, tenant: int, *, rooms: Collection[int] | None = None) -> Progress:
         """What the votes of a team have taught, to be drawn. Raises Refused when too few decisions were rewarded."""
-        kept = await self._rewarded(tenant, rooms, None, 0)
-        evaluation.enough(len(kept))
-        return await asyncio.to_thread(lambda: progress(_log(kept), [row.confidence for row, _ in kept]))
+        kept = await self._rewarded(tenant)
+        places = _within(kept, rooms)
+        evaluation.enough(len(places))
+        confidence = [kept[i][0].confidence for i in places.tolist()]
+        return await asyncio.to_thread(lambda: progress(_log(kept).part(places), confidence))
 
-    async def _rewarded(
-        self, tenant: int, rooms: Collection[int] | None, since: datetime | None, after: int
-    ) -> list[tuple[AnyRow, Evidence]]:
+    async def _rewarded(self, tenant: int, after: int = 0) -> list[tuple[AnyRow, Evidence]]:
         rewards = await self._learner.rewards(tenant)
         rows = await self._book.decided(tenant, sorted(serial for serial in rewards if serial > after))
         kept: list[tuple[AnyRow, Evidence]] = []
         for row in rows:
-            here = (rooms is None or row.room_id in rooms) and (since is None or row.asked_at >= since)
-            if here and row.policy != CHOSEN and row.route in DESIGN.index:
+            if row.policy != CHOSEN and row.route in DESIGN.index:
                 evidence = evidence_of(row, rewards[row.answer_serial])
                 if evidence is not None:
                     kept.append((row, evidence))
@@ -245,6 +249,14 @@ def _unproven(wanted: str, incumbent: str, lead: Interval | None, decisions: int
         f"{wanted} earned {lead.mean:+.3f} against {incumbent}{over}, and the lower bound of that is {lead.low:+.3f}; "
         "it is promoted when that is above 0."
     )
+
+
+def _within(
+    kept: Sequence[tuple[AnyRow, Evidence]], rooms: Collection[int] | None, since: datetime | None = None
+) -> NDArray[np.intp]:
+    """Where the decisions of the rooms stand, asked since a time."""
+    here = [(rooms is None or row.room_id in rooms) and (since is None or row.asked_at >= since) for row, _ in kept]
+    return np.flatnonzero(np.array(here, dtype=np.bool_))
 
 
 def _log(kept: Sequence[tuple[AnyRow, Evidence]], design: Design = DESIGN) -> Log:

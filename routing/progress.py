@@ -91,7 +91,7 @@ def _routes(log: Log) -> tuple[RouteProgress, ...]:
     """In the order of the menu; routes that no rated answer took are left out."""
     if not len(log):
         return ()
-    posterior = log.taught(slice(len(log), len(log)))
+    posterior = log.learned
     mean, centre = posterior.means(log.x, log.rules).mean(axis=0), log.x.mean(axis=0)
     followed = np.bincount(log.rules, minlength=len(mean)) / len(log)
     inputs = np.append(1.0, centre)

@@ -48,6 +48,8 @@ def policy_target(policy: NamedPolicy) -> Target:
         return rules_target
 
     def target(log: Log) -> Array:
+        if log.whole is not None:
+            return np.asarray(target(log.whole)[log.places])
         design = replace(log.design, prior=policy.prior)
         return np.concatenate([_played(log, block, policy, design) for block in log.blocks()])
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pytest
 
 from memory.engine import Engine
@@ -19,6 +20,7 @@ from routing.intervals import Interval
 from routing.judging import Judge
 from routing.models import Route
 from routing.policy_book import PolicyBook, Reason
+from routing.replay import target_named
 from routing.routes import CHAT, DOCUMENTS, VECTOR
 from routing.shuttle import Shuttle
 from routing.weights import UNTAUGHT, Weights
@@ -81,6 +83,25 @@ class TestTheLog:
         half = await team.judge.log(team.memory.tenant, since=START.replace(hour=14))
         assert len(half) == 5
         assert len(await team.judge.log(team.memory.tenant, rooms=[team.room.id + 1])) == 0
+
+    @pytest.mark.parametrize("by_room", [False, True])
+    async def test_what_was_learned_before_or_elsewhere_was_known(self, team: Team, *, by_room: bool) -> None:
+        await team.votes(VECTOR_IS_BETTER, 60)
+        other = replace(team, room=await team.memory.room("other"))
+        serials = await other.votes(VECTOR_IS_BETTER, 40)
+        if by_room:
+            part = await team.judge.log(team.memory.tenant, rooms=[other.room.id])
+        else:
+            part = await team.judge.log(team.memory.tenant, since=START + timedelta(hours=30))
+        whole = await team.judge.log(team.memory.tenant)
+        there = {one.answer: i for i, one in enumerate(whole.evidence)}
+        places = [there[one.answer] for one in part.evidence]
+        assert len(places) == 40
+        assert not by_room or [one.answer for one in part.evidence] == serials
+        greedy = target_named("greedy")
+        assert np.array_equal(greedy(part), greedy(whole)[places])
+        assert np.array_equal(part.expected, whole.expected[places])
+        assert part.learned.digest == whole.learned.digest
 
 
 class TestPromoting:
