@@ -117,6 +117,9 @@ async def keep_log(
         newest = (await conn.execute(select(func.coalesce(func.max(answers.c.serial), 0)))).scalar_one()
         serials = [newest + 1 + i for i in range(n)]
         await conn.execute(insert(answers), [{"serial": s, **m["answer"]} for s, m in zip(serials, made, strict=True)])
+        if conn.dialect.name == "postgresql":  # the next answer comes after those
+            sequence = func.pg_get_serial_sequence("answers", "serial")
+            await conn.execute(select(func.setval(sequence, serials[-1])))
         for table, part in ((decisions, "decision"), (votes, "vote")):
             rows = [{"answer_serial": s, **m[part]} for s, m in zip(serials, made, strict=True)]
             await conn.execute(insert(table), rows)
