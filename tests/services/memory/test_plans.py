@@ -73,7 +73,9 @@ INSERT INTO relations (room_id, subject_id, predicate, object_id, message_serial
 ANALYZE;
 """
 
-SMALL = frozenset({"tenants", "rooms", "people", "models", "settings", "team_settings", "notes"})
+SMALL = frozenset(
+    {"tenants", "rooms", "people", "models", "settings", "team_settings", "notes", "promotions", "experiments"}
+)
 """Tables that stay small, where reading all of it is right."""
 
 
