@@ -52,17 +52,24 @@ class TestVacuum:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         database = SqlDatabase("postgresql://nobody@127.0.0.1:1/none", patience=0.01)
-        ended = asyncio.Event()
+        ended, begun, left = asyncio.Event(), 0, 0
 
         async def long(_conn: object, _tables: list[str]) -> None:
-            await ended.wait()
+            nonlocal begun, left
+            begun += 1
+            try:
+                await ended.wait()
+            finally:
+                left += 1
 
         monkeypatch.setattr(database, "_connected", contextlib.nullcontext)
         monkeypatch.setattr(postgres, "vacuum", long)
         async with asyncio.timeout(5):
             await database.scrub()
             await database.scrub()
+            assert (begun, left) == (1, 0), "it goes on in the background, and a second one waits for it"
             await database.close()
+        assert left == 1, "nothing goes on after the end"
 
 
 @pytest.mark.parametrize(

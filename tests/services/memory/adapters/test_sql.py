@@ -182,7 +182,8 @@ class TestReaching:
 
     async def test_the_url_that_other_programs_use_will_do(self, url: str) -> None:
         database = SqlDatabase(url.replace("postgresql+asyncpg", "postgres") + "?sslmode=prefer")
-        await database.ping()
+        async with database.read() as conn:
+            assert (await conn.execute(text("SELECT current_database()"))).scalar() == make_url(url).database
         await database.close()
 
 
