@@ -226,9 +226,10 @@ def _widened(interval: Interval, by: float) -> Interval:
 def enough(rewarded: int) -> None:
     """Raises Refused when so many rewarded decisions cannot judge a policy."""
     if rewarded < FEWEST:
+        have = "decision has" if rewarded == 1 else "decisions have"
         raise Refused(
-            f"Only {rewarded} decisions have a vote, and judging a policy needs {FEWEST}; ask, react with 👍 or 👎, "
-            "and try again."
+            f"Only {rewarded} {have} a vote, and judging a policy needs {FEWEST}; ask, react with 👍 or 👎, and try "
+            "again."
         )
 
 
