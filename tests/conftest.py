@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,6 +25,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     off = [one for one in items if one.get_closest_marker("embedded") and one.get_closest_marker("services")]
     config.hook.pytest_deselected(items=off)
     items[:] = [one for one in items if one not in off]
+
+
+@pytest.fixture(autouse=True)
+def draws(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seeds that questions draw are the same at every run of a test: one that passes today passes tomorrow."""
+    monkeypatch.setattr(secrets, "randbits", random.Random(request.node.nodeid).getrandbits)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
