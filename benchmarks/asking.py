@@ -1,7 +1,7 @@
 """Asking rooms without a database: every text is embedded once, any part of any room can be asked, with any route.
 
 What is asked is what the program would rank: the candidates of the route's sources, described by `memory.ranking` and
-ordered by the route's fusion. The graph is left out; a route that uses it is asked without it.
+ordered by the route's fusion, as nobody has voted yet. The graph is left out; a route that uses it is asked without it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rooms import Message, Question, Room
-from memory import ranking
+from memory import closer, ranking
 from memory.adapters.sentence_transformers import SentenceTransformerEmbedder
 from memory.embedding import pack_states
 from memory.models import Candidates, Embedding, Query, RoomRow, Scope
 from memory.room import RoomView
 from routing import fusion
 from routing.confidence import SHOWN, Asked, signals
+from routing.weights import START
 
 _POOL = 200
 _BATCH = 512
@@ -35,13 +36,13 @@ class Route:
     """Sources and a fusion."""
 
     sources: tuple[str, ...] = ("vector", "keyword")
-    fusion: str = "formula"
+    fusion: str = "learned"
 
 
 CHAT = Route()
 ROUTES: Mapping[str, Route] = {
-    "keyword": Route(("keyword",)),
-    "vector": Route(("vector",)),
+    "keyword": Route(("keyword",), "weighted"),
+    "vector": Route(("vector",), "weighted"),
     "balance": Route(fusion="weighted"),
     "blend": Route(fusion="rrf"),
 }
@@ -171,8 +172,9 @@ class Library:
         query = Query(case.question.text, Scope(1, (1,)), case.place.asked_at, people, self._questions[_cut(case)])
         said = [_SEARCHES[source](view, query, _POOL) for source in case.route.sources]
         serials = np.unique(np.concatenate([n.serials for n in (*said, ranking.dated(view, query, _POOL))]))
-        candidates = ranking.with_sources(ranking.features(view, query, serials, room=1), said)
-        fused = fusion.FUSIONS[case.route.fusion](candidates)
+        described = closer.described(view, query, ranking.features(view, query, serials, room=1))
+        candidates = ranking.with_sources(described, said)
+        fused = fusion.FUSIONS[case.route.fusion](candidates, START)
         first = candidates.serials[fusion.order(fused)[:SHOWN]]
         hit = any(case.place.messages[int(serial) - 1].id in case.evidence for serial in first)
         found = signals(Asked.of(query, candidates), candidates, fused) if len(candidates.serials) else {}

@@ -83,12 +83,12 @@ def spam(seeds: int) -> Row:
 
 def voted(rng: np.random.Generator, n: int) -> list[Evidence]:
     """Rated answers of the product's menu with made-up features."""
-    names = [route.name for route in DESIGN.routes]
+    drawn = [DESIGN.routes[int(rng.integers(len(DESIGN.routes)))] for _ in range(n)]
     return [
         Evidence(
             answer=i + 1,
-            route=names[int(rng.integers(len(names)))],
-            route_version=1,
+            route=drawn[i].name,
+            route_version=drawn[i].version,
             followed_rules=bool(rng.random() < 0.5),
             x=0.3 * rng.standard_normal(len(NAMES)) / np.sqrt(len(NAMES) / 10),
             y=float(rng.random()),

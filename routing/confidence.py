@@ -33,9 +33,10 @@ from numpy.typing import NDArray
 
 from memory.extraction.dates import DateSpan, spans
 from memory.models import Candidates, Query
-from memory.ranking import cut_names, idf, standardised
+from memory.ranking import cut_names, idf
 from memory.text import stem, terms, words
-from routing.fusion import AS_IT_IS, FORMULA
+from routing.fusion import columns
+from routing.weights import START
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -56,7 +57,7 @@ SIGNALS: Final[Mapping[str, str]] = {
     "known": "share of the question's idf mass that the room's vocabulary holds; see `Asked`",
     "strange_names": "1 when nobody in the room has used a capitalised word of the question",
     "size": "log of the room's messages: among more of them something comes close by chance",
-    "lead": "root of the gap between the best of the first three and the best of the others, by the formula, signed",
+    "lead": "root of the gap between the best of the first three and the best of the others, by `START`, signed",
     "length": "log(1 + distinct terms of the question): more words pin an answer down",
     "few": "log(1 + 30 / messages): three of a few messages are soon the right ones",
 }
@@ -220,13 +221,8 @@ def signals(asked: Asked, candidates: Candidates, fused: Floats) -> dict[str, fl
 
 
 def _plain(candidates: Candidates) -> Floats:
-    """The formula's weighted sum alone, whatever fusion ordered the list: scores of all lists on one scale."""
-    total = np.zeros(len(candidates.serials))
-    for name, weight in FORMULA.items():
-        column = candidates.features.get(name)
-        if column is not None:
-            total += weight * (np.nan_to_num(column) if name in AS_IT_IS else standardised(column))
-    return total
+    """The sum that nobody has voted on yet, whatever fusion ordered the list: scores of all lists on one scale."""
+    return np.asarray(columns(candidates) @ START)
 
 
 def _best(values: Floats) -> float:

@@ -36,6 +36,7 @@ MENU: Final[tuple[Route, ...]] = (
         "parallel",
         "learned",
         cost=0.01,
+        version=2,
         words="meaning and words together, weighing who spoke, when, and the turns around it",
     ),
     Route(
@@ -52,6 +53,7 @@ MENU: Final[tuple[Route, ...]] = (
         "parallel",
         "learned",
         cost=0.03,
+        version=2,
         words="everywhere at once: meaning, words, linked names and the newest messages",
     ),
     Route(

@@ -1,4 +1,4 @@
-"""What votes teach the fusion: the weights of its columns, at first the formula's, by kind of question.
+"""What votes teach the fusion: the weights of its columns, at first those that ship, by kind of question.
 
 A candidate j of a pool is the message that answers with probability p_j = softmax(T w·x)_j (McFadden's conditional
 logit; T is `TEMPERATURE`). A vote tells where it lies, with noise: by a rating y it is among the first three shown with
@@ -11,7 +11,8 @@ on::
 
 which is strictly convex. Nothing is carried over from one time to the next, so the whole is a pure function of the
 votes, and a vote taken back leaves nothing behind. How firmly Λ holds is chosen among `FIRMNESS` by votes that were
-held out, so that a few votes lead along what our own rooms have taught and many go where they will. The same is done
+held out, so that a few votes lead along what our own rooms have taught and many go where they will. The start w0 is the
+formula with half of what the labels of our own rooms would change of it (`START`). The same is done
 again for each kind of question, from the common weights on and with a firmer hold. Nothing moves further than `BOUND`,
 and nothing moves at all until votes that were held out speak for it.
 """
@@ -20,12 +21,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ TEMPERATURE: Final = 0.5
 """What makes log-odds of a score."""
 
 FIRMNESS: Final = (1000.0, 100.0, 12.0)
-"""How firmly the formula may be held across the directions that ship, against the sum over votes (squared weights)."""
+"""How firmly the start may be held across the directions that ship, against the sum over votes (squared weights)."""
 
 ALONG: Final = 0.5
 """The spread of how far votes are expected to lead along each of `directions_shipped`, in its lengths."""
@@ -48,7 +49,7 @@ OF_KIND: Final = 2.0
 """What a kind of question differs by from all is held so many times as firmly."""
 
 BOUND: Final = 2.0
-"""No weight leaves the formula's by more."""
+"""No weight leaves that of the start by more."""
 
 SHARP: Final = 0.5
 """The spread of the sharpness of scores, as a share of the start's."""
@@ -104,18 +105,27 @@ class Weights:
         return self.by_kind.get(kind, self.common)
 
 
-START: Final[Array] = np.array([FORMULA.get(name, 0.0) / UNITS.get(name, 1.0) for name in LEARNED])
+PLAIN: Final[Array] = np.array([FORMULA.get(name, 0.0) / UNITS.get(name, 1.0) for name in LEARNED])
 """The formula as weights."""
-
-UNTAUGHT: Final = Weights(START, MappingProxyType({}))
-"""Before any vote: the formula."""
 
 
 @cache
+def _fitted() -> Mapping[str, Any]:
+    """What ``benchmarks.fit_order`` has written."""
+    content: Mapping[str, Any] = json.loads(_FITTED.read_text("utf-8"))
+    return content
+
+
 def directions_shipped() -> Array:
-    """(directions, columns) what labels of our own rooms would change of the formula; see ``benchmarks.fit_order``."""
-    content = json.loads(_FITTED.read_text("utf-8"))
-    return np.array([[one.get(name, 0.0) for name in LEARNED] for one in content["directions"].values()])
+    """(directions, columns) what labels of our own rooms would change of the formula, room by room."""
+    return np.array([[one.get(name, 0.0) for name in LEARNED] for one in _fitted()["directions"].values()])
+
+
+START: Final[Array] = PLAIN + np.array([_fitted()["start"].get(name, 0.0) for name in LEARNED])
+"""The formula and a part of what all labels of our own rooms together would change of it: what votes start from."""
+
+UNTAUGHT: Final = Weights(START, MappingProxyType({}))
+"""Before any vote: the start."""
 
 
 def precision(start: Array, firmness: float, directions: Array) -> Array:
@@ -164,13 +174,16 @@ def learn(lessons: Sequence[Lesson], *, start: Array = START, directions: Array 
     firmness = None if book is None else _firmness(book, start, along)
     if book is None or firmness is None:
         return Weights(start, lessons=len(lessons))
-    common = book.taught(start, precision(start, firmness, along))
-    by_kind = {}
-    for kind in sorted({row.kind for row in book.rows}):
-        some = _Book([row for row in book.rows if row.kind is kind])
-        by_kind[kind] = _bounded(some.taught(common, OF_KIND * firmness * np.eye(len(start)), rounds=2), start)
-    common = _bounded(common, start)
+    common, by_kind = _taught(book, start, firmness, along)
+    common, by_kind = _bounded(common, start), {kind: _bounded(found, start) for kind, found in by_kind.items()}
     return Weights(common, MappingProxyType(by_kind), len(book.rows), _digest(common, by_kind))
+
+
+def _taught(book: _Book, start: Array, firmness: float, directions: Array) -> tuple[Array, dict[Kind, Array]]:
+    """The common weights, and from them on those of each kind of question."""
+    common = book.taught(start, precision(start, firmness, directions))
+    hold = OF_KIND * firmness * np.eye(len(start))
+    return common, {kind: some.taught(common, hold, rounds=2) for kind, some in book.by_kind()}
 
 
 def _firmness(book: _Book, start: Array, directions: Array) -> float | None:
@@ -181,18 +194,22 @@ def _firmness(book: _Book, start: Array, directions: Array) -> float | None:
     one, other = (_Book(part) for part in parts)
     best, most = None, 0.0
     for firmness in FIRMNESS:
-        hold = precision(start, firmness, directions)
-        gains = np.concatenate([_gain(one, other, start, hold), _gain(other, one, start, hold)])
+        found = [_taught(half, start, firmness, directions) for half in (one, other)]
+        gains = np.concatenate([_gain(found[0], other, start), _gain(found[1], one, start)])
         mean = float(gains.mean())
         if mean > max(most, SURE * float(gains.std(ddof=1)) / np.sqrt(len(gains))):
             best, most = firmness, mean
     return best
 
 
-def _gain(taught: _Book, tested: _Book, start: Array, hold: Array) -> Array:
-    """(tested lessons,) how much better one part is foretold by what the other teaches than by the start as sharp."""
-    found = taught.taught(start, hold)
-    return tested.log_likelihood(found) - tested.log_likelihood(start * _sharpness(found, start))
+def _gain(taught: tuple[Array, Mapping[Kind, Array]], tested: _Book, start: Array) -> Array:
+    """(tested lessons,) how much better they are foretold by what was taught than by the start as sharp."""
+    common, by_kind = taught
+    gains = []
+    for kind, some in tested.by_kind():
+        found = by_kind.get(kind, common)
+        gains.append(some.log_likelihood(found) - some.log_likelihood(start * _sharpness(found, start)))
+    return np.concatenate(gains)
 
 
 def _sharpness(found: Array, start: Array) -> float:
@@ -211,6 +228,11 @@ class _Book:
         self._weight = np.array([row.weight for row in rows])
         self._said = np.concatenate([row.said for row in rows])
         self._labels = np.repeat([row.labels for row in rows], sizes)
+
+    def by_kind(self) -> Iterator[tuple[Kind, _Book]]:
+        """The lessons of each kind of question apart."""
+        for kind in sorted({row.kind for row in self.rows}):
+            yield kind, _Book([row for row in self.rows if row.kind is kind])
 
     def taught(self, prior: Array, hold: Array, rounds: int = ROUNDS) -> Array:
         """The weights after some rounds from the prior mean on."""

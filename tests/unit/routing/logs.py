@@ -108,7 +108,7 @@ async def keep_log(
             ms=1.0,
             hits=(),
             decision=decision,
-            route_version=1,
+            route_version=BY_NAME[route].version,
         )
         emoji = "👍" if rng.random() < good[route] else "👎"
         vote = {"person_id": asker, "emoji": emoji, "cast_at": asked.asked_at}

@@ -25,7 +25,7 @@ from routing.fusion import (
     terms,
     weighted,
 )
-from routing.weights import START
+from routing.weights import PLAIN, START
 
 
 def candidates(**columns: list[float]) -> Candidates:
@@ -163,7 +163,7 @@ class TestLearned:
 
     def test_untaught_it_is_the_formula(self) -> None:
         assert learned(self.POOL).tolist() == formula(self.POOL).tolist()
-        assert learned(self.POOL, START).tolist() == pytest.approx(formula(self.POOL).tolist(), abs=1e-12)
+        assert learned(self.POOL, PLAIN).tolist() == pytest.approx(formula(self.POOL).tolist(), abs=1e-12)
 
     def test_a_weight_that_was_taught_moves_what_has_the_column(self) -> None:
         taught = START.copy()

@@ -146,7 +146,7 @@ class TestAgeing:
 
 class TestReleases:
     def test_a_vote_on_the_version_before_counts_three_tenths(self) -> None:
-        newer = replace(DESIGN, routes=tuple(replace(route, version=2) for route in MENU))
+        newer = replace(DESIGN, routes=tuple(replace(route, version=route.version + 1) for route in MENU))
         old, new = Posterior.from_votes([rated(1)], 1, newer), Posterior.from_votes([rated(1)], 1)
         assert old.evidence(RULE) == pytest.approx(0.3 * new.evidence(RULE))
 

@@ -13,6 +13,7 @@ from routing.weights import (
     BOUND,
     FIRMNESS,
     LEAST,
+    PLAIN,
     START,
     UNTAUGHT,
     Array,
@@ -52,7 +53,7 @@ def answered_by(w: Array, count: int) -> list[Lesson]:
 
 
 class TestLearning:
-    def test_without_votes_it_is_the_formula(self) -> None:
+    def test_without_votes_it_is_the_start(self) -> None:
         assert learn([]).common.tolist() == START.tolist()
         assert UNTAUGHT.of(Kind.WHO).tolist() == START.tolist()
 
@@ -116,6 +117,17 @@ class TestExactness:
         votes, more = answered(60), answered(70)[60:]
         assert np.abs(learn(votes).common - learn([*votes, *more][:60]).common).max() <= 1e-8
         assert learn([*votes, *more]).digest != learn(votes).digest == learn(list(reversed(votes))).digest
+
+
+class TestStart:
+    def test_it_leads_from_the_formula_towards_what_each_of_our_rooms_taught(self) -> None:
+        moved = START - PLAIN
+        assert 0 < np.abs(moved).max() < BOUND
+        for d in directions_shipped():
+            assert moved @ d / (np.linalg.norm(moved) * np.linalg.norm(d)) > 0.5
+
+    def test_it_says_nothing_of_where_in_a_room_people_ask(self) -> None:
+        assert all(START[LEARNED.index(name)] == 0 for name in ("age", "place", "talk_size"))
 
 
 class TestPrior:

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from routing.models import Evidence, Vote
-from routing.routes import MENU
+from routing.routes import BY_NAME, MENU
 from tests.unit.routing.asking import numbers
 
 DAY: Final = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -28,7 +28,8 @@ def rated(
     answer: int, route: str = "chat", *, y: float = 0.8, w: float = 0.25, question: str = QUESTIONS[0]
 ) -> Evidence:
     """A rated answer by a route, which the rules had chosen if it is chat."""
-    return Evidence(answer, route, 1, route == "chat", numbers(question).x, y, w)
+    version = BY_NAME[route].version if route in BY_NAME else 1
+    return Evidence(answer, route, version, route == "chat", numbers(question).x, y, w)
 
 
 evidence_lists = st.lists(
