@@ -20,6 +20,7 @@ from memory.ports import Clock, Database, Embedder, LastingGraph
 from memory.privacy import Privacy
 from memory.projections import Rooms
 from memory.sessions import SessionBook
+from memory.supply import QueueSupply
 from routing.digest import Digests
 from routing.judging import Judge
 from routing.learner import Learner
@@ -59,4 +60,5 @@ class App:
     tenant: int
     close: Callable[[], Awaitable[None]]
     graph: LastingGraph | None = None  # the graph server, when there is one
+    queue: QueueSupply | None = None  # what feeds the indexer through a work queue, when there is one
     ports: list[ChatPort] = field(default_factory=list)  # the chat accounts that this process is connected with

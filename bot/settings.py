@@ -23,6 +23,9 @@ PREFIX = "WEAVEBOT_"
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 HOURS, MINUTES = 24, 60
 MOST_DAYS = 36_500
+MEMORY = "memory"
+QUEUES = (MEMORY, "redis", "rediss", "amqp", "amqps")
+"""Schemes of a work queue's address."""
 
 
 def check_timezone(name: str) -> str:
@@ -50,6 +53,17 @@ def parse_weekly(words: str) -> tuple[str, int, int]:
     if known and hour.isdecimal() and minute.isdecimal() and int(hour) < HOURS and int(minute) < MINUTES:
         return known, int(hour), int(minute)
     raise ValueError("write a weekday and a time, such as monday 09:00")
+
+
+def check_queue(url: SecretStr) -> SecretStr:
+    """The address of a work queue of a kind that we speak to. Raises ValueError, without repeating it."""
+    scheme, _, rest = url.get_secret_value().partition(":")
+    if scheme not in QUEUES or (scheme == MEMORY) == rest.startswith("//"):
+        raise ValueError(
+            "write redis://:PASSWORD@HOST:6379/0 or amqp://USER:PASSWORD@HOST:5672/, rediss:// or amqps:// for TLS, or"
+            " memory:"
+        )
+    return url
 
 
 def check_weekly(words: str) -> str:
@@ -121,6 +135,11 @@ class Settings(BaseSettings):
     neo4j_connect_timeout: float = Field(3.0, gt=0, le=60, description="seconds in which Neo4j must take a connection")
     neo4j_timeout: float = Field(3.0, gt=0, le=60, description="seconds in which Neo4j must answer a question")
     neo4j_write_timeout: float = Field(30.0, gt=0, le=600, description="seconds in which Neo4j must take a batch")
+    queue_url: Annotated[SecretStr, AfterValidator(check_queue)] | None = Field(
+        None,
+        description="what hands out the messages to be indexed: redis://, rediss://, amqp://, amqps://, or memory: in"
+        " this process; without it the database alone",
+    )
     tokens: int = Field(4096, ge=1, le=1_000_000, description="token budget of an answer's context")
 
 

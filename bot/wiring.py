@@ -32,11 +32,13 @@ from bot.ports import ChatPort
 from bot.preferences import CHECKS, PreferenceBook
 from bot.room_commands import TABLE
 from bot.room_messages import newest_of
+from bot.settings import MEMORY as IN_MEMORY
 from bot.settings import Settings
 from bot.suggestions import Suggestions
 from bot.terminal import make_console
 from memory import links
 from memory.adapters.graph import RustworkxGraphIndex
+from memory.adapters.local_queue import LocalQueue
 from memory.adapters.sentence_transformers import SentenceTransformerEmbedder
 from memory.adapters.sql import SqlDatabase
 from memory.breaker import Breaker
@@ -50,12 +52,14 @@ from memory.journal import Journal
 from memory.leases import Lease
 from memory.modelbook import change_model, current_model
 from memory.models import MessageLinks, Person, Room
-from memory.ports import Clock, Database, Embedder
+from memory.ports import Clock, Database, Embedder, WorkQueue
 from memory.privacy import Privacy
 from memory.projections import Rooms
 from memory.pseudonyms import pseudonyms_of
+from memory.relay import Relay
 from memory.sessions import SessionBook
 from memory.sources import GraphSource, array_sources
+from memory.supply import OutboxSupply, QueueSupply, Supply
 from routing.answers import AnswerBook
 from routing.digest import Digests
 from routing.judging import Judge
@@ -114,7 +118,13 @@ async def open_app(
         rooms = Rooms(database, server or RustworkxGraphIndex(), model)
         stack.push_async_callback(rooms.close)
         lease = None if database.is_embedded else Lease(owner.identity(settings.data), time)
-        indexer = Indexer(database, shared, model, lease)
+        outbox, line = OutboxSupply(database, lease), None
+        supply: Supply = outbox
+        if settings.queue_url:
+            queue = await open_queue(settings.queue_url.get_secret_value(), database, time)
+            stack.push_async_callback(queue.close)
+            supply = line = QueueSupply(database, queue, Relay(database, queue, time, lease), outbox, time)
+        indexer = Indexer(database, shared, model, supply)
         engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
 
         book = AnswerBook(database)
@@ -128,7 +138,7 @@ async def open_app(
             BotHolder(time),
             book,
         ]  # the bot reads which answers cite a message before the book forgets it
-        erasure.droppers += [rooms, shuttle, shared]
+        erasure.droppers += [rooms, shuttle, shared, *([line] if line else [])]
 
         privacy = Privacy(database, time, erasure)
 
@@ -160,7 +170,23 @@ async def open_app(
             tenant=tenant,
             close=closing.aclose,
             graph=server,
+            queue=line,
         )
+
+
+async def open_queue(url: str, database: Database, clock: Clock) -> WorkQueue:
+    """The work queue. Its server may be down: whoever needs it finds out. Raises BadInput for what is no address."""
+    if url.startswith(IN_MEMORY):
+        return LocalQueue()
+    name = (await pseudonyms_of(database, clock)).installation
+    if url.startswith("amqp"):
+        from memory.adapters.rabbitmq import RabbitQueue  # noqa: PLC0415 - 0.2 s, for those who have one alone
+
+        return RabbitQueue(url, name, Breaker("RabbitMQ", clock))
+    from memory.adapters.redis_link import Address, RedisLink  # noqa: PLC0415 - 0.1 s, likewise
+    from memory.adapters.redis_queue import RedisQueue  # noqa: PLC0415 - likewise
+
+    return RedisQueue(RedisLink(Address.read(url), Breaker("Redis", clock)), name)
 
 
 async def open_graph(settings: Settings, database: Database, clock: Clock) -> Neo4jIndex:

@@ -1,8 +1,9 @@
 """From the outbox to everything derived: vectors, token states, entities, mentions, relations.
 
-A worker takes messages off ``index_outbox`` in order, derives (embedding in its own thread, extraction beside it), and
-stores the results and the room's new version in one transaction that also empties the outbox rows. What was deleted or
-edited in between is dropped: the revision no longer fits. Killed at any point, the rows are simply taken again.
+A worker takes messages off ``index_outbox`` (`memory.supply` says how), derives (embedding in its own thread,
+extraction beside it), and stores the results and the room's new version in one transaction that also empties the outbox
+rows. What was deleted or edited in between is dropped: the revision no longer fits. Killed at any point, the rows are
+simply taken again.
 """
 
 from __future__ import annotations
@@ -10,13 +11,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeAlias
 
 import structlog
-from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory import lexicon, ranking
@@ -26,11 +25,11 @@ from memory.erasure import next_version
 from memory.errors import Unavailable
 from memory.extraction.entities import NO_SUBJECT, subject
 from memory.extraction.entities import mentions as find_mentions
-from memory.leases import Lease
-from memory.models import Embedding, EntityKind, Mention
+from memory.models import TRIES, Embedding, EntityKind, Mention
 from memory.ports import Database, Embedder
 from memory.records import ModelKey
 from memory.statements import add_missing, hold_room
+from memory.supply import Batch, OutboxSupply, Supply, Task
 from memory.tables import (
     embeddings,
     entities,
@@ -39,21 +38,16 @@ from memory.tables import (
     messages,
     people,
     relations,
-    rooms,
 )
 
 log = structlog.get_logger()
 
-BATCH = 2048
-"""Messages that are embedded together at most: the more, the less padding (2 % of the tokens; 4 % of 1,024)."""
-_CHARACTERS = 1 << 19  # of a batch's texts: their token states and vectors are some 80 MB, twice in flight
-_PAGE = 256  # messages read at once: at 1 MiB each they are what a batch holds in the worst case
-_TRIES = 5
 _SLICE = 400
 
 LOOK = 30.0
 """Seconds between two looks at the outbox when nobody nudges: another process may have left something there."""
 
+_PAUSE = 1.0  # seconds between two looks at whether it is worth waiting for what others have
 _AHEAD = 2  # batches under way: one that is embedded, one that waits for it
 
 Progress = Callable[[int, int], None]
@@ -61,50 +55,25 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    serial: int
-    revision: int
-    room: int
-    tenant: int
-    author: int
-    text: str
-    content_hash: bytes
-    sent_at: datetime
-    replied_to: int | None  # author of the message that it replies to
-
-
-@dataclass(frozen=True, slots=True)
 class _Derived:
-    tasks: Sequence[_Task]
+    tasks: Sequence[Task]
     embeddings: dict[bytes, Embedding]
     terms: dict[bytes, bytes]
     mentions: dict[int, list[Mention]]
 
 
-_PARENT = messages.alias("parent")
-_WAITING = (
-    select(messages, index_outbox.c.revision.label("wanted"), rooms.c.tenant_id, _PARENT.c.author_id.label("to"))
-    .join(index_outbox, index_outbox.c.message_serial == messages.c.serial)
-    .join(rooms, rooms.c.id == messages.c.room_id)
-    .outerjoin(_PARENT, and_(_PARENT.c.room_id == messages.c.room_id, _PARENT.c.external_id == messages.c.reply_to))
-    .where(index_outbox.c.message_serial > bindparam("after"), index_outbox.c.attempts < _TRIES)
-    .order_by(index_outbox.c.message_serial)
-    .limit(_PAGE)
-)
-"""The next page of messages behind a serial that wait to be indexed."""
-
-_Batch: TypeAlias = tuple[list[_Task], asyncio.Task[_Derived]]
+_UnderWay: TypeAlias = tuple[Batch, asyncio.Task[_Derived]]
 
 
 class Indexer:
     """The worker that keeps what is derived up to date with the messages."""
 
-    def __init__(self, database: Database, embedder: Embedder, model: ModelKey, lease: Lease | None = None) -> None:
-        """``lease``: where other processes take messages off the same outbox."""
+    def __init__(self, database: Database, embedder: Embedder, model: ModelKey, supply: Supply | None = None) -> None:
+        """``supply``: where its batches come from; without one, from an outbox that no other process works on."""
         self._database = database
         self._embedder = embedder
         self._model = model.id
-        self._lease = lease
+        self._supply = supply or OutboxSupply(database)
         self._wake = asyncio.Event()
         self._draining = asyncio.Lock()
 
@@ -114,8 +83,7 @@ class Indexer:
 
     async def retry(self) -> None:
         """What had failed too often waits again."""
-        async with self._database.write() as conn:
-            await conn.execute(update(index_outbox).values(attempts=0))
+        await self._supply.retry()
         self.nudge()
 
     async def run(self) -> None:
@@ -128,9 +96,7 @@ class Indexer:
                 log.warning("indexing.paused", reason=str(error))
                 await asyncio.sleep(1)
                 self._wake.set()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):  # wait_for of Python 3.11 may swallow a cancellation
-                    await self._wake.wait()
+            await self._supply.wait(self._wake, LOOK)
 
     async def drain(self, progress: Progress | None = None) -> int:
         """Takes everything that waits now or comes meanwhile; gives the number of messages done.
@@ -140,25 +106,34 @@ class Indexer:
         """
         async with self._draining:
             done, after, woken = 0, 0, False
-            under_way: deque[_Batch] = deque()
+            under_way: deque[_UnderWay] = deque()
             try:
                 while True:
-                    if len(under_way) < _AHEAD and (tasks := await self._claim(after)):
-                        under_way.append((tasks, asyncio.create_task(self._derive(tasks))))
-                        after = tasks[-1].serial
+                    if len(under_way) < _AHEAD and (batch := await self._claim(after)).tasks:
+                        under_way.append((batch, asyncio.create_task(self._derive(batch.tasks))))
+                        after = after if batch.taken else batch.tasks[-1].serial
                     elif not under_way and not woken:
-                        return done
+                        if not await self._supply.expects():
+                            return done
+                        await self._supply.wait(self._wake, _PAUSE)
+                        self._wake.clear()
+                        after = 0
                     elif not under_way:
                         after, woken = 0, False  # what woke us may have been an edit of a message that we had passed
                     elif len(under_way) < _AHEAD and await self._woken_before(under_way[0][1]):
                         woken = True
                     else:
-                        done += await self._finish(*under_way.popleft())
+                        done += await self._finish(*under_way[0])
+                        under_way.popleft()
                         if progress is not None:
                             progress(done, await self._count())
             finally:
-                for _, derived in under_way:
+                for batch, derived in under_way:
                     derived.cancel()
+                    await self._supply.give_back(batch)
+
+    async def _claim(self, after: int) -> Batch:
+        return await self._supply.claim(after)
 
     async def _woken_before(self, derived: asyncio.Task[_Derived]) -> bool:
         """Waits for a batch or for more to do; whether more to do came first."""
@@ -172,63 +147,41 @@ class Indexer:
         self._wake.clear()
         return True
 
-    async def _finish(self, tasks: Sequence[_Task], derived: asyncio.Task[_Derived]) -> int:
+    async def _finish(self, batch: Batch, derived: asyncio.Task[_Derived]) -> int:
         """Stores a batch; when it cannot be derived, each message by itself, so that one cannot stop the others."""
         try:
-            return await self._store(await derived)
+            done = await self._store(await derived)
+            await self._supply.done(batch)
         except Unavailable:
             raise
         except Exception:
-            log.exception("indexing.batch_failed", messages=len(tasks))
-        for task in tasks:
+            log.exception("indexing.batch_failed", messages=len(batch.tasks))
+        else:
+            return done
+        for task in batch.tasks:
             try:
                 await self._store(await self._derive([task]))
+                await self._supply.done(batch.only(task))
             except Unavailable:
                 raise
-            except Exception:
+            except Exception as error:
                 log.exception("indexing.message_failed", serial=task.serial)
-                await self._mark_failed(task)
-        return len(tasks)
-
-    async def _mark_failed(self, task: _Task) -> None:
-        """One try less; after five the message stays findable by its words and waits for `reindex`."""
-        async with self._database.write() as conn:
-            values = {"attempts": index_outbox.c.attempts + 1, "claimed_until": None}
-            await conn.execute(update(index_outbox).where(_of(index_outbox, [task])).values(**values))
+                await self._supply.failed(batch, task, type(error).__name__)
+        return len(batch.tasks)
 
     async def _count(self) -> int:
         async with self._database.read() as conn:
-            rows = await conn.execute(select(index_outbox.c.message_serial).where(index_outbox.c.attempts < _TRIES))
+            rows = await conn.execute(select(index_outbox.c.message_serial).where(index_outbox.c.attempts < TRIES))
             return len(rows.all())
 
-    async def _claim(self, after: int) -> list[_Task]:
-        """The next messages behind a serial; with a lease they are ours as long as it lasts."""
-        if self._lease is None:
-            async with self._database.read() as conn:
-                return await _pages(conn, _WAITING, after)
-        ours = _WAITING.where(self._lease.free(index_outbox))
-        async with self._database.read() as conn:
-            if (await conn.execute(ours.limit(1), {"after": after})).first() is None:
-                return []
-        return await self._take(ours.with_for_update(of=index_outbox, skip_locked=True), after, self._lease.marks())
-
-    @again
-    async def _take(self, query: Select[Any], after: int, marks: dict[str, Any]) -> list[_Task]:
-        """Rows that somebody else is taking at this moment are passed over."""
-        async with self._database.write() as conn:
-            if tasks := await _pages(conn, query, after):
-                between = index_outbox.c.message_serial.between(tasks[0].serial, tasks[-1].serial)  # a range of the key
-                await conn.execute(update(index_outbox).where(_of(index_outbox, tasks), between).values(**marks))
-        return tasks
-
-    async def _derive(self, tasks: Sequence[_Task]) -> _Derived:
+    async def _derive(self, tasks: Sequence[Task]) -> _Derived:
         missing = await self._missing(tasks)
         embedded, terms, named = await asyncio.gather(
             self._embed(missing), asyncio.to_thread(_terms, missing), self._mentions(tasks)
         )
         return _Derived(tasks, embedded, terms, named)
 
-    async def _missing(self, tasks: Sequence[_Task]) -> dict[bytes, str]:
+    async def _missing(self, tasks: Sequence[Task]) -> dict[bytes, str]:
         """Texts that no vector of this model stands for yet, by content hash."""
         texts = {task.content_hash: task.text for task in tasks}
         query = select(embeddings.c.content_hash).where(
@@ -243,7 +196,7 @@ class Indexer:
             return {}
         return dict(zip(texts, await self._embedder.embed(list(texts.values())), strict=True))
 
-    async def _mentions(self, tasks: Sequence[_Task]) -> dict[int, list[Mention]]:
+    async def _mentions(self, tasks: Sequence[Task]) -> dict[int, list[Mention]]:
         async with self._database.read() as conn:
             forms = {tenant: await _forms(conn, tenant) for tenant in {task.tenant for task in tasks}}
         return await asyncio.to_thread(
@@ -269,7 +222,7 @@ class Indexer:
             await conn.execute(delete(index_outbox).where(_of(index_outbox, tasks)))
         return len(derived.tasks)
 
-    async def _store_embeddings(self, conn: AsyncConnection, tasks: Sequence[_Task], derived: _Derived) -> None:
+    async def _store_embeddings(self, conn: AsyncConnection, tasks: Sequence[Task], derived: _Derived) -> None:
         wanted = {task.content_hash for task in tasks} & derived.embeddings.keys()
         query = select(embeddings.c.content_hash).where(
             embeddings.c.model_id == self._model, embeddings.c.content_hash.in_(wanted)
@@ -278,20 +231,6 @@ class Indexer:
         rows = [_embedding_row(key, self._model, derived) for key in sorted(wanted - there)]
         if rows:
             await conn.execute(add_missing(conn, embeddings), rows)
-
-
-def _task(row: Any) -> _Task:
-    return _Task(
-        serial=row.serial,
-        revision=row.wanted,
-        room=row.room_id,
-        tenant=row.tenant_id,
-        author=row.author_id,
-        text=row.text,
-        content_hash=row.content_hash,
-        sent_at=row.sent_at,
-        replied_to=row.to,
-    )
 
 
 def _terms(texts: dict[bytes, str]) -> dict[bytes, bytes]:
@@ -316,34 +255,20 @@ async def _forms(conn: AsyncConnection, tenant: int) -> dict[str, str]:
     return {form: str(key) for form, key in forms.items()}
 
 
-async def _pages(conn: AsyncConnection, query: Select[Any], after: int) -> list[_Task]:
-    """A batch of what the query gives, by pages."""
-    tasks: list[_Task] = []
-    characters = 0
-    while len(tasks) < BATCH and characters < _CHARACTERS:
-        page = [_task(row) for row in await conn.execute(query, {"after": after})]
-        tasks += page
-        if len(page) < _PAGE:
-            break
-        characters += sum(len(task.text) for task in page)
-        after = page[-1].serial
-    return tasks
-
-
-def _of(table: Table, tasks: Sequence[_Task]) -> ColumnElement[bool]:
+def _of(table: Table, tasks: Sequence[Task]) -> ColumnElement[bool]:
     """The rows of a table that belong to the tasks' messages."""
     key = table.c.serial if table is messages else table.c.message_serial
     return key.in_([task.serial for task in tasks])
 
 
-async def _current(conn: AsyncConnection, tasks: Sequence[_Task]) -> dict[int, int]:
+async def _current(conn: AsyncConnection, tasks: Sequence[Task]) -> dict[int, int]:
     """The revisions that still wait, by serial: not those of messages that are gone, or that somebody else has done."""
     query = select(index_outbox.c.message_serial, index_outbox.c.revision).where(_of(index_outbox, tasks))
     return {row.message_serial: row.revision for row in await conn.execute(query)}
 
 
 async def _store_mentions(
-    conn: AsyncConnection, room: int, tasks: Sequence[_Task], found: dict[int, list[Mention]]
+    conn: AsyncConnection, room: int, tasks: Sequence[Task], found: dict[int, list[Mention]]
 ) -> None:
     wanted = {(m.kind, m.key): m for task in tasks for m in found[task.serial]}
     keys = await _entity_keys(conn, room, list({key for _, key in wanted}))
@@ -383,7 +308,7 @@ async def _entity_keys(conn: AsyncConnection, room: int, keys: list[str]) -> dic
 
 
 async def _store_relations(
-    conn: AsyncConnection, room: int, tasks: Sequence[_Task], found: dict[int, list[Mention]]
+    conn: AsyncConnection, room: int, tasks: Sequence[Task], found: dict[int, list[Mention]]
 ) -> None:
     await conn.execute(delete(relations).where(_of(relations, tasks)))
     rows = []

@@ -19,7 +19,7 @@ from memory.directory import admit_people
 from memory.embedding import content_hash
 from memory.erasure import Erasure, drop_unreferenced, next_version
 from memory.errors import BadInput
-from memory.models import Admitted, Draft, Person, Room
+from memory.models import Admitted, Draft, Person, Priority, Provenance, Room
 from memory.ports import Clock, Database
 from memory.statements import hold_room
 from memory.tables import (
@@ -218,9 +218,12 @@ async def _insert(conn: AsyncConnection, room: int, drafts: Sequence[Draft], aut
     ]
     await conn.execute(insert(messages), rows)  # RETURNING would send SQLite one statement a row
     serials = await _serials(conn, room, [draft.event_id for draft in drafts])
-    await conn.execute(
-        insert(index_outbox), [{"message_serial": serial, "revision": 1, "attempts": 0} for serial in serials]
-    )
+    urgent = [Priority.HISTORY if draft.provenance is Provenance.HISTORY else Priority.LIVE for draft in drafts]
+    waiting = [
+        {"message_serial": serial, "revision": 1, "attempts": 0, "priority": priority}
+        for serial, priority in zip(serials, urgent, strict=True)
+    ]
+    await conn.execute(insert(index_outbox), waiting)
     return serials
 
 

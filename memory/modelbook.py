@@ -6,6 +6,7 @@ from sqlalchemy import func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.errors import ModelMismatch
+from memory.models import Priority
 from memory.ports import Clock, Database, Embedder
 from memory.records import ModelKey
 from memory.tables import embeddings, index_outbox, messages, models
@@ -40,8 +41,10 @@ async def change_model(database: Database, embedder: Embedder, clock: Clock) -> 
             known = await _record(conn, embedder.model, clock)
         await conn.execute(update(models).where(models.c.id == known).values(current=True))
         waiting = select(index_outbox.c.message_serial)
-        missing = select(messages.c.serial, messages.c.revision, literal(0)).where(messages.c.serial.not_in(waiting))
-        await conn.execute(insert(index_outbox).from_select(["message_serial", "revision", "attempts"], missing))
+        later = (literal(0), literal(int(Priority.HISTORY)))
+        missing = select(messages.c.serial, messages.c.revision, *later).where(messages.c.serial.not_in(waiting))
+        columns = ["message_serial", "revision", "attempts", "priority"]
+        await conn.execute(insert(index_outbox).from_select(columns, missing))
         await conn.execute(embeddings.delete().where(embeddings.c.model_id != known))
     return ModelKey(int(known), embedder.dim, embedder.state_dim)
 

@@ -10,7 +10,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -346,3 +346,79 @@ class Admitted:
     known: int = 0
     refused: int = 0
     reasons: Sequence[str] = ()
+
+
+TRIES: Final = 5
+"""Failures after which nobody tries an item again by himself."""
+
+
+class WorkKind(enum.StrEnum):
+    """What is to be done with a message; each kind has a queue and workers of its own."""
+
+    INDEX = "index"
+    REFLECT = "reflect"
+
+
+class Priority(enum.IntEnum):
+    """Lower goes first: what is said now before history that is imported."""
+
+    LIVE = 0
+    HISTORY = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """One revision of a message that waits for a kind of work. Numbers only: no text and no name enters a queue."""
+
+    kind: WorkKind
+    room: int
+    serial: int
+    revision: int
+    priority: Priority = Priority.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An item that a worker has taken. ``tries`` counts how often it has failed; ``receipt`` is the queue's own."""
+
+    item: WorkItem
+    tries: int = 0
+    receipt: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An item that failed too often, and why (the name of an error, never a text)."""
+
+    item: WorkItem
+    tries: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """Of one kind: items that wait or are worked on, seconds that the oldest of them has been there, dead letters.
+
+    ``oldest`` is None when nothing is there, or when the server does not tell.
+    """
+
+    depth: int
+    oldest: float | None
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueReport:
+    """A queue and the outbox before it. ``oldest`` is in seconds; the rates are per second, of this process alone.
+
+    ``unpublished`` counts rows of the outbox that the queue has not taken over; ``away`` says why the queue does not
+    answer (then what it holds is not known), else it is empty.
+    """
+
+    depth: int
+    oldest: float | None
+    dead: int
+    unpublished: int
+    published_per_second: float
+    done_per_second: float
+    away: str = ""

@@ -10,6 +10,7 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.models import (
+    DeadLetter,
     Embedding,
     GraphHealth,
     GraphSum,
@@ -19,7 +20,11 @@ from memory.models import (
     Path,
     PathType,
     Query,
+    QueueState,
+    Taken,
     Walks,
+    WorkItem,
+    WorkKind,
 )
 
 
@@ -198,3 +203,49 @@ class LastingGraph(GraphIndex, Protocol):
 
     async def sum_of(self, room: int) -> GraphSum:
         """What it holds of a room, to be compared with `memory.links.sum_of`."""
+
+
+class WorkQueue(Protocol):
+    """What waits to be worked on, shared by many workers. It only hands out: the truth is a row in SQL.
+
+    An item is given at least once, to one worker at a time; a worker that dies leaves what it had taken to the others.
+    Of one kind, the items of a room are given in the order in which they were published, live ones before history,
+    and all to the same worker until it has finished them or died. Every call raises Unavailable, without a password,
+    when the queue does not answer; it may then be made again.
+    """
+
+    async def publish(self, items: Sequence[WorkItem]) -> None:
+        """Adds items; when it returns, the queue keeps all of them. One that is there already may be kept twice."""
+
+    async def take(self, kind: WorkKind, most: int) -> Sequence[Taken]:
+        """Items that wait, at most so many; empty when there are none for this worker now. Never waits for one."""
+
+    async def wait(self, kind: WorkKind, seconds: float) -> bool:
+        """Until there is something to take, or so long. Whether there may be something; nothing is taken by it."""
+
+    async def done(self, taken: Sequence[Taken]) -> None:
+        """These are finished and leave the queue. One that somebody else has been given since does nothing."""
+
+    async def failed(self, taken: Taken, reason: str) -> bool:
+        """It goes to the end of its room, or, after as many tries as the queue allows, to the dead letters.
+
+        ``reason`` is the name of an error: neither a text nor a name of a person. Whether it is dead now.
+        """
+
+    async def give_back(self, taken: Sequence[Taken]) -> None:
+        """These were not tried; they are the next that are given, in their order."""
+
+    async def state(self, kind: WorkKind) -> QueueState:
+        """How much is there."""
+
+    async def dead(self, kind: WorkKind, limit: int) -> Sequence[DeadLetter]:
+        """Dead letters, at most so many."""
+
+    async def revive(self, kind: WorkKind) -> Sequence[WorkItem]:
+        """All dead letters wait again, with no try counted; those that were brought back."""
+
+    async def drop(self, serials: Sequence[int]) -> None:
+        """No dead letter of these messages remains, of any kind; items leave at the latest when they are taken."""
+
+    async def close(self) -> None:
+        """What was taken and is not finished waits again."""

@@ -201,7 +201,16 @@ index_outbox = Table(
     Column("attempts", SmallInteger, nullable=False, default=0),
     Column("claimed_by", String(32)),  # the process that is at it; see memory.leases
     Column("claimed_until", Instant),
+    Column("priority", SmallInteger, nullable=False, server_default="0"),  # memory.models.Priority
+    Column("published_at", Instant),  # when a queue took it over; see memory.relay
     sqlite_with_rowid=False,
+)
+Index(
+    "ix_index_outbox_unpublished",
+    index_outbox.c.priority,
+    index_outbox.c.message_serial,
+    sqlite_where=index_outbox.c.published_at.is_(None),
+    postgresql_where=index_outbox.c.published_at.is_(None),
 )
 
 pseudonym_keys = Table(

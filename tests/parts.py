@@ -20,10 +20,13 @@ from memory.journal import Journal
 from memory.leases import Lease
 from memory.modelbook import current_model
 from memory.models import Draft, Room, Scope
+from memory.ports import WorkQueue
 from memory.privacy import Privacy
 from memory.projections import Rooms
+from memory.relay import Relay
 from memory.sessions import SessionBook
 from memory.sources import GraphSource, array_sources
+from memory.supply import OutboxSupply, QueueSupply
 from routing.answers import AnswerBook
 from routing.learner import Learner
 from routing.paths.learner import PathLearner
@@ -79,8 +82,11 @@ def draft(event_id: str, author: str, text: str, sent_at: datetime = START, repl
 
 
 @asynccontextmanager
-async def open_memory(folder: Path, url: str | None = None) -> AsyncIterator[Memory]:
-    """The parts on a folder; the same folder opened again finds what was there. ``url``: on that database instead."""
+async def open_memory(folder: Path, url: str | None = None, queue: WorkQueue | None = None) -> AsyncIterator[Memory]:
+    """The parts on a folder; the same folder opened again finds what was there. ``url``: on that database instead.
+
+    ``queue``: between the outbox and the worker.
+    """
     if url is None:
         await copy_tables(folder, _make_tables)
     database = SqlDatabase.in_folder(folder) if url is None else SqlDatabase(url)
@@ -91,7 +97,10 @@ async def open_memory(folder: Path, url: str | None = None) -> AsyncIterator[Mem
     erasure = Erasure(database)
     directory = Directory(database, clock)
     lease = None if url is None else Lease(folder.name[:32], clock)
-    indexer = Indexer(database, embedder, model, lease)
+    outbox = OutboxSupply(database, lease)
+    relay = Relay(database, queue, clock, lease) if queue else None
+    supply = QueueSupply(database, queue, relay, outbox, clock) if queue and relay else outbox
+    indexer = Indexer(database, embedder, model, supply)
     engine = Engine(database, rooms, embedder, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
     book = AnswerBook(database)
     learner = Learner(database, book, clock)

@@ -147,7 +147,7 @@ async def coming_in(watched: Watched) -> set[str]:
 
 async def indexing(watched: Watched) -> set[str]:
     indexer = watched.app.indexer
-    tasks = await indexer._claim(0)
+    tasks = (await indexer._claim(0)).tasks
     await indexer._store(await indexer._derive(tasks[:50]))
     return await watched.whole_tables()
 

@@ -102,8 +102,8 @@ class TestIndexing:
     async def test_workers_share_what_waits_and_do_nothing_twice(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("memory.indexing.BATCH", 20)
-        monkeypatch.setattr("memory.indexing._PAGE", 10)
+        monkeypatch.setattr("memory.supply.BATCH", 20)
+        monkeypatch.setattr("memory.supply._PAGE", 10)
         async with several(tmp_path) as memories:
             room = await memories[0].room()
             drafts = [draft(f"e{i}", "Ana", f"word{i} of Ben", START + timedelta(seconds=i)) for i in range(LINES)]
@@ -120,7 +120,7 @@ class TestIndexing:
         async with several(tmp_path, 2) as (dead, alive):
             room = await dead.room()
             await dead.journal.admit(room, [draft("e1", "Ana", "the gate code is 4471")])
-            assert len(await dead.indexer._claim(0)) == 1  # and then it died
+            assert len((await dead.indexer._claim(0)).tasks) == 1  # and then it died
             assert await alive.indexer.drain() == 0
             alive.clock.advance(LASTS + timedelta(seconds=1))
             assert await alive.indexer.drain() == 1
@@ -129,7 +129,7 @@ class TestIndexing:
         async with several(tmp_path, 1) as [before]:
             room = await before.room()
             await before.journal.admit(room, [draft("e1", "Ana", "the gate code is 4471")])
-            assert len(await before.indexer._claim(0)) == 1
+            assert len((await before.indexer._claim(0)).tasks) == 1
             assert await before.indexer.drain() == 1
 
     async def test_one_process_finds_by_meaning_what_another_has_embedded(self, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from memory.errors import Unavailable
-from memory.indexing import BATCH, Indexer
+from memory.indexing import Indexer
 from memory.modelbook import current_model
 from memory.models import Embedding, Room
+from memory.supply import BATCH
 from memory.tables import embeddings, entities, index_outbox, mentions, relations
 from tests.doubles import START, WordEmbedder
 from tests.parts import Memory, draft
@@ -86,7 +87,7 @@ class TestDraining:
     async def test_a_batch_of_long_texts_holds_few(self, memory: Memory, room: Room) -> None:
         long = [draft(f"e{i}", "Ana", f"{i} " + "words" * 500) for i in range(300)]
         await memory.journal.admit(room, long)
-        assert len(await memory.indexer._claim(0)) == 256
+        assert len((await memory.indexer._claim(0)).tasks) == 256
         assert await memory.indexer.drain() == len(long)
 
     async def test_the_same_text_is_embedded_once(self, memory: Memory, room: Room) -> None:
@@ -102,7 +103,7 @@ class TestDraining:
 
     async def test_a_message_edited_while_it_is_derived_is_derived_again(self, memory: Memory, room: Room) -> None:
         await memory.journal.admit(room, [draft("e1", "Ana", "old words")])
-        tasks = await memory.indexer._claim(0)
+        tasks = (await memory.indexer._claim(0)).tasks
         derived = await memory.indexer._derive(tasks)
         await memory.journal.edit(room, "e1", "ana", "new words", START)
         await memory.indexer._store(derived)

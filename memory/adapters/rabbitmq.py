@@ -1,0 +1,522 @@
+"""A work queue on RabbitMQ 3.10 or newer.
+
+For each kind of work: a quorum queue a shard of rooms and priority (quorum queues have no priorities of their own, so
+there are two), and one classic queue of dead letters, which may be looked at as often as one likes. A shard's queues
+have a single active consumer, so that the items of a room are with one worker; each worker consumes as many shards as
+is fair, each on a channel of its own: closing that channel returns all that it had in one step, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelClosed,
+    ChannelInvalidStateError,
+    ChannelNotFoundEntity,
+    DeliveryError,
+    ProbableAuthenticationError,
+)
+
+from memory.breaker import Breaker
+from memory.errors import BadInput, Unavailable
+from memory.models import TRIES, DeadLetter, Priority, QueueState, Taken, WorkItem, WorkKind
+
+log = structlog.get_logger()
+
+SHARDS: Final = 8
+"""Rooms are shared out by their number modulo this: at most so many workers have something to do. Never changed: the
+name of a queue holds it."""
+
+BALANCE: Final = 1.0
+"""Seconds between two looks at how many workers there are."""
+
+_CRASHES: Final = 20  # deliveries that were never answered: the item takes its worker with it
+_PREFETCH: Final = 2048  # of a shard's queue: a batch
+_HEARTBEAT: Final = 15  # seconds; a frozen worker loses its items after two
+_TOGETHER: Final = 500  # publishes whose confirmations are awaited together
+_WRONG_URL: Final = "WEAVEBOT_QUEUE_URL is not right: write amqp://USER:PASSWORD@HOST:5672/, or amqps:// for TLS."
+_FAILURES: Final = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
+
+_Given = TypeVar("_Given")
+_Place: TypeAlias = tuple[WorkKind, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Receipt:
+    share: _Share
+    message: AbstractIncomingMessage
+
+
+@dataclass(slots=True)
+class _Share:
+    """A shard that this worker consumes: what was delivered and not yet given, and what is out."""
+
+    channel: AbstractChannel
+    ready: dict[Priority, deque[Taken]] = field(default_factory=lambda: {one: deque() for one in Priority})
+    out: set[tuple[Priority, int]] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Session:
+    """One connection and what hangs on it."""
+
+    connection: Any
+    publishing: AbstractChannel
+    asking: AbstractChannel
+    shares: dict[_Place, _Share] = field(default_factory=dict)
+    declared: set[WorkKind] = field(default_factory=set)
+    consuming: dict[WorkKind, asyncio.Task[None]] = field(default_factory=dict)
+    arrived: dict[WorkKind, asyncio.Event] = field(default_factory=lambda: {kind: asyncio.Event() for kind in WorkKind})
+    counting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    closed: bool = False
+
+    def lost(self, *_: object) -> None:
+        """Nothing of it can be used any more; whoever waits finds out."""
+        self.closed = True
+        for event in self.arrived.values():
+            event.set()
+
+
+class RabbitQueue:
+    """Connects when it is first needed, and again when the connection was lost."""
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        breaker: Breaker,
+        *,
+        shards: int = SHARDS,
+        tries: int = TRIES,
+        patience: float = 5.0,
+        balance: float = BALANCE,
+    ) -> None:
+        """``name`` tells this installation's queues from another's there; ``patience``: seconds for one call.
+
+        Raises BadInput for an address that is none.
+        """
+        try:
+            parsed = urlsplit(url)
+            well = parsed.scheme in {"amqp", "amqps"} and parsed.hostname and (parsed.port or 1)
+        except ValueError:
+            well = False
+        if not well:
+            raise BadInput(_WRONG_URL)
+        self._url = url if "heartbeat=" in url else f"{url}{'&' if parsed.query else '?'}heartbeat={_HEARTBEAT}"
+        self._name = f"weavebot.{name}"
+        self._breaker = breaker
+        self._shards = shards
+        self._tries = tries
+        self._patience = patience
+        self._every = balance
+        self._session: _Session | None = None
+        self._opening = asyncio.Lock()
+        self._dead = asyncio.Lock()  # two that look at the dead letters at once would each see a part
+
+    async def publish(self, items: Sequence[WorkItem]) -> None:
+        """Each is confirmed by a majority of the queue's replicas."""
+        bodies = [(self._queue(one.kind, one.room % self._shards, one.priority), _body(one, 0)) for one in items]
+        kinds = {one.kind for one in items}
+
+        async def work(session: _Session) -> None:
+            for kind in kinds:
+                await self._declare(session, kind)
+            await _publish(session.publishing, bodies)
+
+        try:
+            await self._watched(work)
+        except Unavailable as error:
+            if not isinstance(error.__cause__, DeliveryError):
+                raise
+            await self._watched(work)  # somebody has deleted the queues: this time they are declared anew
+
+    async def take(self, kind: WorkKind, most: int) -> Sequence[Taken]:
+        """From what the server has sent ahead."""
+        session = await self._watched(lambda session: self._consume(session, kind))
+        found: list[Taken] = []
+        for priority in Priority:
+            for (of, _), share in session.shares.items():
+                ready = share.ready[priority]
+                while of is kind and ready and len(found) < most:
+                    one = ready.popleft()
+                    share.out.add((priority, _tag(one)))
+                    found.append(one)
+        return found
+
+    async def wait(self, kind: WorkKind, seconds: float) -> bool:
+        """Until the server has sent something."""
+        session = await self._watched(lambda session: self._consume(session, kind))
+        event = session.arrived[kind]
+        event.clear()
+        if not _ready(session, kind) and not session.closed:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await event.wait()
+        return _ready(session, kind)
+
+    async def done(self, taken: Sequence[Taken]) -> None:
+        """Acknowledged; one of a lost connection comes again."""
+
+        async def work(_: _Session) -> None:
+            for one in taken:
+                if (message := _still_out(one)) is not None:
+                    await message.ack()
+
+        await self._watched(work)
+
+    async def failed(self, taken: Taken, reason: str) -> bool:
+        """Published anew with one more try, at the end or among the dead letters, then acknowledged."""
+        item, tries = taken.item, taken.tries + 1
+        dead = tries >= self._tries
+        to = self._letters(item.kind) if dead else self._queue(item.kind, item.room % self._shards, item.priority)
+
+        async def work(session: _Session) -> bool:
+            if (message := _still_out(taken)) is None:
+                return False
+            await _publish(session.publishing, [(to, _body(item, tries, reason if dead else ""))])
+            await message.ack()
+            return dead
+
+        return await self._watched(work)
+
+    async def give_back(self, taken: Sequence[Taken]) -> None:
+        """To the front of what is ready here."""
+        for one in reversed(taken):
+            if _still_out(one) is not None:
+                share = _receipt(one).share
+                share.ready[one.item.priority].appendleft(one)
+                self._arrive(one.item.kind)
+
+    async def state(self, kind: WorkKind) -> QueueState:
+        """What waits there, and what this worker has. The oldest is the oldest that was sent to this worker."""
+
+        async def work(session: _Session) -> QueueState:
+            await self._declare(session, kind)
+            async with session.counting:
+                counted = [await _count(session.asking, name) for name in self._queues(kind)]
+                dead = await _count(session.asking, self._letters(kind))
+            here = [share for (of, _), share in session.shares.items() if of is kind]
+            held = sum(len(share.out) + sum(map(len, share.ready.values())) for share in here)
+            ages = [one for share in here for ready in share.ready.values() for one in list(ready)[:1]]
+            sent = [stamp.timestamp() for one in ages if (stamp := _receipt(one).message.timestamp)]
+            oldest = max(0.0, time.time() - min(sent)) if sent else None
+            return QueueState(sum(waiting for waiting, _ in counted) + held, oldest, dead[0])
+
+        return await self._watched(work)
+
+    async def dead(self, kind: WorkKind, limit: int) -> Sequence[DeadLetter]:
+        """Looked at and left there."""
+
+        async def work(session: _Session) -> list[DeadLetter]:
+            async with self._looking(session, kind, limit) as letters:
+                return [_letter(kind, message) async for message in letters]
+
+        return await self._watched(work)
+
+    async def revive(self, kind: WorkKind) -> Sequence[WorkItem]:
+        """Each is published, then taken off the dead letters."""
+
+        async def work(session: _Session) -> list[WorkItem]:
+            items: list[WorkItem] = []
+            async with self._looking(session, kind) as letters:
+                async for message in letters:
+                    item = _letter(kind, message).item
+                    name = self._queue(kind, item.room % self._shards, item.priority)
+                    await _publish(session.publishing, [(name, _body(item, 0))])
+                    await message.ack()
+                    items.append(item)
+            return items
+
+        return await self._watched(work)
+
+    async def drop(self, serials: Sequence[int]) -> None:
+        """Dead letters go now; items when they are taken."""
+        gone = set(serials)
+
+        async def work(session: _Session) -> None:
+            for kind in WorkKind:
+                async with self._looking(session, kind) as letters:
+                    async for message in letters:
+                        if _letter(kind, message).item.serial in gone:
+                            await message.ack()
+
+        await self._watched(work)
+
+    async def close(self) -> None:
+        """The connection, and with it everything that was not answered."""
+        session, self._session = self._session, None
+        if session is not None:
+            await self._drop(session)
+
+    def _queue(self, kind: WorkKind, shard: int, priority: Priority) -> str:
+        return f"{self._name}.{kind}.{shard}of{self._shards}.{priority.name.lower()}"
+
+    def _queues(self, kind: WorkKind) -> list[str]:
+        return [self._queue(kind, shard, priority) for shard in range(self._shards) for priority in Priority]
+
+    def _letters(self, kind: WorkKind) -> str:
+        return f"{self._name}.{kind}.dead"
+
+    def _workers(self, kind: WorkKind) -> str:
+        """A queue without messages: its consumers are the workers that there are."""
+        return f"{self._name}.{kind}.workers"
+
+    def _owner(self, kind: WorkKind, shard: int) -> str:
+        return f"{self._name}.{kind}.{shard}of{self._shards}.owner"
+
+    async def _watched(self, work: Callable[[_Session], Awaitable[_Given]]) -> _Given:
+        with self._breaker.watched():
+            try:
+                async with asyncio.timeout(self._patience):
+                    session = await self._open()
+                    return await work(session)
+            except _FAILURES as exc:
+                await self._forget()
+                raise Unavailable(_sentence(exc, self._patience)) from exc
+
+    async def _open(self) -> _Session:
+        async with self._opening:
+            if self._session is not None and not self._session.closed:
+                return self._session
+            await self._forget()
+            connection = await aio_pika.connect(
+                self._url, timeout=self._patience, client_properties={"product": "weavebot"}
+            )
+            publishing = await connection.channel(on_return_raises=True)
+            self._session = session = _Session(connection, publishing, await connection.channel())
+            connection.close_callbacks.add(session.lost)
+            return session
+
+    async def _forget(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await self._drop(session)
+
+    @staticmethod
+    async def _drop(session: _Session) -> None:
+        session.lost()
+        for task in session.consuming.values():
+            task.cancel()
+        await asyncio.gather(*session.consuming.values(), return_exceptions=True)
+        with suppress(*_FAILURES, asyncio.CancelledError):
+            async with asyncio.timeout(1.0):
+                await session.connection.close()
+
+    async def _declare(self, session: _Session, kind: WorkKind) -> None:
+        """Everything of a kind, once a connection."""
+        async with session.counting:
+            if kind in session.declared:
+                return
+            channel = session.asking
+            await channel.declare_queue(self._letters(kind), durable=True)
+            arguments: dict[str, Any] = {
+                "x-queue-type": "quorum",
+                "x-single-active-consumer": True,
+                "x-delivery-limit": _CRASHES,
+                "x-overflow": "reject-publish",
+                "x-dead-letter-strategy": "at-least-once",
+                "x-dead-letter-exchange": "",
+                "x-dead-letter-routing-key": self._letters(kind),
+            }
+            for name in self._queues(kind):
+                await channel.declare_queue(name, durable=True, arguments=arguments)
+            session.declared.add(kind)
+
+    async def _consume(self, session: _Session, kind: WorkKind) -> _Session:
+        """From now on this worker has its share of the shards."""
+        await self._declare(session, kind)
+        if kind not in session.consuming:
+            async with session.counting:
+                if kind not in session.consuming:
+                    channel = session.asking
+                    workers = await channel.declare_queue(self._workers(kind), auto_delete=True, durable=False)
+                    await workers.consume(_never)
+                    await self._balance(session, kind)
+                    session.consuming[kind] = asyncio.create_task(self._keep_balanced(session, kind))
+        return session
+
+    async def _keep_balanced(self, session: _Session, kind: WorkKind) -> None:
+        while not session.closed:
+            await asyncio.sleep(self._every)
+            try:
+                async with asyncio.timeout(self._patience), session.counting:
+                    await self._balance(session, kind)
+            except _FAILURES as exc:
+                log.info("queue.lost", reason=_sentence(exc, self._patience))
+                session.lost()
+
+    async def _balance(self, session: _Session, kind: WorkKind) -> None:
+        """Takes shards that nobody has, up to a fair share, and lets those go that are too many and rest."""
+        _, workers = await _count(session.asking, self._workers(kind))
+        fair = math.ceil(self._shards / max(workers, 1))
+        for place in [one for one, share in session.shares.items() if share.channel.is_closed]:
+            del session.shares[place]  # the server has closed it: an item was out for longer than it allows
+        mine = [shard for of, shard in session.shares if of is kind]
+        consumers = {
+            shard: (await _count(session.asking, self._queue(kind, shard, Priority.HISTORY)))[1]
+            for shard in range(self._shards)
+        }
+        for shard in mine[fair:]:
+            share = session.shares[kind, shard]
+            if not share.out:
+                del session.shares[kind, shard]
+                await share.channel.close()
+                await session.asking.queue_delete(self._owner(kind, shard))
+        for shard in [one for one, count in consumers.items() if not count]:
+            if len(mine) >= fair:
+                break
+            if await self._is_ours(session, kind, shard):
+                await self._take_shard(session, kind, shard)
+                mine.append(shard)
+
+    async def _is_ours(self, session: _Session, kind: WorkKind, shard: int) -> bool:
+        """Whether no other worker was first.
+
+        A second consumer would stand by without knowing, and count the shard as its own. So the right to a shard is an
+        exclusive queue without messages: it is a connection's own, and ends with it.
+        """
+        channel = await session.connection.channel()
+        try:
+            await channel.declare_queue(self._owner(kind, shard), exclusive=True)
+        except ChannelClosed:
+            return False
+        await channel.close()
+        return True
+
+    async def _take_shard(self, session: _Session, kind: WorkKind, shard: int) -> None:
+        channel = await session.connection.channel()
+        await channel.set_qos(prefetch_count=_PREFETCH)
+        share = session.shares[kind, shard] = _Share(channel)
+
+        async def arrived(message: AbstractIncomingMessage) -> None:
+            item, tries, _ = _read(message.body, kind)
+            share.ready[item.priority].append(Taken(item, tries, _Receipt(share, message)))
+            session.arrived[kind].set()
+
+        for priority in Priority:
+            queue = await channel.get_queue(self._queue(kind, shard, priority), ensure=False)
+            await queue.consume(arrived)
+
+    @asynccontextmanager
+    async def _looking(
+        self, session: _Session, kind: WorkKind, limit: float = math.inf
+    ) -> AsyncIterator[AsyncIterator[AbstractIncomingMessage]]:
+        """The dead letters, one by one; those that were not acknowledged are there again at the end of the block."""
+        await self._declare(session, kind)
+        async with self._dead:
+            channel = await session.connection.channel()
+            try:
+                yield _messages(channel, self._letters(kind), limit)
+            finally:
+                with suppress(*_FAILURES):
+                    await channel.close()
+
+    def _arrive(self, kind: WorkKind) -> None:
+        if self._session is not None:
+            self._session.arrived[kind].set()
+
+
+async def _messages(channel: AbstractChannel, name: str, limit: float) -> AsyncIterator[AbstractIncomingMessage]:
+    queue = await channel.get_queue(name, ensure=False)
+    count = 0
+    while count < limit and (message := await queue.get(fail=False)) is not None:
+        count += 1
+        yield message
+
+
+async def _up_to(
+    messages: AsyncIterator[AbstractIncomingMessage], limit: int
+) -> AsyncIterator[AbstractIncomingMessage]:
+    for _ in range(limit):
+        try:
+            yield await anext(messages)
+        except StopAsyncIteration:
+            return
+
+
+async def _publish(channel: AbstractChannel, bodies: Sequence[tuple[str, bytes]]) -> None:
+    """Raises DeliveryError when there is no such queue."""
+    exchange = channel.default_exchange
+    for start in range(0, len(bodies), _TOGETHER):
+        await asyncio.gather(
+            *(
+                exchange.publish(
+                    aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT, timestamp=time.time()), name
+                )
+                for name, body in bodies[start : start + _TOGETHER]
+            )
+        )
+
+
+async def _count(channel: AbstractChannel, name: str) -> tuple[int, int]:
+    """Messages that wait, and consumers."""
+    found = (await channel.declare_queue(name, passive=True)).declaration_result
+    return found.message_count or 0, found.consumer_count or 0
+
+
+async def _never(_: AbstractIncomingMessage) -> None:
+    """Nothing comes in the queue of the workers."""
+
+
+def _ready(session: _Session, kind: WorkKind) -> bool:
+    return any(ready for (of, _), share in session.shares.items() if of is kind for ready in share.ready.values())
+
+
+def _receipt(taken: Taken) -> _Receipt:
+    assert isinstance(taken.receipt, _Receipt)  # noqa: S101 - receipts are our own
+    return taken.receipt
+
+
+def _tag(taken: Taken) -> int:
+    return _receipt(taken).message.delivery_tag or 0
+
+
+def _still_out(taken: Taken) -> AbstractIncomingMessage | None:
+    """The message of an item that is out, which it is not from now on; None when it is not, or its channel is lost."""
+    receipt = _receipt(taken)
+    place = (taken.item.priority, _tag(taken))
+    if place not in receipt.share.out:
+        return None
+    receipt.share.out.discard(place)
+    return None if receipt.share.channel.is_closed else receipt.message
+
+
+def _body(item: WorkItem, tries: int, reason: str = "") -> bytes:
+    return json.dumps([item.room, item.serial, item.revision, int(item.priority), tries, reason]).encode()
+
+
+def _read(body: bytes, kind: WorkKind) -> tuple[WorkItem, int, str]:
+    room, serial, revision, priority, tries, reason = json.loads(body)
+    return WorkItem(kind, room, serial, revision, Priority(priority)), tries, reason
+
+
+def _letter(kind: WorkKind, message: AbstractIncomingMessage) -> DeadLetter:
+    """One that the server has put there itself was never answered."""
+    item, tries, reason = _read(message.body, kind)
+    return DeadLetter(item, tries, reason or f"taken {_CRASHES} times and never finished")
+
+
+def _sentence(exc: BaseException, patience: float) -> str:
+    """Without the address: it holds the password."""
+    if isinstance(exc, AuthenticationError | ProbableAuthenticationError):
+        return "RabbitMQ refuses the login: correct the user and the password in WEAVEBOT_QUEUE_URL"
+    if isinstance(exc, TimeoutError):
+        return f"RabbitMQ did not answer within {patience:g} s: is the server overloaded?"
+    if isinstance(exc, DeliveryError | ChannelNotFoundEntity):
+        return "RabbitMQ has lost its queues: they are declared anew"
+    return "RabbitMQ does not answer: start it, or correct WEAVEBOT_QUEUE_URL"

@@ -1,0 +1,214 @@
+"""From the outbox to a work queue: rows are published after their commit, and again when the queue has lost them.
+
+The outbox row is the truth and goes when the result is stored; the queue only says who is to work on it, and when. So
+a row is published at least once: it is marked (``published_at``) when the queue has confirmed it, and the mark is taken
+away when it has waited too long, or when the queue holds nothing and the row is still there. A queue that was wiped is
+filled again by that.
+
+Where several processes publish, one of them at a time has the rows of a room (`memory.leases`), so that they enter the
+queue in their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import ColumnElement, Select, and_, not_, select, update
+
+from memory.contention import again
+from memory.errors import Unavailable
+from memory.leases import Lease
+from memory.models import TRIES, Priority, WorkItem, WorkKind
+from memory.ports import Clock, Database, WorkQueue
+from memory.rates import Rate
+from memory.statements import hold_room
+from memory.tables import index_outbox, messages
+
+log = structlog.get_logger()
+
+PAGE: Final = 1000
+"""Items that are published together."""
+
+DEPTH: Final = 20_000
+"""Items of a queue at which history waits in the outbox until there are half as many; what is said now at twice it."""
+
+EVERY: Final = 10.0
+"""Seconds between two comparisons of the outbox with the queue."""
+
+EMPTY: Final = timedelta(seconds=30)
+"""A queue that holds nothing has lost what was published so long ago and still waits; more than a batch takes."""
+
+LONG: Final = timedelta(minutes=10)
+"""What waits so long is published again, whatever the queue holds. Several times what `DEPTH` items take."""
+
+_DEAD: Final = 10_000  # dead letters that are looked at
+
+_ROWS: Final = (
+    select(index_outbox.c.message_serial, index_outbox.c.revision, index_outbox.c.priority, messages.c.room_id)
+    .join(messages, messages.c.serial == index_outbox.c.message_serial)
+    .order_by(index_outbox.c.priority, index_outbox.c.message_serial)
+)
+_UNPUBLISHED: Final = _ROWS.where(index_outbox.c.published_at.is_(None), index_outbox.c.attempts < TRIES)
+
+
+class Relay:
+    """Publishes the outbox of the index."""
+
+    def __init__(
+        self,
+        database: Database,
+        queue: WorkQueue,
+        clock: Clock,
+        lease: Lease | None = None,
+        *,
+        depth: int = DEPTH,
+        every: float = EVERY,
+    ) -> None:
+        """``lease``: where other processes publish rows of the same outbox."""
+        self._database = database
+        self._queue = queue
+        self._clock = clock
+        self._lease = lease
+        self._most = depth
+        self._every = every
+        self._turn = asyncio.Lock()
+        self._depth = 0  # as it was when last asked, and what was published since
+        self._held = False
+        self._compared: float | None = None
+        self.rate = Rate()
+        """Items published."""
+
+    async def publish(self) -> int:
+        """Everything that waits in the outbox and that the queue has room for; gives the number of items.
+
+        Raises Unavailable when the queue or the database does not answer; what was not confirmed is published later.
+        """
+        async with self._turn:
+            await self._compare()
+            told = 0
+            while items := await self._next():
+                try:
+                    await self._queue.publish(items)
+                except Unavailable:
+                    await self._mark(items, {"claimed_until": None})
+                    raise
+                await self._mark(items, {"published_at": self._clock.now(), "claimed_until": None})
+                self._depth += len(items)
+                self.rate.add(len(items))
+                told += len(items)
+            return told
+
+    async def _next(self) -> Sequence[WorkItem]:
+        """The next items, and ours alone until they are marked; none when there are none or the queue is full."""
+        async with self._database.read() as conn:
+            first = (await conn.execute(_UNPUBLISHED.limit(1))).first()
+        if first is None:
+            return []
+        query = _UNPUBLISHED
+        if await self._full():
+            if self._depth >= 2 * self._most:
+                return []
+            query = query.where(index_outbox.c.priority == Priority.LIVE)
+        if self._lease is not None:
+            return await self._claim(query, self._lease)
+        async with self._database.read() as conn:
+            return [_item(row) for row in await conn.execute(query.limit(PAGE))]
+
+    async def _full(self) -> bool:
+        """Whether history has to wait: from the depth on, until half of it is gone."""
+        if self._held or self._depth >= self._most:
+            self._depth = (await self._queue.state(WorkKind.INDEX)).depth
+        held = self._depth >= (self._most // 2 if self._held else self._most)
+        if held != self._held:
+            log.info("relay.held" if held else "relay.goes_on", depth=self._depth)
+        self._held = held
+        return held
+
+    @again
+    async def _claim(self, query: Select[Any], lease: Lease) -> list[WorkItem]:
+        """Rows of rooms that no other process is publishing at this moment."""
+        async with self._database.read() as conn:
+            wanted = query.where(lease.free(index_outbox)).limit(PAGE)
+            rooms = sorted({row.room_id for row in await conn.execute(wanted)})
+        if not rooms:
+            return []
+        here = messages.c.room_id.in_(rooms)
+        async with self._database.write() as conn:
+            for room in rooms:
+                await hold_room(conn, room)
+            theirs = select(messages.c.room_id).join(index_outbox, index_outbox.c.message_serial == messages.c.serial)
+            theirs = theirs.where(here, index_outbox.c.published_at.is_(None), not_(lease.free(index_outbox)))
+            taken = set((await conn.execute(theirs.distinct())).scalars())
+            ours = query.where(here, messages.c.room_id.not_in(taken)).limit(PAGE)
+            rows = await conn.execute(ours.with_for_update(of=index_outbox, skip_locked=True))
+            items = [_item(row) for row in rows]
+            for which in _which(items):
+                await conn.execute(update(index_outbox).where(which).values(**lease.marks()))
+        return items
+
+    @again
+    async def _mark(self, items: Sequence[WorkItem], values: dict[str, Any]) -> None:
+        """An edit that came meanwhile is another revision, and stays unpublished."""
+        async with self._database.write() as conn:
+            for which in _which(items):
+                await conn.execute(update(index_outbox).where(which).values(**values))
+
+    async def _compare(self) -> None:
+        """Now and then: publishes again what the queue has lost, and takes out of it what nobody waits for."""
+        now = asyncio.get_running_loop().time()
+        first = self._compared is None
+        if self._compared is not None and now - self._compared < self._every:
+            return
+        state = await self._queue.state(WorkKind.INDEX)
+        self._depth = state.depth
+        limit = LONG if state.depth else timedelta() if first else EMPTY
+        letters = await self._queue.dead(WorkKind.INDEX, _DEAD) if state.dead else []
+        await self._drop_settled([letter.item for letter in letters])
+        await self._publish_again(limit, [letter.item.serial for letter in letters])
+        self._compared = now
+
+    async def _drop_settled(self, dead: Sequence[WorkItem]) -> None:
+        """Dead letters of messages that were forgotten, edited or done since, also while the queue was away."""
+        if not dead:
+            return
+        query = select(index_outbox.c.message_serial, index_outbox.c.revision)
+        query = query.where(index_outbox.c.message_serial.in_([item.serial for item in dead]))
+        async with self._database.read() as conn:
+            waiting = {(row.message_serial, row.revision) for row in await conn.execute(query)}
+        gone = [item.serial for item in dead if (item.serial, item.revision) not in waiting]
+        if gone:
+            await self._queue.drop(gone)
+
+    @again
+    async def _publish_again(self, limit: timedelta, dead: Sequence[int]) -> None:
+        lost = and_(
+            index_outbox.c.published_at <= self._clock.now() - limit,
+            index_outbox.c.attempts < TRIES,
+            index_outbox.c.message_serial.not_in(dead),
+        )
+        async with self._database.read() as conn:
+            if (await conn.execute(select(index_outbox.c.message_serial).where(lost).limit(1))).first() is None:
+                return
+        async with self._database.write() as conn:
+            renewed = (await conn.execute(update(index_outbox).where(lost).values(published_at=None))).rowcount
+        log.warning("relay.again", messages=renewed)
+
+
+def _item(row: Any) -> WorkItem:
+    return WorkItem(WorkKind.INDEX, row.room_id, row.message_serial, row.revision, Priority(row.priority))
+
+
+def _which(items: Sequence[WorkItem]) -> list[ColumnElement[bool]]:
+    """The rows of these revisions, in conditions that use the key."""
+    by_revision: dict[int, list[int]] = defaultdict(list)
+    for item in items:
+        by_revision[item.revision].append(item.serial)
+    return [
+        and_(index_outbox.c.message_serial.in_(serials), index_outbox.c.revision == revision)
+        for revision, serials in by_revision.items()
+    ]
