@@ -109,15 +109,16 @@ class Relay:
             first = (await conn.execute(_UNPUBLISHED.limit(1))).first()
         if first is None:
             return []
-        query = _UNPUBLISHED
-        if await self._full():
-            if self._depth >= 2 * self._most:
-                return []
-            query = query.where(index_outbox.c.priority == Priority.LIVE)
+        full = await self._full()
+        left = (2 * self._most if full else self._most) - self._depth
+        if left <= 0:
+            return []
+        query = _UNPUBLISHED.where(index_outbox.c.priority == Priority.LIVE) if full else _UNPUBLISHED
+        query = query.limit(min(PAGE, left))
         if self._lease is not None:
             return await self._claim(query, self._lease)
         async with self._database.read() as conn:
-            return [_item(row) for row in await conn.execute(query.limit(PAGE))]
+            return [_item(row) for row in await conn.execute(query)]
 
     async def _full(self) -> bool:
         """Whether history has to wait: from the depth on, until half of it is gone."""
@@ -133,7 +134,7 @@ class Relay:
     async def _claim(self, query: Select[Any], lease: Lease) -> list[WorkItem]:
         """Rows of rooms that no other process is publishing at this moment."""
         async with self._database.read() as conn:
-            wanted = query.where(lease.free(index_outbox)).limit(PAGE)
+            wanted = query.where(lease.free(index_outbox))
             rooms = sorted({row.room_id for row in await conn.execute(wanted)})
         if not rooms:
             return []
@@ -144,7 +145,7 @@ class Relay:
             theirs = select(messages.c.room_id).join(index_outbox, index_outbox.c.message_serial == messages.c.serial)
             theirs = theirs.where(here, index_outbox.c.published_at.is_(None), not_(lease.free(index_outbox)))
             taken = set((await conn.execute(theirs.distinct())).scalars())
-            ours = query.where(here, messages.c.room_id.not_in(taken)).limit(PAGE)
+            ours = query.where(here, messages.c.room_id.not_in(taken))
             rows = await conn.execute(ours.with_for_update(of=index_outbox, skip_locked=True))
             items = [_item(row) for row in rows]
             for which in _which(items):
