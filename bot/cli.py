@@ -269,6 +269,19 @@ def reindex(
 
 
 @command()
+def queue(
+    flags: Flags,
+    *,
+    retry_dead: Annotated[bool, typer.Option("--retry-dead", help="Try what was given up again.")] = False,
+) -> None:
+    """Show what waits to be indexed, and which messages were given up.
+
+    Example: weavebot queue --retry-dead
+    """
+    _leave(_carry_out(flags, "queue", {"retry_dead": retry_dead}, command="queue"))
+
+
+@command()
 def settings(
     flags: Flags,
     *,

@@ -174,6 +174,17 @@ async def _graph(app: App) -> Finding:
     return Finding("graph", f"{health.server}, holds what the database does")
 
 
+async def _queue(app: App) -> Finding:
+    """The work queue: whether it answers, and what was given up."""
+    if app.queue is None:
+        return Finding("queue", "none: the database hands out what is to be indexed")
+    report = await app.queue.report()
+    if report.away:
+        return Finding("queue", "does not answer; the database is used instead", report.away)
+    found = f"{report.depth:,} items, {report.dead:,} dead letters"
+    return Finding("queue", found, "weavebot queue --retry-dead" if report.dead else None)
+
+
 CHECKS: Final[Mapping[str, Callable[[App], Awaitable[Finding]]]] = MappingProxyType(
-    {"database": _database, "index": _outbox, "graph": _graph, "model": _model}
+    {"database": _database, "index": _outbox, "queue": _queue, "graph": _graph, "model": _model}
 )

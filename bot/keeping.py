@@ -14,12 +14,16 @@ from bot.drift import drifts
 from bot.events import Event, closing, note, progress, result
 from bot.pages import FAINT, HEAD, Page, count, line, page
 from bot.render import facts
-from bot.reports import digest_page, stats_page
+from bot.reports import dead_page, digest_page, queue_page, stats_page
 from bot.settling import settling
-from bot.shapes import digest_object, plain_numbers
+from bot.shapes import dead_object, digest_object, plain_numbers, queue_object
+from memory import records
 from memory.errors import NotFound, Refused, Unavailable
 from memory.loading import renew_terms
-from memory.models import Room, Scope
+from memory.models import TRIES, DeadLetter, Room, Scope
+
+SHOWN: Final = 100
+"""Messages that were given up, of which each is told."""
 
 
 async def stats(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
@@ -32,7 +36,38 @@ async def stats(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
         numbers = await app.statistician.stats(Scope(team, tuple(ids)))
         head = (line((HEAD, names[team])),) if len(busy) > 1 else ()
         told = {"team": names[team]} if len(busy) > 1 else {}
-        yield result({**told, **plain_numbers(asdict(numbers))}, (*head, *stats_page(numbers)))
+        report = await app.queue.report() if app.queue else None
+        queued = {"queue": queue_object(report)} if report else {}
+        shown = (*head, *stats_page(numbers), *(queue_page(report) if report else ()))
+        yield result({**told, **plain_numbers(asdict(numbers)), **queued}, shown)
+
+
+async def queue(app: App, *, retry_dead: bool = False) -> AsyncIterator[Event]:
+    """The queue before the index, and the messages that were given up; with ``retry_dead`` they are tried again."""
+    if retry_dead:
+        await app.indexer.retry()
+        async with closing(settling(app)) as events:
+            async for event in events:
+                yield event
+    async with app.database.read() as conn:
+        rows = await records.given_up(conn, SHOWN)
+        waiting = await records.waiting(conn)
+    report, letters = None, []
+    if app.queue is not None:
+        report = await app.queue.report()
+        letters = [] if report.away else list(await app.queue.dead(SHOWN))
+    known = {letter.item.serial: letter for letter in letters}
+    dead = [known.pop(item.serial, None) or DeadLetter(item, TRIES, "") for item in rows]
+    dead += known.values()
+    value = {
+        "waiting": waiting,
+        "queue": queue_object(report) if report else None,
+        "dead": [dead_object(one) for one in dead],
+    }
+    held = (
+        queue_page(report) if report else page(f"{count(waiting, 'message')} to be indexed, handed out by the database")
+    )
+    yield result(value, (*held, *dead_page(dead)))
 
 
 async def digest(app: App, *, room: str | None = None) -> AsyncIterator[Event]:

@@ -60,6 +60,7 @@ TABLE: Final[Mapping[str, Operation]] = {
         _operation("forget", keeping.forget),
         _operation("export", keeping.export),
         _operation("reindex", keeping.reindex, long=True),
+        _operation("queue", keeping.queue, long=True),
         _operation("settings", keeping.settings),
         _operation("job", keeping.job, long=True),
         _operation("learn", policies.learn),

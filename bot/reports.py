@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
 from typing import Final
 
 from bot import dates
 from bot.pages import BAD, FAINT, GOOD, HEAD, Line, Page, count, line, one_line, page
 from bot.render import hint_line, table
+from memory.models import DeadLetter, QueueReport
 from routing.digest import Digest
 from routing.digest import Line as Item
 from routing.statistics import RouteStats, Stats
@@ -42,6 +43,29 @@ def stats_page(stats: Stats) -> Page:
         line(route.route.ljust(width) + "  ", (GOOD, bar(route.mean)), f"  {spark(route.trend)}") for route in rated
     ]
     return (*shown, line(), line((HEAD, "reward, from the oldest rated answers to the newest")), *charts)
+
+
+def queue_page(report: QueueReport) -> Page:
+    """The queue of messages that are to be indexed."""
+    if report.away:
+        held = line((BAD, "the queue does not answer"), f": {report.away}; the database is used instead")
+    else:
+        since = f", the oldest for {report.oldest:,.0f} s" if report.oldest is not None else ""
+        dead = (BAD if report.dead else FAINT, f", {count(report.dead, 'dead letter')}")
+        held = line(f"{count(report.depth, 'item')} in the queue{since}", dead)
+    rates = f"{report.published_per_second:,.1f} a second published, {report.done_per_second:,.1f} done"
+    return (held, line(f"{report.unpublished:,} not published yet; {rates} by this process in the last minute"))
+
+
+def dead_page(dead: Sequence[DeadLetter]) -> Page:
+    """A line for each message that was given up, and how to bring them back."""
+    if not dead:
+        return page("no message was given up")
+    lines = [
+        line(f"message {one.item.serial} (revision {one.item.revision}) in room {one.item.room}: ", (BAD, one.reason))
+        for one in dead
+    ]
+    return (*lines, line((FAINT, "weavebot queue --retry-dead tries them again")))
 
 
 def bar(share: float) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from memory.models import Person
+from memory.models import DeadLetter, Person, QueueReport
 from routing.digest import Digest
 from routing.models import Answer, Citation
 from routing.routes import route_named
@@ -78,6 +78,19 @@ def digest_object(digest: Digest) -> dict[str, Any]:
     for name in ("asked", "helped", "starred", "open_questions"):
         value[name] = [{**item, "at": instant(item["at"])} for item in value[name]]
     return {**value, "since": instant(digest.since), "until": instant(digest.until)}
+
+
+def queue_object(report: QueueReport) -> dict[str, Any]:
+    """The queue of messages that are to be indexed; ``away`` is null, or why it does not answer."""
+    value: dict[str, Any] = plain_numbers(asdict(report))
+    return {**value, "away": report.away or None}
+
+
+def dead_object(letter: DeadLetter) -> dict[str, Any]:
+    """A message that was given up: ids, and the name of the error (null where only the database knows of it)."""
+    item = letter.item
+    place = {"message": item.serial, "revision": item.revision, "room": item.room}
+    return {**place, "tries": letter.tries, "reason": letter.reason or None}
 
 
 def instant(at: datetime | None) -> str | None:

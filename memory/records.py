@@ -11,7 +11,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
-from memory.models import Message
+from memory.models import TRIES, Message, Priority, WorkItem, WorkKind
 from memory.tables import index_outbox, messages, people, rooms, sessions
 
 _SLICE = 400
@@ -85,6 +85,16 @@ async def liveliest(conn: AsyncConnection, room_ids: Sequence[int], most: int) -
 async def waiting(conn: AsyncConnection) -> int:
     """How many messages wait to be embedded and indexed."""
     return int((await conn.execute(select(func.count()).select_from(index_outbox))).scalar_one())
+
+
+async def given_up(conn: AsyncConnection, limit: int) -> list[WorkItem]:
+    """Messages that failed so often that nobody tries to index them by himself, the oldest first."""
+    query = select(index_outbox, messages.c.room_id).join(messages, messages.c.serial == index_outbox.c.message_serial)
+    query = query.where(index_outbox.c.attempts >= TRIES).order_by(index_outbox.c.message_serial).limit(limit)
+    return [
+        WorkItem(WorkKind.INDEX, row.room_id, row.message_serial, row.revision, Priority(row.priority))
+        for row in await conn.execute(query)
+    ]
 
 
 def utc(seconds: float) -> datetime:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final, TypeAlias
 
 import aio_pika
 from redis.asyncio import Redis
@@ -20,18 +22,22 @@ from tests.services.redis import redis_address
 from tests.services.servers import address
 
 SHARDS = 4
+REST = timedelta(seconds=0.3)
+"""A server that was away is tried again soon, so that a test need not wait."""
 
 
 class RabbitCorner:
     """Queues of one installation that nobody else is."""
 
-    def __init__(self) -> None:
-        self.name = secrets.token_hex(4)
+    server = "rabbitmq"
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name or secrets.token_hex(4)
         self.opened: list[RabbitQueue] = []
 
     async def open(self, patience: float = 5.0) -> RabbitQueue:
         """One more worker."""
-        breaker = Breaker("RabbitMQ", SystemClock())
+        breaker = Breaker("RabbitMQ", SystemClock(), REST)
         queue = RabbitQueue(
             address("RABBITMQ_URL"),
             self.name,
@@ -46,7 +52,7 @@ class RabbitCorner:
 
     async def wipe(self) -> None:
         """Nothing of it is left on the server."""
-        queue = self.opened[0]
+        queue = await self.open()
         async with await aio_pika.connect(address("RABBITMQ_URL")) as connection:
             channel = await connection.channel()
             for kind in WorkKind:
@@ -54,29 +60,18 @@ class RabbitCorner:
                     await channel.queue_delete(name)
 
 
-@asynccontextmanager
-async def rabbit_corner() -> AsyncIterator[RabbitCorner]:
-    """Gone afterwards."""
-    corner = RabbitCorner()
-    try:
-        yield corner
-    finally:
-        for queue in corner.opened:
-            await queue.close()
-        if corner.opened:
-            await corner.wipe()
-
-
 class RedisCorner:
     """Streams of one installation that nobody else is."""
 
-    def __init__(self) -> None:
-        self.name = secrets.token_hex(4)
+    server = "redis"
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name or secrets.token_hex(4)
         self.opened: list[RedisQueue] = []
 
     async def open(self, patience: float = 5.0) -> RedisQueue:
         """One more worker."""
-        link = RedisLink(redis_address(), Breaker("Redis", SystemClock()))
+        link = RedisLink(redis_address(), Breaker("Redis", SystemClock(), REST))
         queue = RedisQueue(link, self.name, shards=SHARDS, tries=TRIES, lease=0.9, patience=patience)
         self.opened.append(queue)
         return queue
@@ -93,10 +88,14 @@ class RedisCorner:
                 await client.delete(*keys)
 
 
+Corner: TypeAlias = RabbitCorner | RedisCorner
+CORNERS: Final[dict[str, type[Corner]]] = {"redis": RedisCorner, "rabbitmq": RabbitCorner}
+
+
 @asynccontextmanager
-async def redis_corner() -> AsyncIterator[RedisCorner]:
+async def corner_of(server: str) -> AsyncIterator[Corner]:
     """Gone afterwards."""
-    corner = RedisCorner()
+    corner = CORNERS[server]()
     try:
         yield corner
     finally:

@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.contract.work_queue import Opening, SharedQueueContract
-from tests.services.queues import RabbitCorner, rabbit_corner
+from tests.services.queues import Corner, corner_of
 
 pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-async def corner() -> AsyncIterator[RabbitCorner]:
-    async with rabbit_corner() as found:
+async def corner() -> AsyncIterator[Corner]:
+    async with corner_of("rabbitmq") as found:
         yield found
 
 
 class TestRabbitQueue(SharedQueueContract):
     @pytest.fixture
-    def open_queue(self, corner: RabbitCorner) -> Opening:
+    def open_queue(self, corner: Corner) -> Opening:
         return corner.open

@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.contract.work_queue import Opening, SharedQueueContract
-from tests.services.queues import RedisCorner, redis_corner
+from tests.services.queues import Corner, corner_of
 
 pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-async def corner() -> AsyncIterator[RedisCorner]:
-    async with redis_corner() as found:
+async def corner() -> AsyncIterator[Corner]:
+    async with corner_of("redis") as found:
         yield found
 
 
 class TestRedisQueue(SharedQueueContract):
     @pytest.fixture
-    def open_queue(self, corner: RedisCorner) -> Opening:
+    def open_queue(self, corner: Corner) -> Opening:
         return corner.open
