@@ -20,7 +20,7 @@ from bot.drift import drifts
 from bot.errors import confess
 from bot.events import Event, result, status
 from bot.exits import FAILED
-from bot.pages import BAD, FAINT, GOOD, Line, line, plain
+from bot.pages import BAD, FAINT, GOOD, Line, count, line, plain
 from bot.ports import ChatPort
 from bot.settings import unknown_variables
 from memory import records
@@ -181,7 +181,7 @@ async def _queue(app: App) -> Finding:
     report = await app.queue.report()
     if report.away:
         return Finding("queue", "does not answer; the database is used instead", report.away)
-    found = f"{report.depth:,} items, {report.dead:,} dead letters"
+    found = f"{count(report.depth, 'item')}, {count(report.dead, 'dead letter')}"
     return Finding("queue", found, "weavebot queue --retry-dead" if report.dead else None)
 
 

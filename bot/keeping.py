@@ -57,16 +57,15 @@ async def queue(app: App, *, retry_dead: bool = False) -> AsyncIterator[Event]:
         report = await app.queue.report()
         letters = [] if report.away else list(await app.queue.dead(SHOWN))
     known = {letter.item.serial: letter for letter in letters}
-    dead = [known.pop(item.serial, None) or DeadLetter(item, TRIES, "") for item in rows]
-    dead += known.values()
+    unsaid = {item.serial: DeadLetter(item, TRIES, "") for item in rows}
+    dead = list((unsaid | known).values())
     value = {
         "waiting": waiting,
         "queue": queue_object(report) if report else None,
         "dead": [dead_object(one) for one in dead],
     }
-    held = (
-        queue_page(report) if report else page(f"{count(waiting, 'message')} to be indexed, handed out by the database")
-    )
+    alone = page(f"{count(waiting, 'message')} to be indexed, handed out by the database")
+    held = queue_page(report) if report else alone
     yield result(value, (*held, *dead_page(dead)))
 
 

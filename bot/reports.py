@@ -61,10 +61,10 @@ def dead_page(dead: Sequence[DeadLetter]) -> Page:
     """A line for each message that was given up, and how to bring them back."""
     if not dead:
         return page("no message was given up")
-    lines = [
-        line(f"message {one.item.serial} (revision {one.item.revision}) in room {one.item.room}: ", (BAD, one.reason))
-        for one in dead
-    ]
+    lines = []
+    for one in dead:
+        place = f"message {one.item.serial} (revision {one.item.revision}) in room {one.item.room}: "
+        lines.append(line(place, (BAD, one.reason or "failed too often")))
     return (*lines, line((FAINT, "weavebot queue --retry-dead tries them again")))
 
 
