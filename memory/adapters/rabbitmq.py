@@ -48,12 +48,13 @@ BALANCE: Final = 1.0
 _CRASHES: Final = 20  # deliveries that were never answered: the item takes its worker with it
 _PREFETCH: Final = 2048  # of a shard's queue: a batch
 _HEARTBEAT: Final = 15  # seconds; a frozen worker loses its items after two
-_TOGETHER: Final = 500  # publishes whose confirmations are awaited together
+_TOGETHER: Final = 250  # publishes whose confirmations are awaited together, within the patience for one call
 _WRONG_URL: Final = "WEAVEBOT_QUEUE_URL is not right: write amqp://USER:PASSWORD@HOST:5672/, or amqps:// for TLS."
 _FAILURES: Final = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 
 _Given = TypeVar("_Given")
 _Place: TypeAlias = tuple[WorkKind, int]
+_Bodies: TypeAlias = Sequence[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +131,17 @@ class RabbitQueue:
 
     async def publish(self, items: Sequence[WorkItem]) -> None:
         """Each is confirmed by a majority of the queue's replicas."""
-        bodies = [(self._queue(one.kind, one.room % self._shards, one.priority), _body(one, 0)) for one in items]
-        kinds = {one.kind for one in items}
+        for start in range(0, len(items), _TOGETHER):
+            some = items[start : start + _TOGETHER]
+            bodies = [(self._queue(one.kind, one.room % self._shards, one.priority), _body(one, 0)) for one in some]
+            kinds = {one.kind for one in some}
 
-        async def work(session: _Session) -> None:
-            for kind in kinds:
-                await self._declare(session, kind)
-            await _publish(session.publishing, bodies)
+            async def work(session: _Session, kinds: set[WorkKind] = kinds, bodies: _Bodies = bodies) -> None:
+                for kind in kinds:
+                    await self._declare(session, kind)
+                await _publish(session.publishing, bodies)
 
-        try:
             await self._watched(work)
-        except Unavailable as error:
-            if not isinstance(error.__cause__, DeliveryError):
-                raise
-            await self._watched(work)  # somebody has deleted the queues: this time they are declared anew
 
     async def take(self, kind: WorkKind, most: int) -> Sequence[Taken]:
         """From what the server has sent ahead."""
@@ -283,8 +281,11 @@ class RabbitQueue:
         with self._breaker.watched():
             try:
                 async with asyncio.timeout(self._patience):
-                    session = await self._open()
-                    return await work(session)
+                    try:
+                        return await work(await self._open())
+                    except DeliveryError:  # somebody has deleted the queues: they are declared anew
+                        await self._forget()
+                        return await work(await self._open())
             except _FAILURES as exc:
                 await self._forget()
                 raise Unavailable(_sentence(exc, self._patience)) from exc
@@ -371,6 +372,9 @@ class RabbitQueue:
             shard: (await _count(session.asking, self._queue(kind, shard, Priority.HISTORY)))[1]
             for shard in range(self._shards)
         }
+        for shard in [one for one in mine if not consumers[one]]:  # its queues were deleted, and declared by others
+            await session.shares.pop((kind, shard)).channel.close()
+            mine.remove(shard)
         for shard in mine[fair:]:
             share = session.shares[kind, shard]
             if not share.out:
@@ -449,18 +453,11 @@ async def _up_to(
             return
 
 
-async def _publish(channel: AbstractChannel, bodies: Sequence[tuple[str, bytes]]) -> None:
-    """Raises DeliveryError when there is no such queue."""
-    exchange = channel.default_exchange
-    for start in range(0, len(bodies), _TOGETHER):
-        await asyncio.gather(
-            *(
-                exchange.publish(
-                    aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT, timestamp=time.time()), name
-                )
-                for name, body in bodies[start : start + _TOGETHER]
-            )
-        )
+async def _publish(channel: AbstractChannel, bodies: _Bodies) -> None:
+    """Until all are confirmed. Raises DeliveryError when there is no such queue."""
+    exchange, kept = channel.default_exchange, aio_pika.DeliveryMode.PERSISTENT
+    messages = [(aio_pika.Message(body, delivery_mode=kept, timestamp=time.time()), name) for name, body in bodies]
+    await asyncio.gather(*(exchange.publish(message, name) for message, name in messages))
 
 
 async def _count(channel: AbstractChannel, name: str) -> tuple[int, int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.contract.work_queue import Opening, SharedQueueContract
+from memory.adapters import rabbitmq
+from tests.contract.work_queue import INDEX, Opening, SharedQueueContract, item, serials, taken
 from tests.services.queues import Corner, corner_of
 
 pytestmark = pytest.mark.services
@@ -22,3 +24,28 @@ class TestRabbitQueue(SharedQueueContract):
     @pytest.fixture
     def open_queue(self, corner: Corner) -> Opening:
         return corner.open
+
+
+class TestRabbit:
+    async def test_queues_that_somebody_deletes_are_declared_and_consumed_again(self, corner: Corner) -> None:
+        first, second = await corner.open(), await corner.open()
+        await first.publish([item(1)])
+        await taken(first, 1)
+        await corner.wipe()
+        await second.publish([item(2)])
+        assert serials(await taken(first, 1)) == [2]
+
+    async def test_an_item_that_takes_its_workers_with_it_is_a_dead_letter_in_the_end(
+        self, corner: Corner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rabbitmq, "_CRASHES", 2)
+        for _ in range(3):
+            queue = await corner.open()
+            await queue.publish([] if corner.opened[0] is not queue else [item(1)])
+            await taken(queue, 1)
+            await queue.close()
+        queue = await corner.open()
+        async with asyncio.timeout(10):
+            while not (letters := await queue.dead(INDEX, 10)):  # noqa: ASYNC110 - the server moves it
+                await asyncio.sleep(0.05)
+        assert [(one.item, one.reason) for one in letters] == [(item(1), "taken 2 times and never finished")]

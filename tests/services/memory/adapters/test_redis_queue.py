@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.asyncio import Redis
 
-from tests.contract.work_queue import Opening, SharedQueueContract
-from tests.services.queues import Corner, corner_of
+from memory.adapters import redis_queue
+from memory.adapters.redis_queue import RedisQueue
+from tests.contract.work_queue import INDEX, Opening, SharedQueueContract, item, serials, taken
+from tests.services.queues import Corner, RedisCorner, corner_of
+from tests.services.servers import address
 
 pytestmark = pytest.mark.services
 
@@ -22,3 +28,51 @@ class TestRedisQueue(SharedQueueContract):
     @pytest.fixture
     def open_queue(self, corner: Corner) -> Opening:
         return corner.open
+
+
+class TestRedis:
+    async def test_the_same_item_is_kept_once_and_a_newer_revision_takes_its_place(self, corner: Corner) -> None:
+        queue = await corner.open()
+        for revision in (1, 1, 2, 1):
+            await queue.publish([item(1, revision=revision)])
+        assert [one.item.revision for one in await queue.take(INDEX, 10)] == [2]
+        assert (await queue.state(INDEX)).depth == 1
+
+    async def test_nothing_that_is_done_stays(self, corner: Corner) -> None:
+        queue = await corner.open()
+        await queue.publish([item(serial, room=serial) for serial in range(50)])
+        await queue.done(await taken(queue, 50))
+        async with Redis.from_url(address("REDIS_URL"), decode_responses=True) as client:
+            assert isinstance(corner, RedisCorner)
+            kept = [key for key in await corner.keys() if key.endswith((":live", ":history"))]
+            assert kept
+            assert [await client.xlen(key) for key in kept] == [0] * len(kept)
+            assert not [key for key in await corner.keys() if key.endswith((":items", ":dead"))]
+
+    async def test_a_frozen_worker_that_wakes_up_gives_nothing_of_what_others_have(self, corner: Corner) -> None:
+        frozen, other = await corner.open(), await corner.open()
+        await frozen.publish([item(serial) for serial in range(4)])
+        await taken(frozen, 1)
+        assert isinstance(frozen, RedisQueue)
+        work = frozen._kinds[INDEX]
+        assert work.renewing is not None
+        work.renewing.cancel()
+        work.held = time.monotonic() - 60.0
+        assert serials(await taken(other, 4)) == [0, 1, 2, 3]
+        assert not await frozen.take(INDEX, 10)
+
+    async def test_an_item_that_takes_its_workers_with_it_is_a_dead_letter_in_the_end(
+        self, corner: Corner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(redis_queue, "_CRASHES", 2)
+        queue = await corner.open()
+        await queue.publish([item(1)])
+        for _ in range(2):
+            await taken(queue, 1)
+            await queue.close()
+            queue = await corner.open()
+        async with asyncio.timeout(10):
+            while not (letters := await queue.dead(INDEX, 10)):
+                assert not await queue.take(INDEX, 1)
+                await asyncio.sleep(0.05)
+        assert [(one.item, one.reason) for one in letters] == [(item(1), "taken 2 times and never finished")]
