@@ -12,6 +12,7 @@ queue in their order.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
@@ -83,15 +84,17 @@ class Relay:
         self.rate = Rate()
         """Items published."""
 
-    async def publish(self) -> int:
+    async def publish(self, most: float = math.inf) -> int:
         """Everything that waits in the outbox and that the queue has room for; gives the number of items.
+
+        After ``most`` items it ends with the page that it is at, so that whoever works beside it comes to it.
 
         Raises Unavailable when the queue or the database does not answer; what was not confirmed is published later.
         """
         async with self._turn:
             await self._compare()
             told = 0
-            while items := await self._next():
+            while told < most and (items := await self._next()):
                 try:
                     await self._queue.publish(items)
                 except Unavailable:

@@ -196,7 +196,7 @@ class QueueSupply:
     async def claim(self, after: int) -> Batch:
         """Publishes what waits, and takes what the queue gives."""
         try:
-            await self._relay.publish()
+            await self._relay.publish(BATCH)
             while taken := await self._queue.take(WorkKind.INDEX, BATCH):
                 self._is_back()
                 batch, settled, spare = await self._read_or_return(taken)

@@ -49,6 +49,7 @@ _CRASHES: Final = 20  # deliveries that were never answered: the item takes its 
 _PREFETCH: Final = 2048  # of a shard's queue: a batch
 _HEARTBEAT: Final = 15  # seconds; a frozen worker loses its items after two
 _TOGETHER: Final = 250  # publishes whose confirmations are awaited together, within the patience for one call
+_SETTING_UP: Final = 4  # times the patience of other calls
 _WRONG_URL: Final = "WEAVEBOT_QUEUE_URL is not right: write amqp://USER:PASSWORD@HOST:5672/, or amqps:// for TLS."
 _FAILURES: Final = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 
@@ -278,9 +279,10 @@ class RabbitQueue:
         return f"{self._name}.{kind}.{shard}of{self._shards}.owner"
 
     async def _watched(self, work: Callable[[_Session], Awaitable[_Given]]) -> _Given:
+        limit = self._limit()
         with self._breaker.watched():
             try:
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(limit):
                     try:
                         return await work(await self._open())
                     except DeliveryError:  # somebody has deleted the queues: they are declared anew
@@ -288,7 +290,13 @@ class RabbitQueue:
                         return await work(await self._open())
             except _FAILURES as exc:
                 await self._forget()
-                raise Unavailable(_sentence(exc, self._patience)) from exc
+                raise Unavailable(_sentence(exc, limit)) from exc
+
+    def _limit(self) -> float:
+        """Seconds for the next call: the first ones of a connection declare and consume some dozens of queues."""
+        session = self._session
+        ready = session is not None and not session.closed and session.declared and session.consuming
+        return self._patience if ready else _SETTING_UP * self._patience
 
     async def _open(self) -> _Session:
         async with self._opening:

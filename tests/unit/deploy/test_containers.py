@@ -84,6 +84,8 @@ def test_secrets_are_made_once_and_fit_together(tmp_path: Path) -> None:
     assert made.keys() == compose()["secrets"].keys()
     assert len(made["postgres_password"]) == 64
     assert f":{made['postgres_password']}@postgres:5432/" in made["database_url"]
+    assert made["rabbitmq.conf"].splitlines()[-1] == f"default_pass = {made['rabbitmq_password']}"
+    assert made["queue_url"] == f"amqp://weavebot:{made['rabbitmq_password']}@rabbitmq:5672/"
     assert made["neo4j_auth"] == f"neo4j/{made['neo4j_password']}"
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
+from bot.clock import SystemClock
 from memory.adapters import redis_queue
+from memory.adapters.redis_link import RedisLink
 from memory.adapters.redis_queue import RedisQueue
+from memory.breaker import Breaker
 from tests.contract.work_queue import INDEX, Opening, SharedQueueContract, item, serials, taken
 from tests.services.queues import Corner, RedisCorner, corner_of
+from tests.services.redis import redis_address
 from tests.services.servers import address
 
 pytestmark = pytest.mark.services
@@ -76,3 +83,29 @@ class TestRedis:
                 assert not await queue.take(INDEX, 1)
                 await asyncio.sleep(0.05)
         assert [(one.item, one.reason) for one in letters] == [(item(1), "taken 2 times and never finished")]
+
+    async def test_the_rights_that_the_docs_name_are_enough(self, corner: Corner) -> None:
+        page = (Path(__file__).parents[4] / "docs" / "queues.md").read_text("utf-8")
+        found = re.search(r"Rights: `([^`]+)` and\s+`([^`]+)`", page)
+        assert found
+        rights = " ".join(found.groups()).split()
+        async with Redis.from_url(address("REDIS_URL")) as client:
+            name = f"queue-{corner.name}"
+            await client.execute_command("ACL", "SETUSER", name, "on", ">pw", *rights)  # type: ignore[no-untyped-call]  # the driver gives it no types
+            queue = RedisQueue(
+                RedisLink(replace(redis_address(), user=name, password="pw"), Breaker("Redis", SystemClock())),  # noqa: S106 - a test's own
+                corner.name,
+                tries=1,
+            )
+            try:
+                await queue.publish([item(1), item(2)])
+                one, two = await taken(queue, 2)
+                await queue.done([one])
+                assert await queue.failed(two, "ValueError")
+                assert not await queue.wait(INDEX, 0.05)
+                assert [letter.item.serial for letter in await queue.dead(INDEX, 10)] == [2]
+                await queue.drop([2])
+                assert (await queue.state(INDEX)).dead == 0
+            finally:
+                await queue.close()
+                await client.execute_command("ACL", "DELUSER", name)  # type: ignore[no-untyped-call]  # likewise
