@@ -31,9 +31,14 @@ class Breaker:
         self._rest = rest
         self._until: datetime | None = None
 
+    @property
+    def resting(self) -> bool:
+        """Whether the store is left alone now."""
+        return self._until is not None and self._clock.now() < self._until
+
     def check(self) -> None:
         """Raises Unavailable while the store rests."""
-        if self._until is not None and self._clock.now() < self._until:
+        if self.resting:
             raise Unavailable(f"{self._name} did not answer just now and rests for some seconds: try again soon")
 
     @contextmanager

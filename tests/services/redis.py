@@ -1,0 +1,77 @@
+"""The real Redis: where it is, and one of a test's own that speaks TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from deploy.local_services.installing import redis_program
+from deploy.local_services.recipes import free_port
+from memory.adapters.redis_link import Address, RedisLink
+from memory.breaker import Breaker
+from memory.ports import Clock
+from tests.doubles import HandClock
+from tests.services.servers import address
+
+SERVER = "redis"
+PATIENT = 5.0
+"""Seconds that a test gives a command which it does not measure: the machine is shared."""
+
+
+def redis_address(answering: float = PATIENT, database: int = 0) -> Address:
+    """Where the server is."""
+    return replace(Address.read(address("REDIS_URL"), answering=answering), database=database)
+
+
+@asynccontextmanager
+async def open_link(where: Address, clock: Clock | None = None) -> AsyncIterator[RedisLink]:
+    """A line to a server."""
+    link = RedisLink(where, Breaker("Redis", clock or HandClock()))
+    try:
+        yield link
+    finally:
+        await link.close()
+
+
+async def ping(client: Redis) -> bool:
+    """Whether it answers."""
+    return bool(await client.ping())  # type: ignore[misc]  # the driver types both of its editions at once
+
+
+def make_authority(folder: Path, host: str = "localhost") -> Path:
+    """A certificate authority of a test's own and a certificate for a host, in a folder; gives the authority's file."""
+    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+    steps = [
+        f"req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=test-authority",
+        f"req {key} -keyout redis.key -out redis.csr -subj /CN={host} -addext subjectAltName=DNS:{host}",
+        "x509 -req -in redis.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out redis.pem -days 2 -copy_extensions copy",
+    ]
+    for step in steps:
+        subprocess.run(["openssl", *step.split()], cwd=folder, check=True, capture_output=True)
+    return folder / "ca.pem"
+
+
+@asynccontextmanager
+async def secure_server(folder: Path) -> AsyncIterator[int]:
+    """A Redis that speaks TLS alone, with the certificate in the folder; gives its port."""
+    port = free_port()
+    files = "--tls-cert-file redis.pem --tls-key-file redis.key --tls-ca-cert-file ca.pem --tls-auth-clients no"
+    server = await asyncio.create_subprocess_exec(
+        redis_program(),
+        *f"--port 0 --tls-port {port} --bind 127.0.0.1 --save".split(),
+        "",
+        *files.split(),
+        cwd=folder,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield port
+    finally:
+        server.kill()
+        await server.wait()
