@@ -75,3 +75,14 @@ async def secure_server(folder: Path) -> AsyncIterator[int]:
     finally:
         server.kill()
         await server.wait()
+
+
+async def held(link: RedisLink, installation: str) -> dict[str, tuple[bytes, int]]:
+    """Everything of an installation on the server: by key its value as it would be saved, and its milliseconds left."""
+
+    async def read(client: Redis) -> dict[str, tuple[bytes, int]]:
+        keys = [key async for key in client.scan_iter(f"*{installation}*", count=1000)]
+        dumps = [(await client.dump(key) or b"", await client.pttl(key)) for key in keys]
+        return dict(zip((key.decode() for key in keys), dumps, strict=True))
+
+    return await link.run(read)
