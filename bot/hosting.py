@@ -126,6 +126,8 @@ async def owning(chosen: Settings, command: str, screen: Screen, opening: Openin
         await stack.enter_async_context(beside(app.indexer.run()))
         if app.graph is not None:
             await stack.enter_async_context(beside(keep_up(app.rooms)))
+        if app.cache is not None:
+            await stack.enter_async_context(beside(app.evidence.keep_up()))
         desk = exchange.Desk(lambda *asked: perform(app, *asked))
         stack.push_async_callback(desk.stop)
         await stack.enter_async_context(owner.serving(claim, desk.serve, frame=exchange.FRAME))

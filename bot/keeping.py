@@ -14,9 +14,9 @@ from bot.drift import drifts
 from bot.events import Event, closing, note, progress, result
 from bot.pages import FAINT, HEAD, Page, count, line, page
 from bot.render import facts
-from bot.reports import digest_page, stats_page
+from bot.reports import cache_page, digest_page, stats_page
 from bot.settling import settling
-from bot.shapes import digest_object, plain_numbers
+from bot.shapes import cache_object, digest_object, plain_numbers
 from memory.errors import NotFound, Refused, Unavailable
 from memory.loading import renew_terms
 from memory.models import Room, Scope
@@ -32,7 +32,9 @@ async def stats(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
         numbers = await app.statistician.stats(Scope(team, tuple(ids)))
         head = (line((HEAD, names[team])),) if len(busy) > 1 else ()
         told = {"team": names[team]} if len(busy) > 1 else {}
-        yield result({**told, **plain_numbers(asdict(numbers))}, (*head, *stats_page(numbers)))
+        shown = (*head, *stats_page(numbers), *cache_page(app.evidence.counts, app.cache))
+        cache = cache_object(app.evidence.counts, app.cache)
+        yield result({**told, **plain_numbers(asdict(numbers)), "cache": cache}, shown)
 
 
 async def digest(app: App, *, room: str | None = None) -> AsyncIterator[Event]:

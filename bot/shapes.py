@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from memory.models import Person
+from memory.ports import SharedCache
 from routing.digest import Digest
+from routing.evidence_cache import Counts
 from routing.models import Answer, Citation
 from routing.routes import route_named
 from routing.shuttle import VoteResult
@@ -78,6 +80,13 @@ def digest_object(digest: Digest) -> dict[str, Any]:
     for name in ("asked", "helped", "starred", "open_questions"):
         value[name] = [{**item, "at": instant(item["at"])} for item in value[name]]
     return {**value, "since": instant(digest.since), "until": instant(digest.until)}
+
+
+def cache_object(counts: Counts, server: SharedCache | None) -> dict[str, Any]:
+    """How often evidence was at hand since the start of the process; ``server``: "well", "away", or null for none."""
+    state = None if server is None else "away" if server.resting else "well"
+    found = {"own": counts.own, "shared": counts.shared, "missed": counts.missed}
+    return {**found, "rate": round(counts.rate, DIGITS), "server": state}
 
 
 def instant(at: datetime | None) -> str | None:
