@@ -77,12 +77,25 @@ async def secure_server(folder: Path) -> AsyncIterator[int]:
         await server.wait()
 
 
-async def held(link: RedisLink, installation: str) -> dict[str, tuple[bytes, int]]:
-    """Everything of an installation on the server: by key its value as it would be saved, and its milliseconds left."""
+async def scan(link: RedisLink, installation: str) -> dict[str, bytes]:
+    """Everything of an installation on the server: each key with its value, members of a set one after the other."""
 
-    async def read(client: Redis) -> dict[str, tuple[bytes, int]]:
-        keys = [key async for key in client.scan_iter(f"*{installation}*", count=1000)]
-        dumps = [(await client.dump(key) or b"", await client.pttl(key)) for key in keys]
-        return dict(zip((key.decode() for key in keys), dumps, strict=True))
+    async def read(client: Redis) -> dict[str, bytes]:
+        found = {}
+        async for key in client.scan_iter(f"*{installation}*", count=1000):
+            if await client.type(key) == b"zset":
+                found[key.decode()] = b" ".join(await client.zrange(key, 0, -1))
+            else:
+                found[key.decode()] = await client.get(key) or b""
+        return found
+
+    return await link.run(read)
+
+
+async def lasting(link: RedisLink, installation: str) -> dict[str, int]:
+    """The milliseconds that each key of an installation has left; below 0 for one that does not end."""
+
+    async def read(client: Redis) -> dict[str, int]:
+        return {key.decode(): await client.pttl(key) async for key in client.scan_iter(f"*{installation}*", count=1000)}
 
     return await link.run(read)

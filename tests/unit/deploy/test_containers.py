@@ -85,6 +85,8 @@ def test_secrets_are_made_once_and_fit_together(tmp_path: Path) -> None:
     assert len(made["postgres_password"]) == 64
     assert f":{made['postgres_password']}@postgres:5432/" in made["database_url"]
     assert made["neo4j_auth"] == f"neo4j/{made['neo4j_password']}"
+    assert made["redis_conf"] == f"requirepass {made['redis_password']}"
+    assert made["redis_url"] == f"redis://:{made['redis_password']}@redis:6379/0"
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
 
     (tmp_path / "secrets" / "postgres_password").chmod(0o600)

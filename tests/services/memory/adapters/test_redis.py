@@ -12,7 +12,7 @@ import pytest
 from memory.adapters.redis import RedisCache
 from memory.adapters.redis_link import RedisLink
 from tests.contract.cache import LONG, SHORT, CacheContract, Pause, kept, slot, there
-from tests.services.redis import held, open_link, redis_address
+from tests.services.redis import lasting, open_link, redis_address
 
 pytestmark = pytest.mark.services
 
@@ -59,14 +59,14 @@ class TestServer:
         await cache.drop("evidence", ["y"])
         await cache.claim(slot("b"), LONG)
         await cache.count(slot("c"), LONG)
-        keys = await held(link, cache._names.installation)
+        keys = await lasting(link, cache._names.installation)
         assert len(keys) == 5
-        assert all(left > 0 for _, left in keys.values())
+        assert all(left > 0 for left in keys.values())
 
     async def test_what_names_the_values_of_a_tag_outlives_them(self, cache: RedisCache, link: RedisLink) -> None:
         await kept(cache, slot("a", "x"), ttl=LONG)
-        keys = await held(link, cache._names.installation)
-        lasts = {key.split(":")[2]: left for key, (_, left) in keys.items()}
+        keys = await lasting(link, cache._names.installation)
+        lasts = {key.split(":")[2]: left for key, left in keys.items()}
         assert lasts["tag"] > lasts["value"] + 80_000_000  # ms: most of a day
 
     async def test_a_tag_forgets_what_has_ended(self, cache: RedisCache, link: RedisLink) -> None:
