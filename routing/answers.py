@@ -38,6 +38,7 @@ from routing.tables import answers, citations, decisions, digests, votes
 
 GONE = "(a message that this answer cited was edited or deleted)"
 _NO_QUESTION = "(forgotten)"
+_LAST: Final = 1_000  # answers of a room that tell what is asked often
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +253,27 @@ class AnswerBook:
                 some = answers.c.serial.in_(serials[start : start + 400])
                 found.update((await conn.execute(query.where(some, *same))).scalars())
         return found
+
+    async def often_asked(self, room: int, most: int) -> list[tuple[str, str]]:
+        """What was asked most among a room's last answers, with the route that it took last; most often first."""
+        last = select(answers.c.serial, answers.c.question).where(answers.c.room_id == room)
+        last_ = last.order_by(answers.c.serial.desc()).limit(_LAST).subquery()
+        often = (
+            select(func.max(last_.c.serial).label("serial"), func.count().label("times"))
+            .where(last_.c.question != _NO_QUESTION)
+            .group_by(last_.c.question)
+            .order_by(func.count().desc(), func.max(last_.c.serial).desc())
+            .limit(most)
+            .subquery()
+        )
+        query = (
+            select(answers.c.question, decisions.c.route)
+            .join(often, often.c.serial == answers.c.serial)
+            .join(decisions, decisions.c.answer_serial == answers.c.serial)
+            .order_by(often.c.times.desc(), often.c.serial.desc())
+        )
+        async with self._database.read() as conn:
+            return [(row.question, row.route) for row in await conn.execute(query)]
 
     async def newest_serial(self, tenant: int) -> int:
         """The serial of the tenant's newest answer, 0 without one."""

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 import structlog
 from cachetools import LRUCache
@@ -102,11 +102,15 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Evidence that somebody wants: ``key`` says of what, ``down`` which sources are not asked for it now."""
+    """Evidence that somebody wants: ``key`` says of what, ``down`` which sources are not asked for it now.
+
+    Wanted ``ahead`` of anybody's question it is not counted.
+    """
 
     query: Query
     key: Key
     down: tuple[str, ...] = ()
+    ahead: bool = False
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -133,14 +137,14 @@ class EvidenceCache:
         place = (wanted.key, wanted.down)
         while True:
             if (held := self._held.get(wanted.key)) is not None:
-                self.counts.own += 1
+                self._count("own", wanted)
                 return held
             flight = self._flights.get(place)
             if flight is None:
                 return await self._lead(place, wanted, look, tell)
             await asyncio.wait([flight])
             if not flight.cancelled():
-                self.counts.own += 1
+                self._count("own", wanted)
                 return flight.result()
 
     async def drop(self, room: int) -> None:
@@ -170,6 +174,10 @@ class EvidenceCache:
         while True:
             await asyncio.sleep(every)
             await self.settle()
+
+    def _count(self, where: Literal["own", "shared", "missed"], wanted: Wanted) -> None:
+        if not wanted.ahead:
+            setattr(self.counts, where, getattr(self.counts, where) + 1)
 
     async def _dropped(self, tag: str) -> None:
         self._held.clear()
@@ -203,16 +211,16 @@ class EvidenceCache:
 
     async def _found(self, wanted: Wanted, look: Look, tell: Tell) -> Evidence:
         if self._shared is None or not await self.settle():
-            self.counts.missed += 1
+            self._count("missed", wanted)
             return (await look())[1]
         cached = _Cached(self._shared, wanted, tell)
         evidence = await cached.get()
         if evidence is None and not await cached.claimed():
             evidence = await cached.awaited()
         if evidence is not None:
-            self.counts.shared += 1
+            self._count("shared", wanted)
             return evidence
-        self.counts.missed += 1
+        self._count("missed", wanted)
         try:
             findings, evidence = await look()
             if findings.whole:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -31,7 +31,7 @@ from routing.policies import rules
 from routing.policies.linear import Array, Posterior
 from routing.policies.named import NamedPolicy, deciding
 from routing.policy_book import PolicyBook
-from routing.routes import route_named
+from routing.routes import BY_NAME, route_named
 from routing.teaching import Teaching
 from routing.weights import UNTAUGHT
 
@@ -168,6 +168,27 @@ class Shuttle:
         if given is None:
             raise Contended("the messages behind the answer change all the time: ask again in a moment")
         return await self.answer(scope.tenant, given[1])
+
+    async def warm(
+        self, room: int, tenant: int, *, asked_at: datetime, limit: int, tokens: int, most: int
+    ) -> AsyncGenerator[str, None]:
+        """Finds evidence for what is asked most in a room before it is asked; gives each question when it is done.
+
+        Nothing is decided, answered or kept. ``asked_at`` is now in the room's timezone; at ``most`` so many questions.
+        """
+        scope = Scope(tenant, (room,))
+        bearings = await self._book.bearings(scope)
+        policy = deciding(bearings.policy)
+        taught = await self._taught(tenant, bearings, policy)
+        await self._learner.posterior(tenant, bearings, policy.design)
+        for question, name in await self._book.often_asked(room, most):
+            route = BY_NAME.get(name)
+            if route is None or route.pattern in SEEDED:  # each time another draw: nothing to hold
+                continue
+            query = await self._engine.prepare(question, scope, asked_at, limit, bearings.versions)
+            await self._probe(query)
+            await self._evidence(query, route, tokens, taught, 0, self._health.down, ahead=True)
+            yield question
 
     async def find(self, question: str, scope: Scope, route: str, *, asked_at: datetime, limit: int) -> finding.Found:
         """What a route finds, without deciding, answering or keeping anything; for evaluation."""
@@ -384,7 +405,15 @@ class Shuttle:
         return probe
 
     async def _evidence(
-        self, query: Query, route: Route, tokens: int, taught: Taught, seed: int, down: tuple[str, ...]
+        self,
+        query: Query,
+        route: Route,
+        tokens: int,
+        taught: Taught,
+        seed: int,
+        down: tuple[str, ...],
+        *,
+        ahead: bool = False,
     ) -> Evidence:
         drawn = seed if route.pattern in SEEDED else 0
         asked = _asked(query, query.scope.rooms)
@@ -400,7 +429,7 @@ class Shuttle:
         async def tell(findings: Findings) -> Evidence | None:
             return await told(self._engine, query, tokens, findings)
 
-        return await self._cache.of(Wanted(query, key, down), look, tell)
+        return await self._cache.of(Wanted(query, key, down, ahead), look, tell)
 
     async def _restored(self, kept: Kept) -> Answer:
         try:
