@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from memory.adapters.redis import RedisCache
 from memory.adapters.redis_link import RedisLink
+from memory.errors import Unavailable
 from tests.contract.cache import LONG, SHORT, CacheContract, Pause, kept, slot, there
 from tests.services.redis import lasting, open_link, redis_address
 
@@ -81,3 +85,27 @@ class TestServer:
         assert health.server.startswith("Redis ")
         assert health.used > 0
         assert health.policy
+
+    async def test_the_rights_in_the_docs_are_enough(self, link: RedisLink) -> None:
+        page = (Path(__file__).parents[4] / "docs" / "redis.md").read_text("utf-8")
+        told = re.search(r"A user of its own needs `([^`]+)`", page)
+        assert told is not None
+        name, word = f"user-{secrets.token_hex(4)}", secrets.token_hex(8)
+        rights = ["on", f">{word}", *told.group(1).split()]
+        await link.run(lambda redis: redis.execute_command("ACL SETUSER", name, *rights))
+        try:
+            async with open_link(replace(redis_address(), user=name, password=word)) as limited:
+                cache = RedisCache(limited, secrets.token_hex(4))
+                assert await kept(cache, slot("a", "x"))
+                assert await there(cache, slot("a", "x")) == b"value"
+                token = await cache.claim(slot("a"), LONG)
+                assert token is not None
+                await cache.release(slot("a"), token)
+                assert await cache.count(slot("a"), LONG) == 1
+                await cache.drop("evidence", ["x"])
+                assert await there(cache, slot("a", "x")) is None
+                assert (await cache.health()).server
+                with pytest.raises(Unavailable, match="does not let this user"):
+                    await limited.run(lambda redis: redis.set("another-key", "x"))
+        finally:
+            await link.run(lambda redis: redis.execute_command("ACL DELUSER", name))
