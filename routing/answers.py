@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -444,7 +445,7 @@ def _decision_row(draft: Draft) -> dict[str, Any]:
 
 
 def _citation_row(serial: int, rank: int, hit: Hit) -> dict[str, Any]:
-    features = {name: float(value) for name, value in hit.features.items() if np.isfinite(value)}
+    features = {name: float(value) for name, value in hit.features.items() if math.isfinite(value)}
     return {
         "answer_serial": serial,
         "rank": rank,

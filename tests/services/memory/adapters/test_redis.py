@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,8 +92,13 @@ class TestServer:
         told = re.search(r"A user of its own needs `([^`]+)`", page)
         assert told is not None
         name, word = f"user-{secrets.token_hex(4)}", secrets.token_hex(8)
-        rights = ["on", f">{word}", *told.group(1).split()]
-        await link.run(lambda redis: redis.execute_command("ACL SETUSER", name, *rights))
+        words = told.group(1).split()
+        rights: dict[str, Any] = {
+            "keys": [one.removeprefix("~") for one in words if one.startswith("~")],
+            "categories": [one for one in words if one.startswith("+@")],
+            "commands": [one for one in words if one.startswith("+") and not one.startswith("+@")],
+        }
+        await link.run(lambda redis: redis.acl_setuser(name, enabled=True, passwords=[f"+{word}"], **rights))
         try:
             async with open_link(replace(redis_address(), user=name, password=word)) as limited:
                 cache = RedisCache(limited, secrets.token_hex(4))
@@ -108,4 +114,4 @@ class TestServer:
                 with pytest.raises(Unavailable, match="does not let this user"):
                     await limited.run(lambda redis: redis.set("another-key", "x"))
         finally:
-            await link.run(lambda redis: redis.execute_command("ACL DELUSER", name))
+            await link.run(lambda redis: redis.acl_deluser(name))
