@@ -19,6 +19,7 @@ ALL = (
     "patterns",
     "followups",
     "latency",
+    "cache",
     "ingest",
 )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bot.audit import Audit
 from bot.departures import Departures
 from bot.inbox import Inbox
+from bot.limits import AskLimit
 from bot.outbox import Outbox
 from bot.ports import ChatPort
 from bot.preferences import PreferenceBook
@@ -16,12 +17,13 @@ from memory.directory import Directory
 from memory.engine import Engine
 from memory.indexing import Indexer
 from memory.journal import Journal
-from memory.ports import Clock, Database, Embedder, LastingGraph
+from memory.ports import Clock, Database, Embedder, LastingGraph, SharedCache
 from memory.privacy import Privacy
 from memory.projections import Rooms
 from memory.sessions import SessionBook
 from memory.supply import QueueSupply
 from routing.digest import Digests
+from routing.evidence_cache import EvidenceCache
 from routing.judging import Judge
 from routing.learner import Learner
 from routing.paths.learner import PathLearner
@@ -46,6 +48,7 @@ class App:
     rooms: Rooms
     privacy: Privacy
     shuttle: Shuttle
+    evidence: EvidenceCache
     learner: Learner
     paths: PathLearner
     policies: PolicyBook
@@ -57,8 +60,10 @@ class App:
     outbox: Outbox
     departures: Departures
     inbox: Inbox
+    limits: AskLimit
     tenant: int
     close: Callable[[], Awaitable[None]]
     graph: LastingGraph | None = None  # the graph server, when there is one
     queue: QueueSupply | None = None  # what feeds the indexer through a work queue, when there is one
+    cache: SharedCache | None = None  # the cache server, when there is one
     ports: list[ChatPort] = field(default_factory=list)  # the chat accounts that this process is connected with

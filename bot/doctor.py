@@ -28,6 +28,9 @@ from memory.errors import WeavebotError
 
 ROOM_LEFT: Final = 200 << 20
 """Bytes. With less on the disk, the next import may not fit."""
+OLDEST_REDIS: Final = 7
+KEEPING: Final = ("volatile-ttl", "noeviction")
+"""Policies of Redis under which values go before what finds them again."""
 FINE: Final = "ok    "
 WRONG: Final = "wrong "
 ARROW: Final = " → "
@@ -185,6 +188,29 @@ async def _queue(app: App) -> Finding:
     return Finding("queue", found, "weavebot queue --retry-dead" if report.dead else None)
 
 
+async def _cache(app: App) -> Finding:
+    """The cache server: whether it answers, its version, and what it gives up when its memory is full."""
+    if app.cache is None:
+        return Finding("cache", "in this process")
+    health = await app.cache.health()
+    memory = (
+        f"{health.used >> 20:,} MiB of {health.limit >> 20:,} MiB" if health.limit else f"{health.used >> 20:,} MiB"
+    )
+    found = f"{health.server}, {memory} in use, {health.policy}"
+    if int(health.server.removeprefix("Redis ").partition(".")[0]) < OLDEST_REDIS:
+        return Finding("cache", found, f"install Redis {OLDEST_REDIS}")
+    if health.limit and health.policy not in KEEPING:
+        return Finding("cache", found, "redis-cli CONFIG SET maxmemory-policy volatile-ttl")
+    return Finding("cache", found)
+
+
 CHECKS: Final[Mapping[str, Callable[[App], Awaitable[Finding]]]] = MappingProxyType(
-    {"database": _database, "index": _outbox, "queue": _queue, "graph": _graph, "model": _model}
+    {
+        "database": _database,
+        "index": _outbox,
+        "queue": _queue,
+        "graph": _graph,
+        "cache": _cache,
+        "model": _model,
+    }
 )

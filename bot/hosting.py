@@ -30,6 +30,7 @@ from bot.pages import FAINT, HEAD, Page, line, page
 from bot.render import hint_line
 from bot.settings import Settings
 from bot.terminal import Screen
+from bot.warming import warm_up
 from bot.wiring import open_app, open_console, open_ports
 from memory.errors import NotFound, Unavailable
 from memory.keeping_up import keep_up
@@ -126,6 +127,8 @@ async def owning(chosen: Settings, command: str, screen: Screen, opening: Openin
         await stack.enter_async_context(beside(app.indexer.run()))
         if app.graph is not None:
             await stack.enter_async_context(beside(keep_up(app.rooms)))
+        if app.cache is not None:
+            await stack.enter_async_context(beside(app.evidence.keep_up()))
         desk = exchange.Desk(lambda *asked: perform(app, *asked))
         stack.push_async_callback(desk.stop)
         await stack.enter_async_context(owner.serving(claim, desk.serve, frame=exchange.FRAME))
@@ -197,10 +200,8 @@ async def _room(app: App, name: str) -> Room:
 
 
 async def _warm_up(app: App, rooms: Callable[[], Awaitable[Sequence[Room]]]) -> None:
-    """The model and the liveliest rooms are loaded at the start, so that the first answer does not wait for them."""
     with contextlib.suppress(Unavailable):  # asking will say so
-        await app.embedder.embed(["hello"])
-        await app.engine.warm([room.id for room in await rooms()])
+        await warm_up(app, await rooms())
 
 
 def _welcome(app: App, room: Room, guest: Guest) -> Page:

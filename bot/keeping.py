@@ -14,9 +14,9 @@ from bot.drift import drifts
 from bot.events import Event, closing, note, progress, result
 from bot.pages import FAINT, HEAD, Page, count, line, page
 from bot.render import facts
-from bot.reports import dead_page, digest_page, queue_page, stats_page
+from bot.reports import cache_page, dead_page, digest_page, queue_page, stats_page
 from bot.settling import settling
-from bot.shapes import dead_object, digest_object, plain_numbers, queue_object
+from bot.shapes import cache_object, dead_object, digest_object, plain_numbers, queue_object
 from memory import records
 from memory.errors import NotFound, Refused, Unavailable
 from memory.loading import renew_terms
@@ -38,8 +38,10 @@ async def stats(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
         told = {"team": names[team]} if len(busy) > 1 else {}
         report = await app.queue.report() if app.queue else None
         queued = {"queue": queue_object(report)} if report else {}
-        shown = (*head, *stats_page(numbers), *(queue_page(report) if report else ()))
-        yield result({**told, **plain_numbers(asdict(numbers)), **queued}, shown)
+        cached = cache_page(app.evidence.counts, app.cache)
+        shown = (*head, *stats_page(numbers), *(queue_page(report) if report else ()), *cached)
+        cache = cache_object(app.evidence.counts, app.cache)
+        yield result({**told, **plain_numbers(asdict(numbers)), **queued, "cache": cache}, shown)
 
 
 async def queue(app: App, *, retry_dead: bool = False) -> AsyncIterator[Event]:

@@ -11,8 +11,10 @@ from bot import dates
 from bot.pages import BAD, FAINT, GOOD, HEAD, Line, Page, count, line, one_line, page
 from bot.render import hint_line, table
 from memory.models import DeadLetter, QueueReport
+from memory.ports import SharedCache
 from routing.digest import Digest
 from routing.digest import Line as Item
+from routing.evidence_cache import Counts
 from routing.statistics import RouteStats, Stats
 
 WIDE: Final = 64  # characters of a line of the digest
@@ -66,6 +68,18 @@ def dead_page(dead: Sequence[DeadLetter]) -> Page:
         place = f"message {one.item.serial} (revision {one.item.revision}) in room {one.item.room}: "
         lines.append(line(place, (BAD, one.reason or "failed too often")))
     return (*lines, line((FAINT, "weavebot queue --retry-dead tries them again")))
+
+
+def cache_page(counts: Counts, server: SharedCache | None) -> Page:
+    """How often evidence was at hand since the start, and how the cache server is; empty without anything to say."""
+    lines = []
+    if counts.asked:
+        found = f"evidence at hand for {counts.rate:.0%} of {count(counts.asked, 'look')} since the start"
+        shared = f" ({counts.own:,} here, {counts.shared:,} in Redis)" if server is not None else ""
+        lines.append(line(found + shared))
+    if server is not None and server.resting:
+        lines.append(line((BAD, "Redis does not answer and is left alone for some seconds")))
+    return tuple(lines)
 
 
 def bar(share: float) -> str:

@@ -33,9 +33,11 @@ async def answer(call: Call, question: str) -> Said:
     """An answer from the room's memory, or from that of ``in:#another``; the same event gets the same answer again.
 
     ``route:NAME`` takes that route. Raises NotFound for one that there is not, naming those that there are.
-    What another room knows is for the asker alone: not everybody here may read that room.
+    Raises Refused when the person has asked too much. What another room knows is for the asker alone: not everybody
+    here may read that room.
     """
     by = _BY.search(question)
+    await call.app.limits.admit(call.person)
     words, elsewhere = await _elsewhere(call, _BY.sub("", question).strip())
     made = await weave(
         call.app,

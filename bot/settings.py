@@ -140,6 +140,15 @@ class Settings(BaseSettings):
         description="what hands out the messages to be indexed: redis://, rediss://, amqp://, amqps://, or memory: in"
         " this process; without it the database alone",
     )
+    redis_url: SecretStr | None = Field(
+        None, description="a Redis 7 server, such as rediss://:PASSWORD@host:6379/0; without it nothing is shared"
+    )
+    redis_ca: Path | None = Field(
+        None, description="file of the authorities that vouch for it, with rediss; without it the system's"
+    )
+    redis_connect_timeout: float = Field(3.0, gt=0, le=60, description="seconds in which Redis must take a connection")
+    redis_timeout: float = Field(0.1, gt=0, le=60, description="seconds in which Redis must answer a question's look")
+    ask_limit: int = Field(20, ge=0, le=100_000, description="questions a person may ask in a minute; 0: any number")
     tokens: int = Field(4096, ge=1, le=1_000_000, description="token budget of an answer's context")
 
 

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from memory.models import DeadLetter, Person, QueueReport
+from memory.ports import SharedCache
 from routing.digest import Digest
+from routing.evidence_cache import Counts
 from routing.models import Answer, Citation
 from routing.routes import route_named
 from routing.shuttle import VoteResult
@@ -91,6 +93,13 @@ def dead_object(letter: DeadLetter) -> dict[str, Any]:
     item = letter.item
     place = {"message": item.serial, "revision": item.revision, "room": item.room}
     return {**place, "tries": letter.tries, "reason": letter.reason or None}
+
+
+def cache_object(counts: Counts, server: SharedCache | None) -> dict[str, Any]:
+    """How often evidence was at hand since the start of the process; ``server``: "well", "away", or null for none."""
+    state = None if server is None else "away" if server.resting else "well"
+    found = {"own": counts.own, "shared": counts.shared, "missed": counts.missed}
+    return {**found, "rate": round(counts.rate, DIGITS), "server": state}
 
 
 def instant(at: datetime | None) -> str | None:

@@ -25,6 +25,7 @@ from bot.clock import SystemClock
 from bot.departures import Departures
 from bot.dispatch import Dispatch
 from bot.inbox import Inbox
+from bot.limits import AskLimit
 from bot.models import LOCAL, Place
 from bot.notebook import SqlNotebook
 from bot.outbox import Outbox
@@ -38,6 +39,7 @@ from bot.suggestions import Suggestions
 from bot.terminal import make_console
 from memory import links
 from memory.adapters.graph import RustworkxGraphIndex
+from memory.adapters.in_memory import ProcessCache
 from memory.adapters.local_queue import LocalQueue
 from memory.adapters.sentence_transformers import SentenceTransformerEmbedder
 from memory.adapters.sql import SqlDatabase
@@ -55,13 +57,14 @@ from memory.models import MessageLinks, Person, Room
 from memory.ports import Clock, Database, Embedder, WorkQueue
 from memory.privacy import Privacy
 from memory.projections import Rooms
-from memory.pseudonyms import pseudonyms_of
+from memory.pseudonyms import Pseudonyms, pseudonyms_of
 from memory.relay import Relay
 from memory.sessions import SessionBook
 from memory.sources import GraphSource, array_sources
 from memory.supply import OutboxSupply, QueueSupply, Supply
 from routing.answers import AnswerBook
 from routing.digest import Digests
+from routing.evidence_cache import EvidenceCache, Shared
 from routing.judging import Judge
 from routing.learner import Learner
 from routing.paths.learner import PathLearner
@@ -76,6 +79,7 @@ if TYPE_CHECKING:
     from bot.adapters.matrix.desk import Desk as AccountDesk
     from bot.adapters.matrix.login import Door
     from memory.adapters.neo4j import Neo4jGraphIndex
+    from memory.adapters.redis import RedisCache
 
     MatrixAccount: TypeAlias = Account
     MatrixDesk: TypeAlias = AccountDesk
@@ -127,13 +131,22 @@ async def open_app(
         indexer = Indexer(database, shared, model, supply)
         engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
 
+        cache, evidence = None, EvidenceCache()
+        if settings.redis_url:
+            names = await pseudonyms_of(database, time)
+            cache = open_cache(settings, names, time)
+            stack.push_async_callback(cache.close)
+            evidence = EvidenceCache(Shared(cache, names, f"{shared.model} {'neo4j' if server else 'process'}"))
+
         book = AnswerBook(database)
         learner = Learner(database, book, time)
         stack.push_async_callback(learner.close)
         paths = PathLearner(database, learner, time, settings.data / "learning")
         policies = PolicyBook(database, time)
         teaching = Teaching(directory)
-        shuttle = Shuttle(engine, book, learner, time, paths=paths, teaching=teaching, policies=policies)
+        shuttle = Shuttle(
+            engine, book, learner, time, paths=paths, teaching=teaching, policies=policies, cache=evidence
+        )
         erasure.holders += [
             BotHolder(time),
             book,
@@ -156,6 +169,7 @@ async def open_app(
             rooms=rooms,
             privacy=privacy,
             shuttle=shuttle,
+            evidence=evidence,
             learner=learner,
             paths=paths,
             policies=policies,
@@ -167,10 +181,12 @@ async def open_app(
             outbox=Outbox(database, time),
             departures=Departures(database, time, directory, privacy),
             inbox=Inbox(database, time, lease),
+            limits=AskLimit(settings.ask_limit, ProcessCache(time), cache),
             tenant=tenant,
             close=closing.aclose,
             graph=server,
             queue=line,
+            cache=cache,
         )
 
 
@@ -209,6 +225,20 @@ async def open_graph(settings: Settings, database: Database, clock: Clock) -> Ne
     line = Neo4jLink(address, Breaker("Neo4j", clock))
     names = await pseudonyms_of(database, clock)
     return Neo4jGraphIndex(line, names, links_of, clock, labels=settings.neo4j_labels)
+
+
+def open_cache(settings: Settings, names: Pseudonyms, clock: Clock) -> RedisCache:
+    """The cache server. It may be down: whoever needs it finds out. Raises BadInput for an address that is none."""
+    from memory.adapters.redis import RedisCache  # noqa: PLC0415 - 0.1 s, for those who have one alone
+    from memory.adapters.redis_link import Address, RedisLink  # noqa: PLC0415 - likewise
+
+    address = Address.read(
+        settings.redis_url.get_secret_value() if settings.redis_url else "",
+        authorities=settings.redis_ca,
+        connecting=settings.redis_connect_timeout,
+        answering=settings.redis_timeout,
+    )
+    return RedisCache(RedisLink(address, Breaker("Redis", clock)), names.installation)
 
 
 def open_database(settings: Settings) -> SqlDatabase:

@@ -329,6 +329,28 @@ class GraphHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """A place in a cache. ``tags`` name what the value is made of, so that it goes with any of that."""
+
+    namespace: str
+    key: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CacheHealth:
+    """What a cache server says of itself: product and version, bytes in use, the most it may use (0: no limit).
+
+    ``policy`` names what it gives up when it is full.
+    """
+
+    server: str
+    used: int
+    limit: int
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """Evidence within a token budget, in time order. ``left_out`` counts hits that did not fit."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.models import (
+    CacheHealth,
     DeadLetter,
     Embedding,
     GraphHealth,
@@ -21,6 +22,7 @@ from memory.models import (
     PathType,
     Query,
     QueueState,
+    Slot,
     Taken,
     Walks,
     WorkItem,
@@ -249,3 +251,43 @@ class WorkQueue(Protocol):
 
     async def close(self) -> None:
         """What was taken and is not finished waits again."""
+
+
+class Cache(Protocol):
+    """Bytes for a while, shared by whoever uses the same cache; and counters that forget.
+
+    What it holds can be computed again: it may lose anything at any time. Installations and namespaces never touch.
+    Every call raises Unavailable when the cache does not answer.
+    """
+
+    async def get(self, slot: Slot) -> tuple[bytes | None, tuple[str, ...]]:
+        """What is there (None: nothing), and where the slot's tags stand now, which `put` wants to know."""
+
+    async def put(self, slot: Slot, value: bytes, ttl: timedelta, seen: Sequence[str]) -> bool:
+        """Keeps a value for that long at most. ``seen`` is what `get` said before the value was computed.
+
+        False, and nothing is kept, when one of the tags was dropped since: the value may hold what had to go.
+        """
+
+    async def drop(self, namespace: str, tags: Sequence[str]) -> None:
+        """Nothing that was put under any of these tags is left, nor put by whoever looked before."""
+
+    async def claim(self, slot: Slot, ttl: timedelta) -> str | None:
+        """Takes the right to compute a value for that long at most: a token, or None when somebody else has it."""
+
+    async def release(self, slot: Slot, token: str) -> None:
+        """Gives the right back; one that has run out, or is another's by now, is left alone."""
+
+    async def count(self, slot: Slot, window: timedelta) -> int:
+        """Counts one more and gives the number since the first of the window that runs; after it, counting is anew."""
+
+
+class SharedCache(Cache, Protocol):
+    """A cache on a server."""
+
+    @property
+    def resting(self) -> bool:
+        """Whether the server is left alone after a failure."""
+
+    async def health(self) -> CacheHealth:
+        """What the server says of itself."""

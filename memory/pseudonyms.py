@@ -19,6 +19,7 @@ from memory.ports import Clock, Database
 from memory.tables import pseudonym_keys
 
 _BYTES: Final = 10
+_SEAL: Final = 16
 _DAY: Final = len("2026-05-12")
 _MARK: Final = "x"  # no pseudonym looks like a day
 
@@ -37,6 +38,10 @@ class Pseudonyms:
         if kind is EntityKind.PERSON or _is_day(key):
             return key
         return _MARK + self._hash(f"{room}\0{key}", _BYTES)
+
+    def seal(self, data: bytes) -> bytes:
+        """16 bytes that nobody without the secret can make of the data, nor guess the data from (keyed BLAKE2b)."""
+        return hashlib.blake2b(data, key=self._secret, digest_size=_SEAL, person=b"seal").digest()
 
     def _hash(self, words: str, size: int) -> str:
         return hashlib.blake2b(words.encode("utf-8", "surrogatepass"), key=self._secret, digest_size=size).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ from routing.tables import answers, citations, decisions, digests, votes
 
 GONE = "(a message that this answer cited was edited or deleted)"
 _NO_QUESTION = "(forgotten)"
+_LAST: Final = 1_000  # answers of a room that tell what is asked often
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +255,27 @@ class AnswerBook:
                 found.update((await conn.execute(query.where(some, *same))).scalars())
         return found
 
+    async def often_asked(self, room: int, most: int) -> list[tuple[str, str]]:
+        """What was asked most among a room's last answers, with the route that it took last; most often first."""
+        last = select(answers.c.serial, answers.c.question).where(answers.c.room_id == room)
+        last_ = last.order_by(answers.c.serial.desc()).limit(_LAST).subquery()
+        often = (
+            select(func.max(last_.c.serial).label("serial"), func.count().label("times"))
+            .where(last_.c.question != _NO_QUESTION)
+            .group_by(last_.c.question)
+            .order_by(func.count().desc(), func.max(last_.c.serial).desc())
+            .limit(most)
+            .subquery()
+        )
+        query = (
+            select(answers.c.question, decisions.c.route)
+            .join(often, often.c.serial == answers.c.serial)
+            .join(decisions, decisions.c.answer_serial == answers.c.serial)
+            .order_by(often.c.times.desc(), often.c.serial.desc())
+        )
+        async with self._database.read() as conn:
+            return [(row.question, row.route) for row in await conn.execute(query)]
+
     async def newest_serial(self, tenant: int) -> int:
         """The serial of the tenant's newest answer, 0 without one."""
         async with self._database.read() as conn:
@@ -422,7 +445,7 @@ def _decision_row(draft: Draft) -> dict[str, Any]:
 
 
 def _citation_row(serial: int, rank: int, hit: Hit) -> dict[str, Any]:
-    features = {name: float(value) for name, value in hit.features.items() if np.isfinite(value)}
+    features = {name: float(value) for name, value in hit.features.items() if math.isfinite(value)}
     return {
         "answer_serial": serial,
         "rank": rank,

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-
-from cachetools import LRUCache
 
 from memory.engine import Engine
 from memory.errors import Contended, NotFound
-from memory.models import Context, Hit, Message, Person, Query, Scope
+from memory.models import Hit, Message, Person, Query, Scope
 from memory.ports import Clock
 from routing import explain, finding, following, questions, rewards, wording
 from routing.answers import GONE, AnswerBook, Draft, Kept
 from routing.bearings import Bearings
-from routing.confidence import Confidence, assess
+from routing.evidence import Evidence, Findings, gathered, told
+from routing.evidence_cache import EvidenceCache, Held, Wanted
 from routing.experiments import Assignment
 from routing.features import Probe, Situation, features
 from routing.finding import UNTOLD, Taught
@@ -29,21 +27,17 @@ from routing.paths.finding import GRAPH
 from routing.paths.finding import lines as path_lines
 from routing.paths.learner import PathLearner, PathModel
 from routing.patterns import SEEDED
-from routing.patterns.trace import Trace
 from routing.policies import rules
 from routing.policies.linear import Array, Posterior
 from routing.policies.named import NamedPolicy, deciding
 from routing.policy_book import PolicyBook
-from routing.pool_book import DEPTH, KeptPool
-from routing.questions import kind_of
-from routing.routes import route_named
+from routing.routes import BY_NAME, route_named
 from routing.teaching import Teaching
 from routing.weights import UNTAUGHT
 
 _SAME_THREAD = timedelta(minutes=30)
 _SOLICITED = 0.05
 """The share of answers that ask for a vote, at random, so that their votes do not depend on the mood (learning.md)."""
-_CACHED = 512
 _FIRST = deciding(None)
 _LOOKS = 3
 """How often a question is looked at whose messages change meanwhile; after that its answer is kept without a text."""
@@ -63,23 +57,6 @@ class VoteResult:
     pick: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Evidence:
-    """What a route found for a question; the same for everybody who may read the rooms."""
-
-    hits: tuple[Hit, ...]
-    messages: dict[int, Message]
-    confidence: Confidence
-    context: Context
-    text: str
-    terms: tuple[str, ...]
-    missing: tuple[str, ...] = ()  # sources that did not answer
-    pool: KeptPool | None = None
-    traces: tuple[Trace, ...] = ()
-    whole: bool = True  # nothing was left out for want of an answer or of time
-    read: Mapping[int, int] = field(default_factory=dict)  # as `Draft.read`
-
-
 class Shuttle:
     """Decides, looks, answers, learns. Every ask has its own decision and answer row, cached evidence or not."""
 
@@ -93,10 +70,12 @@ class Shuttle:
         paths: PathLearner | None = None,
         teaching: Teaching | None = None,
         policies: PolicyBook | None = None,
+        cache: EvidenceCache | None = None,
     ) -> None:
         """``teaching`` says what each team's votes may teach by; without it by everything.
 
-        ``policies`` knows the experiments that may choose a question's policy; without it none does.
+        ``policies`` knows the experiments that may choose a question's policy; without it none does. ``cache`` holds
+        evidence, without it one in this process alone.
         """
         self._engine = engine
         self._book = book
@@ -105,9 +84,8 @@ class Shuttle:
         self._paths = paths
         self._teaching = teaching
         self._policies = policies
-        self._cache: LRUCache[tuple[object, ...], _Evidence] = LRUCache(_CACHED)
-        self._probes: LRUCache[tuple[object, ...], Probe] = LRUCache(_CACHED)
-        self._cleared = 0
+        self._cache = cache or EvidenceCache()
+        self._probes: Held[Probe] = Held()
         self._health = Health(clock)
 
     async def weave(
@@ -149,27 +127,27 @@ class Shuttle:
             decision = await self._decide(query, bearings, chosen, seed, policy, assigned)
             taken = route_named(decision.route)
             taught = await self._taught(scope.tenant, bearings, policy)
-            evidence = await self._evidence(query, taken, tokens, decision, taught)
-            shown = evidence.hits
+            evidence = await self._evidence(query, taken, tokens, taught, decision.seed, decision.down)
+            found = evidence.findings
             ms = (time.perf_counter() - began) * 1000
             draft = Draft(
                 scope=scope,
                 room=bearings.room,
                 question=question,
                 text=evidence.text,
-                confidence=evidence.confidence.value,
-                abstained=evidence.confidence.abstains,
+                confidence=found.confidence.value,
+                abstained=found.confidence.abstains,
                 asked_at=at,
                 ms=ms,
-                hits=shown,
+                hits=found.hits,
                 decision=decision,
                 route_version=taken.version,
                 event_id=event_id,
                 thread=thread,
-                pool=evidence.pool if await self._by_text(scope.tenant) else None,
-                traces=evidence.traces,
+                pool=found.pool if await self._by_text(scope.tenant) else None,
+                traces=found.traces,
                 follows=taken_over.follows,
-                read=evidence.read,
+                read=found.read,
             )
             if (given := await self._book.keep(draft)) is None:
                 continue
@@ -178,10 +156,10 @@ class Shuttle:
                 serial=given[0],
                 question=question,
                 text=evidence.text,
-                confidence=evidence.confidence.value,
-                abstained=evidence.confidence.abstains,
-                reasons=(*_lacking(decision, evidence), *evidence.confidence.reasons),
-                citations=_citations(shown, evidence),
+                confidence=found.confidence.value,
+                abstained=found.confidence.abstains,
+                reasons=(*_lacking(decision, found.missing), *found.confidence.reasons),
+                citations=_citations(found.hits, evidence.messages, evidence.terms),
                 decision=decision,
                 context=evidence.context,
                 ms=(time.perf_counter() - began) * 1000,
@@ -190,6 +168,27 @@ class Shuttle:
         if given is None:
             raise Contended("the messages behind the answer change all the time: ask again in a moment")
         return await self.answer(scope.tenant, given[1])
+
+    async def warm(
+        self, room: int, tenant: int, *, asked_at: datetime, limit: int, tokens: int, most: int
+    ) -> AsyncGenerator[str, None]:
+        """Finds evidence for what is asked most in a room before it is asked; gives each question when it is done.
+
+        Nothing is decided, answered or kept. ``asked_at`` is now in the room's timezone; at ``most`` so many questions.
+        """
+        scope = Scope(tenant, (room,))
+        bearings = await self._book.bearings(scope)
+        policy = deciding(bearings.policy)
+        taught = await self._taught(tenant, bearings, policy)
+        await self._learner.posterior(tenant, bearings, policy.design)
+        for question, name in await self._book.often_asked(room, most):
+            route = BY_NAME.get(name)
+            if route is None or route.pattern in SEEDED:  # each time another draw: nothing to hold
+                continue
+            query = await self._engine.prepare(question, scope, asked_at, limit, bearings.versions)
+            await self._probe(query)
+            await self._evidence(query, route, tokens, taught, 0, self._health.down, ahead=True)
+            yield question
 
     async def find(self, question: str, scope: Scope, route: str, *, asked_at: datetime, limit: int) -> finding.Found:
         """What a route finds, without deciding, answering or keeping anything; for evaluation."""
@@ -302,14 +301,16 @@ class Shuttle:
 
     async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
         """Dropper: no cached evidence outlives a message that was erased."""
-        del room, serials, hashes
+        del serials, hashes
         self._clear()
+        await self._cache.drop(room)
 
     async def drop_person(self, person: int) -> None:
         """Dropper: neither does it outlive a person."""
         del person
         self._clear()
         self._learner.forget_all()
+        await self._cache.drop_all()
 
     async def _path_model(self, tenant: int, seen: Bearings | None = None) -> PathModel | None:
         if self._paths is None or not await self._by_text(tenant):  # what a path runs through was read from messages
@@ -325,9 +326,7 @@ class Shuttle:
 
     def _clear(self) -> None:
         self._learner.forget_order()
-        self._cache.clear()
         self._probes.clear()
-        self._cleared += 1
         if self._paths is not None:
             self._paths.forget_all()  # citations of what was erased are gone, and with them what votes said of them
 
@@ -394,58 +393,43 @@ class Shuttle:
 
     async def _probe(self, query: Query) -> Probe:
         room = query.scope.rooms[0]
-        key, cleared = _asked(query, (room,)), self._cleared
+        key, epoch = _asked(query, (room,)), self._probes.epoch
         probe = self._probes.get(key)
         if probe is None:
             down = self._health.down
             look = await self._engine.look(query, room, down)
             self._health.saw(missing=set(look.missing).difference(down))
             probe = Probe(look.top, look.gap, look.linked, look.degree, look.messages, look.authors, look.mean_words)
-            if cleared == self._cleared and not look.missing:
-                self._probes[key] = probe
+            if not look.missing:
+                self._probes.put(key, probe, epoch)
         return probe
 
-    async def _evidence(self, query: Query, route: Route, tokens: int, decision: Decision, taught: Taught) -> _Evidence:
-        drawn = decision.seed if route.pattern in SEEDED else 0
-        key = (route.name, drawn, query.limit, tokens, taught.version, *_asked(query, query.scope.rooms))
-        cleared = self._cleared
-        evidence = self._cache.get(key)
-        if evidence is None:
-            evidence = await self._look(query, route, tokens, decision, taught)
-            if cleared == self._cleared and evidence.whole:  # else what it holds may be erased, or is not all
-                self._cache[key] = evidence
-        return evidence
+    async def _evidence(
+        self,
+        query: Query,
+        route: Route,
+        tokens: int,
+        taught: Taught,
+        seed: int,
+        down: tuple[str, ...],
+        *,
+        ahead: bool = False,
+    ) -> Evidence:
+        drawn = seed if route.pattern in SEEDED else 0
+        asked = _asked(query, query.scope.rooms)
+        key = (route.name, route.version, drawn, query.limit, tokens, *taught.version, *asked)
 
-    async def _look(self, query: Query, route: Route, tokens: int, decision: Decision, taught: Taught) -> _Evidence:
-        down = decision.down
-        found = await finding.find(self._engine, query, route, down, taught, seed=decision.seed)
-        self._health.saw(
-            missing=set(found.missing).difference(down), there=set(route.sources).difference(found.missing)
-        )
-        texts = await self._engine.read([hit.serial for hit in found.hits])
-        hits = tuple(hit for hit in found.hits if hit.serial in texts)
-        shown = finding.explained(found, hits[: query.limit], route.fusion, taught.weights.of(kind_of(query.text)))
-        zone = query.asked_at.tzinfo or UTC
-        context = await self._engine.context([texts[hit.serial] for hit in hits], tokens, zone)
-        room = hits[0].room if hits else query.scope.rooms[0]
-        confidence = await asyncio.to_thread(assess, query, *found.pools[room])
-        cited = [texts[hit.serial] for hit in shown]
-        text = wording.compose(
-            query, cited, [hit.score for hit in shown], confidence, await self._engine.span(query.scope.rooms), zone
-        )
-        return _Evidence(
-            hits=tuple(shown),
-            messages={hit.serial: texts[hit.serial] for hit in shown},
-            confidence=confidence,
-            context=context,
-            text=text,
-            terms=tuple(wording.terms_of(query)),
-            missing=found.missing,
-            pool=finding.kept(found, hits, query.text),
-            traces=found.traces,
-            whole=found.whole,
-            read={hit.serial: texts[hit.serial].revision for hit in hits[: max(DEPTH, query.limit)]},
-        )
+        async def look() -> tuple[Findings, Evidence]:
+            found = await finding.find(self._engine, query, route, down, taught, seed=seed)
+            self._health.saw(
+                missing=set(found.missing).difference(down), there=set(route.sources).difference(found.missing)
+            )
+            return await gathered(self._engine, query, route, tokens, found, taught)
+
+        async def tell(findings: Findings) -> Evidence | None:
+            return await told(self._engine, query, tokens, findings)
+
+        return await self._cache.of(Wanted(query, key, down, ahead), look, tell)
 
     async def _restored(self, kept: Kept) -> Answer:
         try:
@@ -453,9 +437,6 @@ class Shuttle:
         except NotFound:
             raise NotFound(f"the decision behind answer {kept.id!r} is not kept any more") from None
         texts = await self._engine.read([hit.serial for hit in kept.cited])
-        evidence = _Evidence(
-            (), texts, Confidence(kept.confidence, (), kept.abstained), Context("", 0, (), 0), kept.text, ()
-        )
         return Answer(
             id=kept.id,
             serial=kept.serial,
@@ -464,16 +445,16 @@ class Shuttle:
             confidence=kept.confidence,
             abstained=kept.abstained,
             reasons=(),
-            citations=_citations([hit for hit in kept.cited if hit.serial in texts], evidence),
+            citations=_citations([hit for hit in kept.cited if hit.serial in texts], texts, ()),
             decision=decision,
             context=None,
             ms=kept.ms,
         )
 
 
-def _lacking(decision: Decision, evidence: _Evidence) -> tuple[str, ...]:
+def _lacking(decision: Decision, missing: Sequence[str]) -> tuple[str, ...]:
     """What the answer had to do without, in words."""
-    down = sorted({*decision.down, *evidence.missing})
+    down = sorted({*decision.down, *missing})
     return (f"{' and '.join(down)} search is down",) if down else ()
 
 
@@ -483,10 +464,10 @@ def _asked(query: Query, rooms: Sequence[int]) -> tuple[object, ...]:
     return (query.text, query.expansion, *when, *((room, query.versions[room]) for room in rooms))
 
 
-def _citations(hits: Sequence[Hit], evidence: _Evidence) -> tuple[Citation, ...]:
+def _citations(hits: Sequence[Hit], messages: Mapping[int, Message], terms: Sequence[str]) -> tuple[Citation, ...]:
     cited = []
     for hit in hits:
-        message = evidence.messages[hit.serial]
+        message = messages[hit.serial]
         cited.append(
             Citation(
                 hit=hit,
@@ -494,7 +475,7 @@ def _citations(hits: Sequence[Hit], evidence: _Evidence) -> tuple[Citation, ...]
                 author=message.author_name,
                 sent_at=message.sent_at,
                 text=message.text,
-                quote=wording.quote(message.text, evidence.terms),
+                quote=wording.quote(message.text, terms),
             )
         )
     return tuple(cited)

@@ -123,6 +123,11 @@ class RedisLink:
         """Whether the server is left alone after a failure."""
         return self._breaker.resting
 
+    @property
+    def patience(self) -> float:
+        """Seconds for a call that nobody waits for, the opening of a connection included."""
+        return self._address.connecting + self._address.answering
+
     def check(self) -> None:
         """Raises Unavailable while the server rests after a failure."""
         self._breaker.check()

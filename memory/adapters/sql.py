@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from memory.adapters import postgres
+from memory.adapters import postgres, sqlite_driver
 from memory.columns import metadata
 from memory.errors import BadInput, Unavailable
 
@@ -48,7 +48,9 @@ class SqlDatabase:
         self._vacuuming: asyncio.Task[None] | None = None
         self._engine: AsyncEngine
         if self.is_embedded:
-            self._engine = create_async_engine(chosen, connect_args={"factory": _Connection})
+            self._engine = create_async_engine(
+                chosen, connect_args={"factory": _Connection, "async_creator_fn": sqlite_driver.connect}
+            )
             event.listen(self._engine.sync_engine, "connect", _prepare)
             event.listen(self._engine.sync_engine, "begin", _begin)
         else:

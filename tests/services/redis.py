@@ -75,3 +75,27 @@ async def secure_server(folder: Path) -> AsyncIterator[int]:
     finally:
         server.kill()
         await server.wait()
+
+
+async def scan(link: RedisLink, installation: str) -> dict[str, bytes]:
+    """Everything of an installation on the server: each key with its value, members of a set one after the other."""
+
+    async def read(client: Redis) -> dict[str, bytes]:
+        found = {}
+        async for key in client.scan_iter(f"*{installation}*", count=1000):
+            if await client.type(key) == b"zset":
+                found[key.decode()] = b" ".join(await client.zrange(key, 0, -1))
+            else:
+                found[key.decode()] = await client.get(key) or b""
+        return found
+
+    return await link.run(read)
+
+
+async def lasting(link: RedisLink, installation: str) -> dict[str, int]:
+    """The milliseconds that each key of an installation has left; below 0 for one that does not end."""
+
+    async def read(client: Redis) -> dict[str, int]:
+        return {key.decode(): await client.pttl(key) async for key in client.scan_iter(f"*{installation}*", count=1000)}
+
+    return await link.run(read)

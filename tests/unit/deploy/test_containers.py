@@ -87,6 +87,8 @@ def test_secrets_are_made_once_and_fit_together(tmp_path: Path) -> None:
     assert made["rabbitmq.conf"].splitlines()[-1] == f"default_pass = {made['rabbitmq_password']}"
     assert made["queue_url"] == f"amqp://weavebot:{made['rabbitmq_password']}@rabbitmq:5672/"
     assert made["neo4j_auth"] == f"neo4j/{made['neo4j_password']}"
+    assert made["redis_conf"] == f"requirepass {made['redis_password']}"
+    assert made["redis_url"] == f"redis://:{made['redis_password']}@redis:6379/0"
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
 
     (tmp_path / "secrets" / "postgres_password").chmod(0o600)

@@ -1,0 +1,94 @@
+"""What a route found for a question: in numbers, which a cache may hold, and told from the messages as they stand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+
+from memory.engine import Engine
+from memory.models import Context, Hit, Message, Query
+from routing import finding, wording
+from routing.confidence import Confidence, assess
+from routing.finding import Found, Taught
+from routing.models import Route
+from routing.patterns.trace import Trace
+from routing.pool_book import DEPTH, KeptPool
+from routing.questions import kind_of
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a route found, without a word of any message; `told` makes evidence of it.
+
+    ``ranked`` are the serials of all hits, best first, ``hits`` the first of them, which are shown. ``missing`` are the
+    sources that did not answer; ``whole``: nothing was left out for want of an answer or of time. ``read`` are the
+    messages behind the answer, serial: revision.
+    """
+
+    ranked: tuple[int, ...]
+    hits: tuple[Hit, ...]
+    confidence: Confidence
+    missing: tuple[str, ...] = ()
+    pool: KeptPool | None = None
+    traces: tuple[Trace, ...] = ()
+    whole: bool = True
+    read: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Findings with the messages themselves; the same for everybody who may read the rooms."""
+
+    findings: Findings
+    messages: Mapping[int, Message]
+    context: Context
+    text: str
+    terms: tuple[str, ...]
+
+
+async def gathered(
+    engine: Engine, query: Query, route: Route, tokens: int, found: Found, taught: Taught
+) -> tuple[Findings, Evidence]:
+    """What a route found, in numbers and told. Messages that are gone meanwhile are left out."""
+    texts = await engine.read([hit.serial for hit in found.hits])
+    hits = tuple(hit for hit in found.hits if hit.serial in texts)
+    shown = finding.explained(found, hits[: query.limit], route.fusion, taught.weights.of(kind_of(query.text)))
+    room = hits[0].room if hits else query.scope.rooms[0]
+    findings = Findings(
+        ranked=tuple(hit.serial for hit in hits),
+        hits=tuple(shown),
+        confidence=await asyncio.to_thread(assess, query, *found.pools[room]),
+        missing=found.missing,
+        pool=finding.kept(found, hits, query.text),
+        traces=found.traces,
+        whole=found.whole,
+        read={hit.serial: texts[hit.serial].revision for hit in hits[: max(DEPTH, query.limit)]},
+    )
+    return findings, await _told(engine, query, tokens, findings, texts)
+
+
+async def told(engine: Engine, query: Query, tokens: int, findings: Findings) -> Evidence | None:
+    """The evidence, from its messages read afresh; None when one is not there as it was, or not in the scope."""
+    texts = await engine.read(findings.ranked)
+    there = all(serial in texts and texts[serial].room in query.scope.rooms for serial in findings.ranked)
+    if not there or any(texts[serial].revision != read for serial, read in findings.read.items()):
+        return None
+    return await _told(engine, query, tokens, findings, texts)
+
+
+async def _told(
+    engine: Engine, query: Query, tokens: int, findings: Findings, texts: Mapping[int, Message]
+) -> Evidence:
+    zone = query.asked_at.tzinfo or UTC
+    cited = [texts[hit.serial] for hit in findings.hits]
+    scores = [hit.score for hit in findings.hits]
+    searched = await engine.span(query.scope.rooms)
+    return Evidence(
+        findings=findings,
+        messages={message.serial: message for message in cited},
+        context=await engine.context([texts[serial] for serial in findings.ranked], tokens, zone),
+        text=wording.compose(query, cited, scores, findings.confidence, searched, zone),
+        terms=tuple(wording.terms_of(query)),
+    )

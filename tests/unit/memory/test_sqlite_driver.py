@@ -1,0 +1,142 @@
+"""The driver of SQLite: one errand a statement, rows as they are asked for, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from memory.adapters.sql import SqlDatabase
+from memory.adapters.sqlite_driver import FIRST, Connection, connect
+
+pytestmark = pytest.mark.embedded
+
+MANY = 3 * FIRST + 7
+
+
+class Counted:
+    """How many errands a connection was sent on."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._before = connection._sent
+
+    @property
+    def errands(self) -> int:
+        return self._connection._sent - self._before
+
+
+@pytest.fixture
+async def connection(tmp_path: Path) -> AsyncIterator[Connection]:
+    opened = connect(tmp_path / "a.sqlite3", isolation_level=None)
+    await opened
+    cursor = opened.cursor()
+    await cursor.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT UNIQUE)")
+    await cursor.executemany("INSERT INTO t (word) VALUES (?)", [(f"w{i}",) for i in range(MANY)])
+    yield opened
+    await opened.close()
+
+
+class TestStatements:
+    async def test_a_statement_with_its_rows_is_one_errand(self, connection: Connection) -> None:
+        counted = Counted(connection)
+        cursor = connection.cursor()
+        await cursor.execute("SELECT id, word FROM t WHERE id < ?", (4,))
+        assert await cursor.fetchall() == [(1, "w0"), (2, "w1"), (3, "w2")]
+        assert [column[0] for column in cursor.description] == ["id", "word"]
+        await cursor.close()
+        assert counted.errands == 1
+
+    async def test_what_was_changed_is_told(self, connection: Connection) -> None:
+        cursor = connection.cursor()
+        await cursor.execute("UPDATE t SET word = word || '!' WHERE id <= 10")
+        assert (cursor.rowcount, cursor.description) == (10, None)
+        await cursor.execute("INSERT INTO t (word) VALUES ('new') RETURNING id")
+        assert (await cursor.fetchone(), cursor.lastrowid) == ((MANY + 1,), MANY + 1)
+        await cursor.executemany("DELETE FROM t WHERE id = ?", [(1,), (2,), (999_999,)])
+        assert cursor.rowcount == 2
+
+    @pytest.mark.parametrize("size", [1, FIRST - 1, FIRST, FIRST + 1, 2 * FIRST, MANY + 1])
+    async def test_rows_come_once_and_in_order_however_they_are_fetched(
+        self, connection: Connection, size: int
+    ) -> None:
+        cursor = connection.cursor()
+        await cursor.execute("SELECT id FROM t ORDER BY id")
+        found: list[int] = []
+        while page := await cursor.fetchmany(size):
+            assert len(page) == min(size, MANY - len(found))
+            found += [key for (key,) in page]
+        assert found == list(range(1, MANY + 1))
+        assert await cursor.fetchall() == []
+
+    async def test_all_and_the_rest_of_them(self, connection: Connection) -> None:
+        cursor = connection.cursor()
+        await cursor.execute("SELECT id FROM t ORDER BY id")
+        assert await cursor.fetchone() == (1,)
+        assert len(await cursor.fetchall()) == MANY - 1
+
+    async def test_rows_that_nobody_has_asked_for_are_not_held(self, connection: Connection) -> None:
+        cursor = connection.cursor()
+        await cursor.execute("SELECT id FROM t")
+        assert len(cursor._rows) == FIRST
+
+    async def test_a_cursor_that_is_closed_early_holds_no_lock(self, connection: Connection) -> None:
+        cursor = connection.cursor()
+        await cursor.execute("SELECT id FROM t")
+        await cursor.close()
+        await connection.cursor().execute("DROP TABLE t")  # refused while a statement is under way
+
+    async def test_what_sqlite_refuses_is_raised_and_leaves_the_connection_well(self, connection: Connection) -> None:
+        cursor = connection.cursor()
+        with pytest.raises(sqlite3.IntegrityError):
+            await cursor.execute("INSERT INTO t (word) VALUES ('w0')")
+        with pytest.raises(sqlite3.OperationalError):
+            await cursor.execute("SELECT nothing FROM nowhere")
+        await cursor.execute("SELECT count(*) FROM t")
+        assert await cursor.fetchall() == [(MANY,)]
+
+
+class TestRollback:
+    async def test_of_nothing_is_no_errand(self, connection: Connection) -> None:
+        counted = Counted(connection)
+        await connection.rollback()
+        assert counted.errands == 0
+
+    async def test_what_was_begun_is_taken_back(self, connection: Connection) -> None:
+        cursor = connection.cursor()
+        await cursor.execute("BEGIN")
+        await cursor.execute("DELETE FROM t")
+        await connection.rollback()
+        await cursor.execute("SELECT count(*) FROM t")
+        assert await cursor.fetchall() == [(MANY,)]
+
+    async def test_also_when_the_begin_is_still_on_its_way(self, connection: Connection) -> None:
+        """A task that is cancelled right after it has sent it does not know whether there is a transaction."""
+        slow = asyncio.ensure_future(connection.errand(lambda: sum(range(3_000_000))))
+        begin = asyncio.ensure_future(connection.cursor().execute("BEGIN IMMEDIATE"))
+        await asyncio.sleep(0)
+        begin.cancel()
+        await connection.rollback()
+        await slow
+        assert not connection.in_transaction
+
+
+async def test_a_transaction_costs_an_errand_a_statement(tmp_path: Path) -> None:
+    """BEGIN, the statement, COMMIT: whatever SQLAlchemy does around them costs none."""
+    database = SqlDatabase.in_folder(tmp_path)
+    try:
+        await database.ping()
+        async with database.read() as conn:
+            raw = await conn.get_raw_connection()
+            driver = raw.driver_connection
+            assert isinstance(driver, Connection)
+        counted = Counted(driver)
+        async with database.read() as conn:
+            await conn.execute(text("SELECT 1"))
+        assert counted.errands == 3
+    finally:
+        await database.close()
