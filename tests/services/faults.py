@@ -47,6 +47,8 @@ PATIENCE: Final = 5.0 if FULL else 2.0
 """Seconds that PostgreSQL may take for a statement."""
 ROOM: Final = "hives"
 BATCH: Final = 100
+PAUSE: Final = 0.3
+"""Seconds between two questions."""
 WRITERS: Final = ("Quillon Marsh", "Ottoline Vane", "Percival Dray", "Sunniva Holt", "Thaddeus Pell")
 """Names that occur nowhere but in what is imported."""
 WORD: Final = "kestrelwort"
@@ -68,9 +70,11 @@ def line(number: int) -> dict[str, Any]:
     }
 
 
-async def lines(numbers: Sequence[int]) -> Lines:
-    """The messages with these numbers, in batches."""
+async def lines(numbers: Sequence[int], over: asyncio.Event | None = None) -> Lines:
+    """The messages with these numbers, in batches; the last comes when something is ``over``."""
     for begin in range(0, len(numbers), BATCH):
+        if over is not None and begin + BATCH >= len(numbers):
+            await over.wait()
         yield [json.dumps(line(number)).encode() for number in numbers[begin : begin + BATCH]]
 
 
@@ -102,13 +106,18 @@ class House:
             self.refused.append(str(exc))
 
     async def import_under(self, fault: Fault, numbers: Sequence[int]) -> dict[str, Any]:
-        """Imports while somebody asks; the fault comes when the first batch is there. Gives the counts."""
+        """Imports while somebody asks; the fault comes when the first batch is there. Gives the counts.
+
+        The last batch comes when the fault is over: there is an import under way all the while.
+        """
         began = time.perf_counter()
-        importing = asyncio.create_task(run(self.app, "import", lines(numbers)))
+        over = asyncio.Event()
+        importing = asyncio.create_task(run(self.app, "import", lines(numbers, over)))
         asking = asyncio.create_task(self._ask_on(importing))
         try:
-            await eventually(self._held, lambda held: held >= min(BATCH, len(numbers)) or importing.done(), patience=60)
+            await eventually(self._held, lambda held: held >= BATCH // 2 or importing.done(), patience=60)
             await fault(self)
+            over.set()
             events = await importing
         finally:
             importing.cancel()
@@ -125,7 +134,7 @@ class House:
             await self.ask(number)
             number += 1
             clock_of(self.app).advance(timedelta(seconds=1))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(PAUSE)
 
     async def _held(self) -> int:
         try:
