@@ -20,7 +20,7 @@ from memory.errors import BadInput, Contended, Unavailable, Unreachable
 
 POOL: Final = 8
 """Connections that are kept; as many again are opened when it is busy, and closed after."""
-CONNECTING: Final = 10.0  # seconds
+CONNECTING: Final = 10.0  # seconds; who has less patience for a statement has less for a connection
 _GRACE: Final = 2.0  # seconds between the server's own limit and ours
 _WAIT_FOR_POOL: Final = 15.0  # seconds
 _VACUUM: Final = 86_400.0  # seconds for one table
@@ -43,7 +43,8 @@ def make_engine(url: URL, patience: float) -> AsyncEngine:
         "application_name": "weavebot",
         "jit": "off",  # compiling costs more than our statements take
     }
-    arguments = {"timeout": CONNECTING, "command_timeout": patience + _GRACE, "server_settings": limits}
+    connecting = min(CONNECTING, patience + _GRACE)
+    arguments = {"timeout": connecting, "command_timeout": patience + _GRACE, "server_settings": limits}
     engine = create_async_engine(
         _for_asyncpg(url),
         connect_args=arguments,
