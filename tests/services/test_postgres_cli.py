@@ -175,25 +175,17 @@ class TestSayingWhatIsWrong:
 @pytest.mark.alone
 class TestFaults:
     async def test_an_import_goes_on_when_the_server_was_killed_in_the_middle(
-        self, weavebot: Line, server: Server, tmp_path: Path, at_once: Callable[[Path, str], Command]
+        self, weavebot: Line, server: Server, at_once: Callable[[Path, str], Command]
     ) -> None:
-        history = tmp_path / "long.jsonl"
-        lines = [json.loads(line) for line in DEMO.read_text("utf-8").splitlines()]
-        told = [
-            {**line, "id": f"{line['id']}.{part}", "text": f"{line['text']} {part}"}
-            for part in range(2)
-            for line in lines
-        ]
-        history.write_text("\n".join(map(json.dumps, told)), "utf-8")
-        running = await weavebot.start("import", str(history), "--json")
+        running = await weavebot.start("import", str(DEMO), "--json")
         await first_messages(weavebot.url)
         await server.kill()
         await server.start()
         [counts] = (await heard(running)).objects[-1:]
-        assert counts["imported"] + counts["already_known"] == len(told)
+        assert counts["imported"] + counts["already_known"] == MESSAGES
         after = at_once(weavebot.folder, weavebot.url)
         [stats] = (await after("stats", "--json")).objects
-        assert stats["messages"] == len(told)
+        assert stats["messages"] == MESSAGES
         assert "up to date" in (await after("doctor")).out
 
     async def test_a_frozen_server_is_one_sentence_and_afterwards_all_is_well(
