@@ -60,7 +60,7 @@ async def rate(app: App, file: Path) -> float:
     return count / spent * 60
 
 
-async def asks(app: App, size: int) -> dict[str, float]:
+async def asks(app: App, size: int, number: int) -> dict[str, float]:
     """Milliseconds of questions in a room of that size, new ones and one that is asked again."""
     room = await fill(app, size)
     scope = Scope(app.tenant, (room.id,))
@@ -69,9 +69,9 @@ async def asks(app: App, size: int) -> dict[str, float]:
         await app.shuttle.weave(question, scope, asked_at=ASKED_AT)
 
     await ask("warm up")
-    asked = questions(ASKS)
+    asked = questions(number)
     new = await timed(ask, asked)
-    again = (await timed(ask, asked[:1] * 2 * ASKS))[ASKS:]  # by then each route that may be drawn was
+    again = (await timed(ask, asked[:1] * 2 * number))[number:]  # by then each route that may be drawn was
     return {
         "ask p50 ms": float(_at(new, 50)),
         "ask p95 ms": float(_at(new, 95)),
@@ -138,7 +138,7 @@ def _written(folder: Path, name: str, lines: Sequence[str]) -> Path:
     return file
 
 
-async def main(size: int, *, processes: bool) -> None:
+async def main(size: int, number: int, *, processes: bool) -> None:
     """The tables."""
     lines = list(history(size))
     results: dict[str, Any] = {"messages": size, "load before": os.getloadavg()[0]}
@@ -153,11 +153,12 @@ async def main(size: int, *, processes: bool) -> None:
                     if step == "import":
                         figures["messages a minute"] = await rate(app, whole)
                     else:
-                        figures |= await asks(app, size)
+                        figures |= await asks(app, size, number)
                     if app.graph is not None:
                         for room in await app.directory.rooms(app.tenant):
                             await app.graph.drop(room.id)
             results[what] = figures
+            show(f"{what}, {size:,} messages", [Row(what, figures)])
         if processes:
             results["processes"] = {}
             for bare in (True, False):
@@ -167,11 +168,9 @@ async def main(size: int, *, processes: bool) -> None:
                     two = await beside(halves, url, bare=bare)
                 kind = "the bare embedder" if bare else "import"
                 results["processes"][kind] = {"one, a minute": one, "two, a minute": two, "ratio": two / one}
+                show("a second process", [Row(kind, results["processes"][kind])])
     results["load after"] = os.getloadavg()[0]
-    note = f"load {results['load before']:.1f} before, {results['load after']:.1f} after"
-    show(f"{size:,} messages", [Row(what, results[what]) for what in ("embedded", "servers")], note=note)
-    if processes:
-        show("a second process", [Row(kind, figures) for kind, figures in results["processes"].items()])
+    print(f"load {results['load before']:.1f} before, {results['load after']:.1f} after")
     there = results["servers"]
     verdicts = {
         f"import at least {FAST:,} a minute": there["messages a minute"] >= FAST,
@@ -186,6 +185,7 @@ async def main(size: int, *, processes: bool) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=100_000, help="how many (100,000)")
+    parser.add_argument("--asks", type=int, default=ASKS, help=f"questions ({ASKS})")
     parser.add_argument("--no-processes", action="store_true", help="leave the second process out")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
@@ -193,4 +193,4 @@ if __name__ == "__main__":
     if chosen.worker is not None:
         asyncio.run(work(chosen.worker, bare=chosen.bare))
     else:
-        asyncio.run(main(chosen.messages, processes=not chosen.no_processes))
+        asyncio.run(main(chosen.messages, chosen.asks, processes=not chosen.no_processes))

@@ -74,12 +74,18 @@ class Compared:
 
 
 async def move(
-    chosen: Settings, *, to: str, dry_run: bool = False, opening: Opening = open_app, clock: Clock | None = None
+    chosen: Settings,
+    *,
+    to: str,
+    dry_run: bool = False,
+    opening: Opening = open_app,
+    clock: Clock | None = None,
+    rows: int = copying.PAGE,
 ) -> AsyncIterator[Event]:
     """Moves the data folder, which the caller has locked, to the database ``to``; run again, it goes on.
 
-    ``to`` is a URL, or a file that holds one. Raises BadInput for one that is none, NotFound for an empty folder,
-    Refused when either of the two is not fit for it.
+    ``to`` is a URL, or a file that holds one; ``rows`` go in one transaction. Raises BadInput for an address that is
+    none, NotFound for an empty folder, Refused when either of the two is not fit for it.
     """
     there = chosen.model_copy(update={"database_url": SecretStr(_address(to)), "neo4j_url": None})
     here = chosen.model_copy(update={"neo4j_url": None})  # the proof is about rows; a graph server holds none
@@ -98,7 +104,7 @@ async def move(
         if dry_run:
             yield await _plan(source)
             return
-        mover = _Mover(source, target, clock or SystemClock())
+        mover = _Mover(source, target, clock or SystemClock(), rows)
         async with closing(mover.move(here, there, name, opening)) as events:
             async for event in events:
                 yield event
@@ -144,10 +150,11 @@ async def _plan(source: Database) -> Event:
 class _Mover:
     """One move, between two databases that are open."""
 
-    def __init__(self, source: Database, target: Database, clock: Clock) -> None:
+    def __init__(self, source: Database, target: Database, clock: Clock, rows: int) -> None:
         self._source = source
         self._target = target
         self._clock = clock
+        self._rows = rows
 
     async def move(self, here: Settings, there: Settings, name: str, opening: Opening) -> AsyncIterator[Event]:
         """Everything: copied, compared, asked."""
@@ -194,7 +201,7 @@ class _Mover:
     async def _copied(self) -> AsyncIterator[Event]:
         for one in copying.tables():
             total = await copying.rows_in(self._source, one)
-            async with closing(copying.copy(self._source, self._target, one)) as steps:
+            async with closing(copying.copy(self._source, self._target, one, self._rows)) as steps:
                 async for there in steps:
                     yield progress(f"moving {one.name}", there, max(total, there))
         await copying.set_sequences(self._source, self._target)
