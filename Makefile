@@ -19,10 +19,10 @@ BESIDE_ON_SERVERS = --numprocesses $(WORKERS_ON_SERVERS) --dist worksteal
 # Where it forbids Python to keep compiled modules, each program that a test starts compiles 900 of them: 3 s instead of 1.
 unexport PYTHONDONTWRITEBYTECODE
 # Several tests run at a time; with two threads in each they only wait for each other.
-test test-services test-all: export OMP_NUM_THREADS = 1
+test test-services test-all faults: export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-services test-all lint bench lock clean
+.PHONY: help setup run test test-services test-all faults lint bench lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,9 @@ test-services: $(STAMP) ## the tests on real servers, which it installs, starts 
 
 test-all: test ## both, and then at least 95 % of all lines must have run
 	@$(SERVERS) $(BIN)/python -m pytest -m services $(BESIDE_ON_SERVERS) --cov --cov-append
+
+faults: $(STAMP) ## every fault of docs/reliability.md with 10,000 messages; writes its figures there
+	@deploy/local-services run postgres neo4j -- $(BIN)/python -m benchmarks.faults
 
 lint: $(STAMP) ## style, types and the arrows
 	@$(BIN)/ruff check .

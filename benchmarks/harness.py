@@ -41,10 +41,10 @@ class Row:
 
 
 @asynccontextmanager
-async def fresh_app() -> AsyncIterator[App]:
-    """The program on an empty folder, which is removed in the end."""
+async def fresh_app(**given: Any) -> AsyncIterator[App]:
+    """The program on an empty folder, which is removed in the end, with these settings."""
     folder = Path(tempfile.mkdtemp(prefix="weavebot-bench-"))
-    app = await open_app(load_settings(None, data=folder))
+    app = await open_app(load_settings(None, data=folder, **given))
     try:
         yield app
     finally:

@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from bot import exchange, logs, owner, settings
 from bot.beside import beside
@@ -24,7 +24,10 @@ from bot.flags import Flags
 from bot.lines import Lines, Meter, read_lines
 from bot.settings import Settings
 from bot.terminal import Screen
-from memory.errors import NotFound
+from memory.errors import NotFound, Refused
+
+MOVE: Final = "move"
+"""The one thing that is done with the folder to oneself: it is no operation, and no owner does it for another."""
 
 
 def carry_out(flags: Flags, name: str, arguments: Mapping[str, Any], *, command: str, file: Path | None = None) -> int:
@@ -66,6 +69,12 @@ async def _stream(
 
     reached = await owner.reach(folder, card, frame=exchange.FRAME, on_wait=waiting)
     if isinstance(reached, owner.Link):
+        if name == MOVE:
+            reached.writer.close()
+            raise Refused(
+                f"{reached.card.words()} uses {folder}, and what it writes meanwhile would stay behind: stop it, then"
+                " move"
+            )
         events = exchange.request(reached, name, arguments, lines)
     else:
         events = _here(reached, chosen, name, arguments, lines)
@@ -78,6 +87,16 @@ async def _here(
     claim: owner.Claim, chosen: Settings, name: str, arguments: Mapping[str, Any], lines: Lines | None
 ) -> AsyncIterator[Event]:
     """The operation in this process, which owns the folder while it lasts; a long one serves others meanwhile."""
+    if name == MOVE:
+        from bot.moving import move  # noqa: PLC0415 - see the module's docstring
+
+        try:
+            async with closing(move(chosen.model_copy(update={"data": claim.folder}), **arguments)) as moved:
+                async for event in moved:
+                    yield event
+        finally:
+            claim.release()
+        return
     from bot.doctor import examine_closed  # noqa: PLC0415 - see the module's docstring
     from bot.operations import TABLE, perform  # noqa: PLC0415 - likewise
     from bot.wiring import open_app  # noqa: PLC0415 - likewise

@@ -258,7 +258,7 @@ def reindex(
         bool, typer.Option("--model", help="Accept another embedding model and embed everything anew.")
     ] = False,
     store: Annotated[
-        str | None, typer.Option("--store", metavar="NAME", help="Only this: rooms, learning (from votes), neo4j.")
+        str | None, typer.Option("--store", metavar="NAME", help="rooms, learning (from votes), neo4j, or all.")
     ] = None,
 ) -> None:
     """Build everything that is derived from messages and votes again; vectors of the same model are kept.
@@ -402,12 +402,27 @@ def doctor(flags: Flags) -> None:
 
 
 @command()
-def migrate(flags: Flags) -> None:
+def migrate(
+    flags: Flags,
+    *,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="URL", help="Move the data folder to this PostgreSQL; or a file with the URL."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --to: say what would be moved.")] = False,
+) -> None:
     """Bring the database to this version's schema (every other command does so too, when it starts).
 
-    Example: weavebot migrate
+    With --to, move everything that the data folder holds to PostgreSQL. Interrupted and run again, it goes on. In the
+    end both are compared, row by row and by asking the same questions.
+
+    Example: weavebot migrate --to postgresql://weavebot:PASSWORD@localhost:5432/weavebot
     """
-    _leave(_carry_out(flags, "migrate", {}, command="migrate"))
+    if to is None:
+        if dry_run:
+            _wrong("--dry-run goes with --to URL.")
+        _leave(_carry_out(flags, "migrate", {}, command="migrate"))
+    _leave(_carry_out(flags, "move", {"to": to, "dry_run": dry_run}, command="migrate --to"))
 
 
 @command()

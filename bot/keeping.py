@@ -110,16 +110,21 @@ async def export(app: App, *, person: str) -> AsyncIterator[Event]:
 
 
 async def reindex(app: App, *, model: bool = False, store: str | None = None) -> AsyncIterator[Event]:
-    """Everything that can be derived is derived again, or one ``store`` of it, as `STORES` names them.
+    """Everything that can be derived is derived again (``all``), or one ``store`` of it, as `STORES` names them.
 
-    ``model`` was looked at when the folder was opened: by then every message waits to be embedded by the new one.
+    All are those that are configured. ``model`` was looked at when the folder was opened: by then every message waits
+    to be embedded by the new one.
     Raises NotFound for a store that there is not, Refused for one that is not configured.
     """
     del model
+    if store == ALL:
+        store = None
     if store is not None and store not in STORES:
-        raise NotFound(f"There is no store {store!r}; there are {', '.join(STORES)}.")
+        raise NotFound(f"There is no store {store!r}; there are {', '.join((*STORES, ALL))}.")
     if store == NEO4J and app.graph is None:
-        raise Refused("No Neo4j is configured: set WEAVEBOT_NEO4J_URL.")
+        raise Refused(
+            "No Neo4j is configured, so the graph is held in this process (--store rooms): set WEAVEBOT_NEO4J_URL."
+        )
     for name, renew in STORES.items():
         if store in {None, name}:
             async with closing(renew(app)) as events:
@@ -179,6 +184,7 @@ async def _renew_neo4j(app: App) -> AsyncIterator[Event]:
     yield result({"rooms": len(there), "messages": before}, page(words))
 
 
+ALL: Final = "all"
 NEO4J: Final = "neo4j"
 STORES: Final[Mapping[str, Callable[[App], AsyncIterator[Event]]]] = {
     "rooms": _renew_rooms,

@@ -102,3 +102,13 @@ notes = Table(
     Column("value", Text, nullable=False),
     Column("noted_at", Instant, nullable=False),
 )
+
+moves = Table(
+    "moves",
+    metadata,
+    Column("part", String(64), primary_key=True),  # a table that is moved in, or the whole
+    Column("source", String(64), nullable=False),  # the name of the data folder that it comes from
+    Column("reached", Text),  # JSON: the key of the last row that was moved
+    Column("moved", key_type(), nullable=False),  # rows
+    Column("ended_at", Instant),  # of a table: compared with its source; of the whole: asked, too
+)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
-from bot import owner, schema
+from bot import copying, owner, schema
 from bot.adapters.console import PLATFORM as CONSOLE
 from bot.adapters.console import ConsolePort, Desk, Seat
 from bot.adapters.discord.ids import PLATFORM as DISCORD
@@ -105,6 +105,7 @@ async def open_app(
         database = open_database(settings)
         stack.push_async_callback(database.close)
         await schema.bring_up_to_date(database)
+        await copying.check_whole(database)
 
         if embedder is None:
             embedder = real = SentenceTransformerEmbedder(settings.model_folder)

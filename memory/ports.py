@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.models import (
@@ -48,6 +49,12 @@ class Database(Protocol):
 
         With ``alone`` nobody does: it begins when they have ended, and they wait for it. Raises Contended when another
         transaction was in the way (it may be done again), Unavailable when it cannot be kept.
+        """
+
+    async def pour(self, conn: AsyncConnection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Many rows into a table within a write, the quickest way that the database has.
+
+        Each has a value for every column, in their order. Raises Unreachable when the server goes away.
         """
 
     async def scrub(self) -> None:

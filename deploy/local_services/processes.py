@@ -15,6 +15,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that end a program in an orderly way."""
 _STATE, _PARENT, _BORN = 0, 1, 19
 """Fields of /proc/PID/stat, counted from the one after the program's name (proc(5))."""
+_COLLECTED_SECONDS = 10.0
 _children: set[int] = set()
 """Those that this very process started: it has to collect their ends."""
 
@@ -106,6 +107,15 @@ def end(pid: int, birth: int, number: signal.Signals, *, patience: float) -> Non
     send([one for one, mark in members if mark is not None and alive(one, mark)], signal.SIGKILL)
     while any(mark is not None and alive(one, mark) for one, mark in members):
         time.sleep(0.02)
+    until = time.monotonic() + _COLLECTED_SECONDS
+    while time.monotonic() < until and any(mark is not None and _lingers(one, mark) for one, mark in members):
+        time.sleep(0.02)
+
+
+def _lingers(pid: int, birth: int) -> bool:
+    """Whether the process has ended and nobody has collected its end yet; PostgreSQL takes such a one for alive."""
+    fields = _fields(pid)
+    return fields is not None and int(fields[_BORN]) == birth
 
 
 def _fields(pid: int) -> list[str] | None:

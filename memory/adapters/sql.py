@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import URL, event, make_url, text
+from sqlalchemy import URL, Table, event, insert, make_url, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -116,6 +116,17 @@ class SqlDatabase:
             if error is None:
                 raise  # a broken promise of our own (a constraint, a type): let it show
             raise error from exc
+
+    async def pour(self, conn: AsyncConnection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Many rows into a table within a write; each has a value for every column, in their order.
+
+        Raises Unreachable when the server goes away; the constraints of the table hold.
+        """
+        if not self.is_embedded:
+            await postgres.pour(conn, table, rows)
+        elif rows:
+            names = [column.name for column in table.columns]
+            await conn.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
 
     async def scrub(self) -> None:
         """After a deletion: no deleted byte stays in the embedded files; a server's tables are vacuumed."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 from sqlalchemy import make_url
@@ -15,6 +16,7 @@ from memory.adapters.sql import SqlDatabase
 from tests.services.servers import address
 
 _TEMPLATE = f"template_{os.getpid()}_{secrets.token_hex(4)}"
+_TRIES = 100
 _made: list[str] = []  # the template, once this process has made it
 
 
@@ -39,7 +41,7 @@ async def bare_database(template: str = "template0") -> AsyncIterator[str]:
     try:
         yield url_of(name)
     finally:
-        await _command(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await _drop(name)
 
 
 def url_of(name: str) -> str:
@@ -50,6 +52,15 @@ def url_of(name: str) -> str:
 async def connect(url: str) -> asyncpg.Connection:
     """A connection of the test's own, past the program."""
     return await asyncpg.connect(url.replace("+asyncpg", ""))
+
+
+async def _drop(name: str) -> None:
+    """Drops a database, whoever is connected; but an autovacuum that is at work there must end by itself."""
+    for _ in range(_TRIES):
+        with suppress(asyncpg.InsufficientPrivilegeError):
+            return await _command(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await asyncio.sleep(0.2)
+    return await _command(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 async def _command(words: str) -> None:

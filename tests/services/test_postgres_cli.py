@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
+from bot.cli import perform
 from tests.e2e.eventually import eventually
 from tests.services.databases import bare_database, connect
 from tests.services.servers import Server
@@ -23,6 +24,7 @@ pytestmark = [pytest.mark.services, pytest.mark.model]
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "bot" / "demo" / "beekeepers.jsonl"
 MESSAGES = 443
+TIMEOUT = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,12 @@ class Said:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+Command = Callable[..., Awaitable[Said]]
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The command line with a data folder and a database."""
+    """The command line with a data folder and a database, each command a process of its own."""
 
     folder: Path
     url: str
@@ -50,7 +55,7 @@ class Line:
     async def start(self, *words: str) -> asyncio.subprocess.Process:
         """A command that is under way."""
         program = [sys.executable, "-c", "from bot.cli import main; main()", "--data", str(self.folder), *words]
-        environ = {**os.environ, "WEAVEBOT_DATABASE_URL": self.url, "WEAVEBOT_DATABASE_TIMEOUT": "5"}
+        environ = {**os.environ, "WEAVEBOT_DATABASE_URL": self.url, "WEAVEBOT_DATABASE_TIMEOUT": TIMEOUT}
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(*program, cwd=ROOT, env=environ, stdout=pipe, stderr=pipe)
 
@@ -78,6 +83,22 @@ def weavebot(tmp_path: Path, url: str) -> Line:
 
 
 @pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[Path, str], Command]:
+    """The command line in this process: the same commands, without a start of the interpreter for each."""
+
+    def line(folder: Path, url: str) -> Command:
+        async def command(*words: str) -> Said:
+            monkeypatch.setenv("WEAVEBOT_DATABASE_URL", url)
+            monkeypatch.setenv("WEAVEBOT_DATABASE_TIMEOUT", TIMEOUT)
+            status = await asyncio.to_thread(perform, ["--data", str(folder), *words])
+            return Said(status, *capsys.readouterr())
+
+        return command
+
+    return line
+
+
+@pytest.fixture
 async def server() -> AsyncIterator[Server]:
     """PostgreSQL, for a test that is alone with it; it runs again afterwards."""
     found = Server("postgres", alone=True)
@@ -86,7 +107,10 @@ async def server() -> AsyncIterator[Server]:
 
 
 class TestTheWholeWay:
-    async def test_from_the_first_message_to_its_forgetting(self, weavebot: Line, tmp_path: Path) -> None:
+    async def test_from_the_first_message_to_its_forgetting(
+        self, tmp_path: Path, url: str, at_once: Callable[[Path, str], Command]
+    ) -> None:
+        weavebot, elsewhere = at_once(tmp_path / "data", url), at_once(tmp_path / "another folder", url)
         [counts] = (await weavebot("import", str(DEMO), "--json")).objects[-1:]
         assert (counts["imported"], counts["already_known"]) == (MESSAGES, 0)
         question = ("ask", "Who inspected hives 3 and 5?", "--room", "beekeepers", "--as", "Zoe", "--json")
@@ -96,7 +120,6 @@ class TestTheWholeWay:
         [stats] = (await weavebot("stats", "--json")).objects
         assert (stats["messages"], stats["answers"], stats["votes"]) == (MESSAGES, 1, 1)
 
-        elsewhere = Line(tmp_path / "another folder", weavebot.url)
         [again] = (await elsewhere(*question)).objects
         assert [one["message_id"] for one in again["citations"]] == [one["message_id"] for one in answer["citations"]]
 
@@ -114,7 +137,7 @@ class TestTheWholeWay:
         assert "up to date" in examined.out
         [stats] = (await weavebot("stats", "--json")).objects
         assert (stats["messages"], stats["answers"], stats["votes"]) == (MESSAGES - 1, 3, 0)
-        assert not list(weavebot.folder.glob("*.sqlite3"))
+        assert not (tmp_path / "data" / "weavebot.sqlite3").exists()
 
 
 class TestSayingWhatIsWrong:
@@ -125,16 +148,20 @@ class TestSayingWhatIsWrong:
             ({"drivername": "mysql"}, "must look like postgresql://"),
         ],
     )
-    async def test_one_sentence_says_what_to_do(self, weavebot: Line, changes: dict[str, Any], words: str) -> None:
-        wrong = make_url(weavebot.url).set(**changes).render_as_string(hide_password=False)
-        said = await Line(weavebot.folder, wrong)("stats")
+    async def test_one_sentence_says_what_to_do(
+        self, tmp_path: Path, url: str, at_once: Callable[[Path, str], Command], changes: dict[str, Any], words: str
+    ) -> None:
+        wrong = make_url(url).set(**changes).render_as_string(hide_password=False)
+        said = await at_once(tmp_path / "data", wrong)("stats")
         assert said.status in {1, 2}
         assert words in said.err
         assert len(said.err.strip().splitlines()) == 1
         assert "Traceback" not in said.err
 
-    async def test_a_user_without_rights_is_told_which(self, weavebot: Line) -> None:
-        owner = await connect(weavebot.url)
+    async def test_a_user_without_rights_is_told_which(
+        self, tmp_path: Path, url: str, at_once: Callable[[Path, str], Command]
+    ) -> None:
+        weavebot, owner = at_once(tmp_path / "data", url), await connect(url)
         await owner.execute("REVOKE ALL ON SCHEMA public FROM public; ALTER SCHEMA public OWNER TO pg_database_owner")
         await owner.execute(
             "CREATE TABLE alembic_version (version_num varchar(32)); REVOKE ALL ON alembic_version FROM weavebot"
@@ -148,29 +175,23 @@ class TestSayingWhatIsWrong:
 @pytest.mark.alone
 class TestFaults:
     async def test_an_import_goes_on_when_the_server_was_killed_in_the_middle(
-        self, weavebot: Line, server: Server, tmp_path: Path
+        self, weavebot: Line, server: Server, at_once: Callable[[Path, str], Command]
     ) -> None:
-        history = tmp_path / "long.jsonl"
-        lines = [json.loads(line) for line in DEMO.read_text("utf-8").splitlines()]
-        told = [
-            {**line, "id": f"{line['id']}.{part}", "text": f"{line['text']} {part}"}
-            for part in range(4)
-            for line in lines
-        ]
-        history.write_text("\n".join(map(json.dumps, told)), "utf-8")
-        running = await weavebot.start("import", str(history), "--json")
+        running = await weavebot.start("import", str(DEMO), "--json")
         await first_messages(weavebot.url)
         await server.kill()
         await server.start()
         [counts] = (await heard(running)).objects[-1:]
-        assert counts["imported"] + counts["already_known"] == len(told)
-        [stats] = (await weavebot("stats", "--json")).objects
-        assert stats["messages"] == len(told)
-        assert "up to date" in (await weavebot("doctor")).out
+        assert counts["imported"] + counts["already_known"] == MESSAGES
+        after = at_once(weavebot.folder, weavebot.url)
+        [stats] = (await after("stats", "--json")).objects
+        assert stats["messages"] == MESSAGES
+        assert "up to date" in (await after("doctor")).out
 
     async def test_a_frozen_server_is_one_sentence_and_afterwards_all_is_well(
-        self, weavebot: Line, server: Server
+        self, tmp_path: Path, url: str, server: Server, at_once: Callable[[Path, str], Command]
     ) -> None:
+        weavebot = at_once(tmp_path / "data", url)
         assert (await weavebot("migrate")).status == 0
         await server.pause()
         said = await weavebot("stats")

@@ -82,6 +82,7 @@ class TestWrongUse:
             (["forget"], "--message ID or --person NAME"),
             (["forget", "--message", "a", "--person", "b"], "Say what to forget"),
             (["export"], "--person"),
+            (["migrate", "--dry-run"], "--dry-run goes with --to URL"),
         ],
     )
     def test_it_is_one_sentence_and_status_two(
@@ -181,6 +182,10 @@ class TestBesideAnOwner:
                 )
                 assert "friday 16:00" in (await weavebot("settings", "digest_at", "fri", "16:00", "--room", "hives"))[1]
                 assert (await weavebot("chat"))[0] == FAILED
+                status, out, err = await weavebot("migrate", "--to", "postgresql://a:b@127.0.0.1:1/c")
+                assert (status, out) == (FAILED, "")
+                assert "'weavebot chat'" in err
+                assert "would stay behind: stop it, then move" in err
         claim.release()
 
 

@@ -115,6 +115,13 @@ class TestRebuilding:
         with pytest.raises(NotFound, match="rooms, learning"):
             await results(app, "reindex", store="cupboard")
 
+    async def test_all_is_each_that_is_configured(self, app: App) -> None:
+        await told(app, ("Ana", "the queen is red"))
+        rebuilt = await results(app, "reindex", store="all")
+        assert [set(one) for one in rebuilt] == [{"rooms", "messages"}, {"teams", "differed"}]
+        with pytest.raises(NotFound, match="neo4j, all"):
+            await results(app, "reindex", store="everything")
+
     async def test_a_store_that_is_not_configured_is_refused_with_the_setting(self, app: App) -> None:
         with pytest.raises(Refused, match="set WEAVEBOT_NEO4J_URL"):
             await results(app, "reindex", store="neo4j")

@@ -1,0 +1,320 @@
+"""Moving house: an embedded data folder into PostgreSQL, with a proof that what was asked before is found after.
+
+The folder is this process's alone meanwhile: what another one wrote into it would stay behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from pydantic import SecretStr
+from sqlalchemy import func, select
+
+from bot import copying, owner, schema, teams
+from bot.app import App
+from bot.clock import SystemClock
+from bot.copying import Count
+from bot.events import Event, closing, note, progress, result
+from bot.pages import BAD, CODE, FAINT, GOOD, HEAD, Page, count, line, page
+from bot.settings import Settings
+from bot.wiring import open_app, open_database
+from memory.errors import BadInput, NotFound, Refused
+from memory.models import Room, Scope
+from memory.ports import Clock, Database
+from memory.tables import messages
+from routing.tables import answers
+
+Opening: TypeAlias = Callable[[Settings], Awaitable[App]]
+
+ROUTES: Final = ("chat", "linked")
+"""What each question is asked by: the words, the meaning and the graph take part."""
+ASKED: Final = 10  # questions, those that were asked most
+OWN: Final = 10  # questions made of the rooms' own words
+_NEWEST: Final = 2_000  # answers among which the most asked are looked for
+_WORDS: Final = 12  # of a message that is asked
+_SERVERS: Final = ("postgresql:", "postgresql+asyncpg:", "postgres:")
+_FORM: Final = "write postgresql://USER:PASSWORD@HOST:5432/DATABASE, or name a file that holds it"
+FILE: Final = "weavebot.sqlite3"
+STAYS: Final[dict[str, str]] = {
+    "matrix": "the logins of Matrix accounts, with their keys",
+    "learning": "what is learnt of paths, kept by key",
+    owner.IDENTITY: "the name of this folder among those that share the database",
+}
+"""What else a data folder holds, by the name of its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something to ask a room, and how."""
+
+    room: Room
+    words: str
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A table here and there."""
+
+    table: str
+    here: Count
+    there: Count
+
+    @property
+    def same(self) -> bool:
+        """Whether both hold the same rows."""
+        return self.here == self.there
+
+
+async def move(
+    chosen: Settings,
+    *,
+    to: str,
+    dry_run: bool = False,
+    opening: Opening = open_app,
+    clock: Clock | None = None,
+    rows: int = copying.PAGE,
+) -> AsyncIterator[Event]:
+    """Moves the data folder, which the caller has locked, to the database ``to``; run again, it goes on.
+
+    ``to`` is a URL, or a file that holds one; ``rows`` go in one transaction. Raises BadInput for an address that is
+    none, NotFound for an empty folder, Refused when either of the two is not fit for it.
+    """
+    there = chosen.model_copy(update={"database_url": SecretStr(_address(to)), "neo4j_url": None})
+    here = chosen.model_copy(update={"neo4j_url": None})  # the proof is about rows; a graph server holds none
+    if chosen.database_url is not None:
+        raise Refused("The data is in PostgreSQL already: unset WEAVEBOT_DATABASE_URL to move what a data folder holds")
+    if not (chosen.data / FILE).exists():
+        raise NotFound(f"{chosen.data} holds no data to move: choose the folder with --data")
+    async with contextlib.AsyncExitStack() as stack:
+        target = open_database(there)
+        stack.push_async_callback(target.close)
+        source = open_database(here)
+        stack.push_async_callback(source.close)
+        await _check_schema(source)
+        name = owner.identity(chosen.data)
+        await copying.check_free(target, name)
+        if dry_run:
+            yield await _plan(source)
+            return
+        mover = _Mover(source, target, clock or SystemClock(), rows)
+        async with closing(mover.move(here, there, name, opening)) as events:
+            async for event in events:
+                yield event
+
+
+def _address(to: str) -> str:
+    """The URL that was given, or that stands in the file that was given. Raises BadInput."""
+    url = to
+    if "://" not in to:
+        try:
+            url = Path(to).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise BadInput(f"--to {to} is no URL, and no file that can be read: {_FORM}") from exc
+    if not url.startswith(_SERVERS):
+        raise BadInput(f"--to takes the address of a PostgreSQL database: {_FORM}")
+    return url
+
+
+async def _check_schema(source: Database) -> None:
+    """Raises Refused for a folder that another version of the program wrote."""
+    found, wanted = await schema.revision_of(source), schema.newest()
+    if found == wanted:
+        return
+    if found is None or found < wanted:
+        raise Refused(
+            f"The data folder is at schema {found or 'none'} and this Weavebot moves {wanted}: run weavebot migrate"
+            " without --to first"
+        )
+    raise Refused(
+        f"The data folder was written by a newer Weavebot (schema {found}, this one knows {wanted}): update Weavebot"
+    )
+
+
+async def _plan(source: Database) -> Event:
+    """What would be moved."""
+    rows = {one.name: await copying.rows_in(source, one) for one in copying.tables()}
+    total = sum(rows.values())
+    shown = [line(f"{name:<20}{number:>12,}") for name, number in rows.items() if number]
+    words = f"{count(total, 'row')} of {count(len(shown), 'table')} would be moved; nothing was written"
+    return result({"tables": rows, "rows": total, "moved": False}, page(*shown, words))
+
+
+class _Mover:
+    """One move, between two databases that are open."""
+
+    def __init__(self, source: Database, target: Database, clock: Clock, rows: int) -> None:
+        self._source = source
+        self._target = target
+        self._clock = clock
+        self._rows = rows
+
+    async def move(self, here: Settings, there: Settings, name: str, opening: Opening) -> AsyncIterator[Event]:
+        """Everything: copied, compared, asked."""
+        await schema.bring_up_to_date(self._target)
+        resumed = await copying.claim(self._target, name)
+        if resumed:
+            done = await copying.ended_at(self._target)
+            if done is not None:
+                yield _done_before(here, done)
+                return
+            yield note("a move that was interrupted goes on")
+        at = self._clock.now()
+        async with _opened(opening, here) as app:
+            questions = await _questions(app)
+            before = await _found(app, questions, at)
+        async with closing(self._copied()) as events:
+            async for event in events:
+                yield event
+        compared: list[Compared] = []
+        async with closing(self._compared(compared)) as events:
+            async for event in events:
+                yield event
+        if resumed and not all(one.same for one in compared):
+            yield note("the data folder has changed since the move began, so it begins again")
+            await copying.clear(self._target)
+            compared.clear()
+            for steps in (self._copied(), self._compared(compared)):
+                async with closing(steps) as events:
+                    async for event in events:
+                        yield event
+        _check(compared)
+        await copying.end(self._target, self._clock.now(), whole=False)
+        async with _opened(opening, there) as app:
+            after = await _found(app, questions, at)
+        apart = [one for one, old, new in zip(questions, before, after, strict=True) if old != new]
+        if apart:
+            raise Refused(
+                f"{count(len(apart), 'question')} of {len(questions)} find something else in PostgreSQL (the first in"
+                f" {apart[0].room.name} by {apart[0].route}): keep to the data folder, and report this"
+            )
+        await copying.end(self._target, self._clock.now(), whole=True)
+        yield _report(here, compared, len(questions))
+
+    async def _copied(self) -> AsyncIterator[Event]:
+        for one in copying.tables():
+            total = await copying.rows_in(self._source, one)
+            async with closing(copying.copy(self._source, self._target, one, self._rows)) as steps:
+                async for there in steps:
+                    yield progress(f"moving {one.name}", there, max(total, there))
+        await copying.set_sequences(self._source, self._target)
+
+    async def _compared(self, into: list[Compared]) -> AsyncIterator[Event]:
+        for one in copying.tables():
+            total = 2 * await copying.rows_in(self._source, one)
+            counts, done = [], 0
+            for database in (self._source, self._target):
+                last = Count(0, "")
+                async with closing(copying.count_of(database, one)) as steps:
+                    async for last in steps:
+                        yield progress("comparing", done + last.rows, max(total, done + last.rows))
+                counts.append(last)
+                done += last.rows
+            into.append(Compared(one.name, *counts))
+
+
+def _check(compared: Sequence[Compared]) -> None:
+    apart = [f"{one.table} ({one.here.rows:,} and {one.there.rows:,} rows)" for one in compared if not one.same]
+    if apart:
+        raise Refused(
+            f"Not the same in both: {', '.join(apart)}. Stop whatever else writes to the database, then run the command"
+            " again"
+        )
+
+
+@contextlib.asynccontextmanager
+async def _opened(opening: Opening, chosen: Settings) -> AsyncIterator[App]:
+    app = await opening(chosen)
+    try:
+        yield app
+    finally:
+        await app.close()
+
+
+# ------------------------------------------------------------------------------------------------------------ asking
+
+
+async def _questions(app: App) -> list[Question]:
+    """What was asked most, and some messages' own words, each by every one of `ROUTES`."""
+    rooms = {room.id: room for room in await teams.rooms(app)}
+    async with app.database.read() as conn:
+        newest = select(answers.c.room_id, answers.c.question).order_by(answers.c.serial.desc()).limit(_NEWEST)
+        often = Counter((row.room_id, row.question) for row in await conn.execute(newest))
+        sizes = select(messages.c.room_id, func.count().label("size")).group_by(messages.c.room_id)
+        largest = (await conn.execute(sizes.order_by(func.count().desc(), messages.c.room_id).limit(OWN))).all()
+        own: list[tuple[int, str]] = []
+        for place in _spread([row.size for row in largest], OWN):
+            row = largest[place[0]]
+            said = select(messages.c.text).where(messages.c.room_id == row.room_id).order_by(messages.c.serial)
+            words = await conn.scalar(said.limit(1).offset(place[1]))
+            own.append((row.room_id, " ".join((words or "").split()[:_WORDS])))
+    asked = [key for key, _ in often.most_common(ASKED)]
+    return [Question(rooms[room], words, route) for room, words in (*asked, *own) if words for route in ROUTES]
+
+
+def _spread(sizes: Sequence[int], wanted: int) -> Iterator[tuple[int, int]]:
+    """Places of messages, as many as wanted: which room, and which message of it; in turn and evenly."""
+    if not sizes:
+        return
+    rounds = -(-wanted // len(sizes))
+    for number in range(wanted):
+        room, turn = number % len(sizes), number // len(sizes)
+        yield room, min(sizes[room] - 1, (2 * turn + 1) * sizes[room] // (2 * rounds))
+
+
+async def _found(app: App, questions: Sequence[Question], at: datetime) -> list[tuple[int, ...]]:
+    """The messages that each question would cite, best first. Nothing is kept of the asking."""
+    found = []
+    for one in questions:
+        scope = Scope(one.room.tenant, (one.room.id,))
+        hits = (await app.shuttle.find(one.words, scope, one.route, asked_at=at, limit=app.settings.limit)).hits
+        found.append(tuple(hit.serial for hit in hits[: app.settings.limit]))
+        await asyncio.sleep(0)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------ telling
+
+
+def _report(here: Settings, compared: Sequence[Compared], asked: int) -> Event:
+    held = [one for one in compared if one.here.rows]
+    rows = sum(one.here.rows for one in held)
+    shown = [line((HEAD, f"{'table':<20}{'rows':>12}  checksum, here and there"))]
+    shown += [line(f"{one.table:<20}{one.here.rows:>12,}  ", (GOOD, one.here.sum[:12])) for one in held]
+    shown.append(
+        line(
+            f"{count(rows, 'row')} moved; {count(asked, 'question')} asked here and there: the same messages, in the"
+            " same order"
+        )
+    )
+    value = {
+        "tables": {one.table: {"rows": one.there.rows, "checksum": one.there.sum} for one in compared},
+        "rows": rows,
+        "questions": asked,
+        "moved": True,
+    }
+    return result(value, page(*shown, *_what_next(here)))
+
+
+def _done_before(here: Settings, at: datetime) -> Event:
+    words = f"This folder was moved to that database at {at.isoformat(timespec='minutes')}."
+    return result({"moved": True, "ended_at": at.isoformat()}, page(words, *_what_next(here)))
+
+
+def _what_next(here: Settings) -> Page:
+    stays = [f"{name} ({words})" for name, words in STAYS.items() if (here.data / name).exists()]
+    lines = [
+        line("Set ", (CODE, "WEAVEBOT_DATABASE_URL"), " to the new address from now on, and keep this data folder"),
+        line((FAINT, f"It still holds {'; '.join(stays)}.")),
+        line((BAD, f"{FILE} stays as it was: what is forgotten from now on is not forgotten there, so erase it.")),
+    ]
+    if here.discord_shards or here.discord_shard_count:
+        lines.append(line((FAINT, "Processes that share out the shards of Discord cannot share a PostgreSQL.")))
+    return tuple(lines)
