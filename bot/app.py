@@ -19,6 +19,8 @@ from memory.journal import Journal
 from memory.ports import Clock, Database, Embedder, LastingGraph
 from memory.privacy import Privacy
 from memory.projections import Rooms
+from memory.reflection.book import MemoryBook
+from memory.reflection.worker import Reflector
 from memory.sessions import SessionBook
 from routing.digest import Digests
 from routing.judging import Judge
@@ -42,6 +44,8 @@ class App:
     sessions: SessionBook
     engine: Engine
     indexer: Indexer
+    reflector: Reflector
+    memories: MemoryBook
     rooms: Rooms
     privacy: Privacy
     shuttle: Shuttle

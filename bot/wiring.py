@@ -54,6 +54,9 @@ from memory.ports import Clock, Database, Embedder
 from memory.privacy import Privacy
 from memory.projections import Rooms
 from memory.pseudonyms import pseudonyms_of
+from memory.reflection.book import MemoryBook
+from memory.reflection.holding import MemoryHolder
+from memory.reflection.worker import Reflector, inline
 from memory.sessions import SessionBook
 from memory.sources import GraphSource, array_sources
 from routing.answers import AnswerBook
@@ -114,7 +117,9 @@ async def open_app(
         rooms = Rooms(database, server or RustworkxGraphIndex(), model)
         stack.push_async_callback(rooms.close)
         lease = None if database.is_embedded else Lease(owner.identity(settings.data), time)
-        indexer = Indexer(database, shared, model, lease)
+        teaching = Teaching(directory)
+        reflector = Reflector(database, time, model, lease=lease, profiles=teaching.by_person)
+        indexer = Indexer(database, shared, model, time, lease=lease, after=reflector.nudge)
         engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
 
         book = AnswerBook(database)
@@ -122,15 +127,16 @@ async def open_app(
         stack.push_async_callback(learner.close)
         paths = PathLearner(database, learner, time, settings.data / "learning")
         policies = PolicyBook(database, time)
-        teaching = Teaching(directory)
         shuttle = Shuttle(engine, book, learner, time, paths=paths, teaching=teaching, policies=policies)
         erasure.holders += [
             BotHolder(time),
             book,
+            MemoryHolder(time),
         ]  # the bot reads which answers cite a message before the book forgets it
         erasure.droppers += [rooms, shuttle, shared]
 
         privacy = Privacy(database, time, erasure)
+        settled = inline(indexer, reflector) if settings.reflection == "inline" else None
 
         closing = stack.pop_all()
         return App(
@@ -139,10 +145,12 @@ async def open_app(
             database=database,
             embedder=shared,
             directory=directory,
-            journal=Journal(database, time, erasure, indexer.nudge),
+            journal=Journal(database, time, erasure, indexer.nudge, settled),
             sessions=SessionBook(database, time),
             engine=engine,
             indexer=indexer,
+            reflector=reflector,
+            memories=MemoryBook(database),
             rooms=rooms,
             privacy=privacy,
             shuttle=shuttle,

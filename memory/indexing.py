@@ -1,8 +1,9 @@
 """From the outbox to everything derived: vectors, token states, entities, mentions, relations.
 
 A worker takes messages off ``index_outbox`` in order, derives (embedding in its own thread, extraction beside it), and
-stores the results and the room's new version in one transaction that also empties the outbox rows. What was deleted or
-edited in between is dropped: the revision no longer fits. Killed at any point, the rows are simply taken again.
+stores the results and the room's new version in one transaction that also empties the outbox rows and asks for
+reflection. What was deleted or edited in between is dropped: the revision no longer fits. Killed at any point, the rows
+are simply taken again.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from memory.extraction.entities import NO_SUBJECT, subject
 from memory.extraction.entities import mentions as find_mentions
 from memory.leases import Lease
 from memory.models import Embedding, EntityKind, Mention
-from memory.ports import Database, Embedder
+from memory.ports import Clock, Database, Embedder
 from memory.records import ModelKey
+from memory.reflection import queue
 from memory.statements import add_missing, hold_room
 from memory.tables import (
     embeddings,
@@ -99,12 +101,26 @@ _Batch: TypeAlias = tuple[list[_Task], asyncio.Task[_Derived]]
 class Indexer:
     """The worker that keeps what is derived up to date with the messages."""
 
-    def __init__(self, database: Database, embedder: Embedder, model: ModelKey, lease: Lease | None = None) -> None:
-        """``lease``: where other processes take messages off the same outbox."""
+    def __init__(
+        self,
+        database: Database,
+        embedder: Embedder,
+        model: ModelKey,
+        clock: Clock,
+        *,
+        lease: Lease | None = None,
+        after: Callable[[], None] | None = None,
+    ) -> None:
+        """``lease``: where other processes take messages off the same outbox.
+
+        ``after`` is called when messages were committed that wait to be reflected on.
+        """
         self._database = database
         self._embedder = embedder
         self._model = model.id
+        self._clock = clock
         self._lease = lease
+        self._after = after
         self._wake = asyncio.Event()
         self._draining = asyncio.Lock()
 
@@ -118,7 +134,7 @@ class Indexer:
             await conn.execute(update(index_outbox).values(attempts=0))
         self.nudge()
 
-    async def run(self) -> None:
+    async def run(self, look: float = LOOK) -> None:
         """Works until cancelled; waits when there is nothing to do, and looks now and then for what others left."""
         while True:
             self._wake.clear()
@@ -129,7 +145,7 @@ class Indexer:
                 await asyncio.sleep(1)
                 self._wake.set()
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):  # wait_for of Python 3.11 may swallow a cancellation
+                async with asyncio.timeout(look):  # wait_for of Python 3.11 may swallow a cancellation
                     await self._wake.wait()
 
     async def drain(self, progress: Progress | None = None) -> int:
@@ -267,6 +283,9 @@ class Indexer:
                 version = await next_version(conn, room)
                 await conn.execute(update(messages).where(_of(messages, here)).values(version=version))
             await conn.execute(delete(index_outbox).where(_of(index_outbox, tasks)))
+            await queue.put(conn, [task.serial for task in tasks], self._clock.now())
+        if self._after is not None:
+            self._after()
         return len(derived.tasks)
 
     async def _store_embeddings(self, conn: AsyncConnection, tasks: Sequence[_Task], derived: _Derived) -> None:

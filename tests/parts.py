@@ -22,6 +22,8 @@ from memory.modelbook import current_model
 from memory.models import Draft, Room, Scope
 from memory.privacy import Privacy
 from memory.projections import Rooms
+from memory.reflection.holding import MemoryHolder
+from memory.reflection.worker import Reflector
 from memory.sessions import SessionBook
 from memory.sources import GraphSource, array_sources
 from routing.answers import AnswerBook
@@ -42,6 +44,7 @@ class Memory:
     directory: Directory
     journal: Journal
     indexer: Indexer
+    reflector: Reflector
     rooms: Rooms
     engine: Engine
     erasure: Erasure
@@ -91,13 +94,14 @@ async def open_memory(folder: Path, url: str | None = None) -> AsyncIterator[Mem
     erasure = Erasure(database)
     directory = Directory(database, clock)
     lease = None if url is None else Lease(folder.name[:32], clock)
-    indexer = Indexer(database, embedder, model, lease)
+    reflector = Reflector(database, clock, model, lease=lease)
+    indexer = Indexer(database, embedder, model, clock, lease=lease, after=reflector.nudge)
     engine = Engine(database, rooms, embedder, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
     book = AnswerBook(database)
     learner = Learner(database, book, clock)
     paths = PathLearner(database, learner, clock, folder / "learning")
     shuttle = Shuttle(engine, book, learner, clock, paths=paths)
-    erasure.holders += [book]
+    erasure.holders += [book, MemoryHolder(clock)]
     erasure.droppers += [rooms, shuttle, embedder]
     try:
         yield Memory(
@@ -107,6 +111,7 @@ async def open_memory(folder: Path, url: str | None = None) -> AsyncIterator[Mem
             directory=directory,
             journal=Journal(database, clock, erasure, indexer.nudge),
             indexer=indexer,
+            reflector=reflector,
             rooms=rooms,
             engine=engine,
             erasure=erasure,
