@@ -13,6 +13,7 @@ from bot.asking import room_named
 from bot.drift import drifts
 from bot.events import Event, closing, note, progress, result
 from bot.pages import FAINT, HEAD, Page, count, line, page
+from bot.reflecting import depth_object
 from bot.render import facts
 from bot.reports import digest_page, stats_page
 from bot.settling import settling
@@ -32,7 +33,8 @@ async def stats(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
         numbers = await app.statistician.stats(Scope(team, tuple(ids)))
         head = (line((HEAD, names[team])),) if len(busy) > 1 else ()
         told = {"team": names[team]} if len(busy) > 1 else {}
-        yield result({**told, **plain_numbers(asdict(numbers))}, (*head, *stats_page(numbers)))
+        shown = {**asdict(numbers), "reflection": depth_object(numbers.reflection)}
+        yield result({**told, **plain_numbers(shown)}, (*head, *stats_page(numbers)))
 
 
 async def digest(app: App, *, room: str | None = None) -> AsyncIterator[Event]:

@@ -10,6 +10,7 @@ from typing import Final
 from bot import dates
 from bot.pages import BAD, FAINT, GOOD, HEAD, Line, Page, count, line, one_line, page
 from bot.render import hint_line, table
+from memory.reflection.queue import Depth
 from routing.digest import Digest
 from routing.digest import Line as Item
 from routing.statistics import RouteStats, Stats
@@ -30,6 +31,9 @@ def stats_page(stats: Stats) -> Page:
         ", ".join(known),
         f"{count(stats.answers, 'answer')}, {count(stats.votes, 'vote')}",
     )
+    if stats.memories_by_kind:
+        lines = (*lines, line((FAINT, ", ".join(f"{n:,} {kind}" for kind, n in stats.memories_by_kind.items()))))
+    lines = (*lines, *_waiting(stats.reflection))
     if not stats.routes:
         return lines
     head = ("route", "decisions", "votes", "evidence", "reward", "95 % interval", "this week")
@@ -42,6 +46,15 @@ def stats_page(stats: Stats) -> Page:
         line(route.route.ljust(width) + "  ", (GOOD, bar(route.mean)), f"  {spark(route.trend)}") for route in rated
     ]
     return (*shown, line(), line((HEAD, "reward, from the oldest rated answers to the newest")), *charts)
+
+
+def _waiting(depth: Depth) -> Page:
+    """What waits to have memories derived from it, when something does."""
+    if not depth.waiting and not depth.failed:
+        return ()
+    age = "" if depth.oldest is None else f", the oldest for {round(depth.oldest.total_seconds())} s"
+    failed = f", {depth.failed:,} failed" if depth.failed else ""
+    return page(f"{depth.waiting:,} wait to be reflected on{age}{failed}")
 
 
 def bar(share: float) -> str:

@@ -13,7 +13,7 @@ from memory.columns import AnyRow
 from memory.embedding import unpack_vectors
 from memory.models import EntityKind, Mention
 from memory.records import ModelKey
-from memory.reflection.episodic import READ
+from memory.reflection.episodic import READ, SESSION
 from memory.reflection.models import Before, Line, Material
 from memory.reflection.queue import TRIES
 from memory.sessions import GAP
@@ -60,7 +60,7 @@ WAITING: Final = (
 )
 """The next messages behind a serial that wait to be read."""
 WAITING_SESSIONS: Final = (
-    select(sessions.c.id, sessions.c.room_id, session_queue.c.turn)
+    select(sessions.c.id, sessions.c.room_id, sessions.c.messages, session_queue.c.turn)
     .join(session_queue, session_queue.c.session_id == sessions.c.id)
     .where(session_queue.c.session_id > bindparam("after"), session_queue.c.attempts < TRIES)
     .order_by(session_queue.c.session_id)
@@ -86,12 +86,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A session that waits, with its lines."""
+    """A session that waits, with the number of its messages."""
 
     session: int
     room: int
     turn: int
-    lines: tuple[Line, ...] = ()
+    messages: int
 
 
 def task(row: AnyRow) -> Task:
@@ -206,9 +206,11 @@ async def _texts(conn: AsyncConnection, serials: Sequence[int]) -> dict[int, Any
     return found
 
 
-async def lines(conn: AsyncConnection, session: int, model: ModelKey) -> tuple[Line, ...] | None:
+async def lines(conn: AsyncConnection, told: Told, model: ModelKey) -> tuple[Line, ...] | None:
     """The messages of a session in order, of a long one `READ` spread over it; None while some wait to be indexed."""
-    here = messages.c.session_id == session
+    if told.messages < SESSION:
+        return ()
+    here = messages.c.session_id == told.session
     query = select(messages.c.serial).where(here).order_by(messages.c.serial)
     serials = (await conn.execute(query)).scalars().all()
     waits = (

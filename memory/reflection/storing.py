@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import and_, delete, insert, select
+from sqlalchemy import Select, and_, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import storable
@@ -96,30 +96,38 @@ async def replace(
     return len(fresh)
 
 
-async def tell(conn: AsyncConnection, told: Told, summary: Summary | None) -> int:
-    """The summary of a session is this one from now on; gives 1 when it was written anew.
+async def tell(conn: AsyncConnection, summaries: Sequence[tuple[Told, Summary | None]]) -> int:
+    """The summaries of sessions are these from now on; gives the number that was written anew.
 
-    The row holds its topics alone, and points to the messages: nothing is quoted that could outlive them.
+    A row holds the topics alone, and points to the messages: nothing is quoted that could outlive them.
     """
-    there = (await conn.execute(select(memories.c.id).where(memories.c.session_id == told.session))).scalars().all()
-    before = await _read(conn, list(there))
-    made: list[Memory] = []
-    if summary is not None:
-        first = summary.serials[0]
-        row = (
-            await conn.execute(select(messages.c.author_id, messages.c.sent_at).where(messages.c.serial == first))
-        ).one()
-        topics = ", ".join(summary.topics)
-        aspect = Aspect.SUMMARY
-        values = (told.room, KIND[aspect].value, aspect.value, 0, row.author_id, None, row.sent_at, first, told.session)
-        made = [Memory((*values, row.sent_at.date().isoformat(), "", "", topics, "", ""), summary.serials[1:])]
-    if made and list(before) == made:
-        return 0
-    await _drop(conn, list(there))
-    if made:
-        await conn.execute(insert(memories), [memory.row() for memory in made])
-        await _add_sources(conn, made)
-    return len(made)
+    sessions = [told.session for told, _ in summaries]
+    there = await _read(conn, list((await conn.execute(_told(sessions))).scalars()))
+    made = [
+        memory for told, summary in summaries if summary is not None for memory in await _summary(conn, told, summary)
+    ]
+    await _drop(conn, [key for memory, key in there.items() if memory not in made])
+    fresh = [memory for memory in made if memory not in there]
+    if fresh:
+        await conn.execute(insert(memories), [memory.row() for memory in fresh])
+        await _add_sources(conn, fresh)
+    return len(fresh)
+
+
+def _told(sessions: Sequence[int]) -> Select[Any]:
+    return select(memories.c.id).where(memories.c.session_id.in_(sessions))
+
+
+async def _summary(conn: AsyncConnection, told: Told, summary: Summary) -> list[Memory]:
+    """The row of a summary; none when its first message has just gone."""
+    first = summary.serials[0]
+    query = select(messages.c.author_id, messages.c.sent_at).where(messages.c.serial == first)
+    row = (await conn.execute(query)).one_or_none()
+    if row is None:
+        return []
+    aspect, on = Aspect.SUMMARY, row.sent_at.date().isoformat()
+    values = (told.room, KIND[aspect].value, aspect.value, 0, row.author_id, None, row.sent_at, first, told.session)
+    return [Memory((*values, on, "", "", ", ".join(summary.topics), "", ""), summary.serials[1:])]
 
 
 async def _there(

@@ -285,12 +285,12 @@ class Reflector:
 
     async def _claim_sessions(self, after: int) -> list[Told]:
         rows = await self._take(reading.WAITING_SESSIONS, session_queue, after)
-        return [Told(row.id, row.room_id, row.turn) for row in rows]
+        return [Told(row.id, row.room_id, row.turn, row.messages) for row in rows]
 
     async def _tell(self, found: Sequence[Told]) -> tuple[int, int]:
         """Sessions and memories that are done; a session of which messages wait to be indexed waits too."""
         async with self._database.read() as conn:
-            read = [(told, await reading.lines(conn, told.session, self._model)) for told in found]
+            read = [(told, await reading.lines(conn, told, self._model)) for told in found]
         await self._release([told for told, lines in read if lines is None])
         ready = [(told, lines) for told, lines in read if lines is not None]
         summaries: list[tuple[Told, Summary | None]] = []
@@ -304,7 +304,6 @@ class Reflector:
 
     @again
     async def _store_summaries(self, summaries: Sequence[tuple[Told, Summary | None]]) -> int:
-        written = 0
         async with self._database.write() as conn:
             for room in sorted({told.room for told, _ in summaries}):
                 await hold_room(conn, room)
@@ -317,11 +316,10 @@ class Reflector:
                 for told, summary in summaries
                 if turns.get(told.session) == told.turn and told.room not in newer
             ]
-            for told, summary in fitting:
-                written += await storing.tell(conn, told, summary)
+            written = await storing.tell(conn, fitting)
             over = [told.session for told, _ in fitting]
             await conn.execute(delete(session_queue).where(session_queue.c.session_id.in_(over)))
-        return written
+            return written
 
     async def _release(self, found: Sequence[Told]) -> None:
         if self._lease is not None and found:
