@@ -142,8 +142,9 @@ def objects(words: str) -> str:
     return said if len(said) <= OBJECT and terms(said) and said.lower() not in _PRONOUN else ""
 
 
-def day(clause: str, material: Material) -> date | None:
-    """The first day that the clause names."""
-    for span in dates.spans(clause, material.sent_at):
-        return span.start
-    return None
+def day(clause: str, material: Material, otherwise: date | None = None) -> date | None:
+    """The first day that the clause names; ``otherwise`` when it names no time, None when only a week or longer."""
+    spans = dates.spans(clause, material.sent_at)
+    if not spans:
+        return otherwise
+    return next((span.start for span in spans if span.grain == "day"), None)

@@ -90,7 +90,7 @@ def derive(material: Material) -> Sequence[Derived]:
         thing = clauses.objects(match["object"])
         if (of is None and subject not in {"I", "We"}) or not _is_deed(match["verb"].lower(), thing):
             continue
-        on = clauses.day(clause, material) or material.sent_at.date()
+        on = clauses.day(clause, material, material.sent_at.date())
         found.append(Derived(Aspect.EVENT, subject, verb, thing, on=on, personal=True, of=of))
     return found
 
