@@ -198,8 +198,9 @@ def _running(app: App, connections: Connections, parts: Sequence[str]) -> str:
 
 
 async def _load_demo(app: App, screen: Screen) -> None:
-    """The demo room, or what has been added to it since; a bar for each step that takes time."""
-    async for event in perform(app, "import", {"room": demo_room.ROOM}, demo_room.lines(app)):
+    """The demo room, or what has been added to it since; a bar for each step that people wait for."""
+    given = {"room": demo_room.ROOM, "reflect": False}
+    async for event in perform(app, "import", given, demo_room.lines(app)):
         if "progress" in event:
             screen.show(event)
     screen.close()

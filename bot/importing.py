@@ -152,8 +152,13 @@ def _draft(message: HistoryLine) -> Draft:
     )
 
 
-async def import_history(app: App, *, lines: Lines, room: str | None = None) -> AsyncIterator[Event]:
-    """Admits every message of the lines, then waits until all of them are indexed and reflected on."""
+async def import_history(
+    app: App, *, lines: Lines, room: str | None = None, reflect: bool = True
+) -> AsyncIterator[Event]:
+    """Admits every message of the lines, then waits until all of them are indexed.
+
+    ``reflect``: and until they are reflected on, unless that is switched off; else a worker beside us does so.
+    """
     tally = Tally()
     rooms: dict[str, Room] = {}
     async for batch in lines:
@@ -172,7 +177,7 @@ async def import_history(app: App, *, lines: Lines, room: str | None = None) -> 
     async with closing(settling(app)) as events:
         async for event in events:
             yield event
-    if app.settings.reflection != "off":
+    if reflect and app.settings.reflection != "off":
         async with closing(reflecting(app)) as events:
             async for event in events:
                 yield event

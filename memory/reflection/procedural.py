@@ -24,12 +24,12 @@ _FEWEST: Final = 2  # steps
 _STEPS: Final = 1_000  # characters of all steps together
 _HOW: Final = re.compile(
     r"\bhow\s+(?:do|does|can|could|should|would|to)\s+(?P<what>(?:i|we|you|one|they|people|somebody"
-    r"|someone)?\b.{4,100}?)\?",
+    r"|someone)?\b[^.?!]{4,100}?)\?",
     re.IGNORECASE,
 )
 _ANSWER: Final = (16, 400)  # characters of an answer to such a question
 _CHATTER: Final = re.compile(
-    r"^(?:good question|great question|no idea|not sure|i don't know|dunno|ask |thanks|thank you|same"
+    r"^(?:ok(?:ay)?\b|right\b|good question|great question|no idea|not sure|i don't know|dunno|ask |thanks|thank you|same"
     r"|me too|i wonder|haha|lol"
     r"|glad|happy to|sure|of course|hi|hey|wow|sorry|that\b|aww?\b|same question|it depends|depends|i(?:'m"
     r"| am| was|'ve)?\b|we\b|it's been)",
@@ -120,7 +120,7 @@ def _answered(material: Material) -> Iterator[Derived]:
     low, high = _ANSWER
     if asked is None or not low <= len(said) <= high or "?" in said or _CHATTER.match(said) or not terms(said):
         return
-    if not before.replied and not re.match(r"(?:i|we|one)\b", asked["what"], re.IGNORECASE):
+    if not before.replied and not re.match(r"(?:i|one)\b", asked["what"], re.IGNORECASE):
         return
     if re.match(
         r"you (?:feel|like|know|find|guys|think|get into|deal|manage|handle|all|both|cope)\b",

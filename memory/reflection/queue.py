@@ -33,6 +33,7 @@ TRIES: Final = 5
 ALL: Final = sum(processor.bit for processor in TABLE)
 SESSIONS: Final = 0
 """The bit of the summaries in ``reflections``."""
+_TURNS: Final = 30_000  # a small integer holds them, and nobody sleeps through as many
 SLICE: Final = 10_000
 """Messages that are put into the queue in one transaction."""
 
@@ -123,7 +124,7 @@ def _putting(conn: AsyncConnection, table: Table, chosen: Select[Any] | None = N
     if chosen is not None:
         made = made.from_select(names, chosen)
     fresh: dict[str, Any] = {
-        "turn": (table.c.turn + 1) % (1 << 15),
+        "turn": (table.c.turn + 1) % _TURNS,
         "attempts": 0,
         "claimed_by": None,
         "claimed_until": None,
