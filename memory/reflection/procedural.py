@@ -29,7 +29,8 @@ _HOW: Final = re.compile(
 )
 _ANSWER: Final = (16, 400)  # characters of an answer to such a question
 _CHATTER: Final = re.compile(
-    r"^(?:ok(?:ay)?\b|right\b|good question|great question|no idea|not sure|i don't know|dunno|ask |thanks|thank you|same"
+    r"^(?:ok(?:ay)?\b|right\b|good question|great question|no idea|not sure|i don't know|dunno|ask |thanks"
+    r"|thank you|same"
     r"|me too|i wonder|haha|lol"
     r"|glad|happy to|sure|of course|hi|hey|wow|sorry|that\b|aww?\b|same question|it depends|depends|i(?:'m"
     r"| am| was|'ve)?\b|we\b|it's been)",
