@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 LOOK: Final = 30.0
 """Seconds between two looks at the queue when nobody nudges."""
 _REASON: Final = 255  # characters
+_MANY: Final = 50  # messages and sessions: fewer at a time are no news
 
 Profiles: TypeAlias = Callable[[int], Awaitable[bool]]
 """Whether anything may be derived about people in a tenant."""
@@ -122,9 +123,9 @@ class Reflector:
                 after = found[-1].session
             spent = time.perf_counter() - began
             if done:
-                log.info(
-                    "reflection.done", read=done, memories=written, seconds=round(spent, 2), rate=round(done / spent)
-                )
+                tell = log.info if done >= _MANY else log.debug
+                rate = round(done / spent)
+                tell("reflection.done", read=done, memories=written, seconds=round(spent, 2), rate=rate)
             return done
 
     async def depth(self, rooms: Sequence[int] | None = None) -> queue.Depth:
