@@ -42,6 +42,7 @@ INSERT INTO memories (room_id, kind, aspect, number, author_id, created_at, mess
                       subject_key, object_key)
     SELECT 101 + m % 40, 'x', 'x', 0, 101 + m % 500, 0, 1000 + m, '\\x00', '\\x00', '\\x00', 's' || m, 'o' || m
     FROM generate_series(1, 20000) m;
+INSERT INTO memory_sources (memory_id, place, message_serial) SELECT id, 1, message_serial + 1 FROM memories;
 INSERT INTO reflection_queue (message_serial, todo, since) SELECT 1000 + m, 7, 0 FROM generate_series(1, 100000) m;
 INSERT INTO reactions (room_id, event_id, target, person_id, emoji, added_at)
     SELECT 101 + m % 40, 'r' || m, 'e' || m, 101 + m % 500, 'x', 0 FROM generate_series(1, 20000) m;
