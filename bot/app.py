@@ -20,6 +20,8 @@ from memory.journal import Journal
 from memory.ports import Clock, Database, Embedder, LastingGraph, SharedCache
 from memory.privacy import Privacy
 from memory.projections import Rooms
+from memory.reflection.book import MemoryBook
+from memory.reflection.worker import Reflector
 from memory.sessions import SessionBook
 from memory.supply import QueueSupply
 from routing.digest import Digests
@@ -45,6 +47,8 @@ class App:
     sessions: SessionBook
     engine: Engine
     indexer: Indexer
+    reflector: Reflector
+    memories: MemoryBook
     rooms: Rooms
     privacy: Privacy
     shuttle: Shuttle

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from bot import exchange, logs, owner, settings
-from bot.beside import beside
 from bot.clock import SystemClock
 from bot.errors import confess
 from bot.events import Event, closing
@@ -100,6 +99,7 @@ async def _here(
     from bot.doctor import examine_closed  # noqa: PLC0415 - see the module's docstring
     from bot.operations import TABLE, perform  # noqa: PLC0415 - likewise
     from bot.wiring import open_app  # noqa: PLC0415 - likewise
+    from bot.working import working  # noqa: PLC0415 - likewise
 
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(claim.release)
@@ -114,7 +114,7 @@ async def _here(
             return
         stack.push_async_callback(app.close)
         if TABLE[name].long:
-            await stack.enter_async_context(beside(app.indexer.run()))
+            await stack.enter_async_context(working(app))
             desk = exchange.Desk(lambda *asked: perform(app, *asked))
             stack.push_async_exit(desk.leave)
             await stack.enter_async_context(owner.serving(claim, desk.serve, frame=exchange.FRAME))

@@ -282,6 +282,24 @@ def queue(
 
 
 @command()
+def reflect(
+    flags: Flags,
+    *,
+    room: Annotated[
+        str | None, typer.Option("--room", metavar="NAME", help="One room; without it, all of them.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="The whole history, not only what waits.")] = False,
+) -> None:
+    """Derive memories (facts, preferences, events, decisions, how-tos) from the messages that wait.
+
+    What had failed is tried again. --again reads the whole history; what comes out the same is left as it is.
+
+    Example: weavebot reflect --room hives --again
+    """
+    _leave(_carry_out(flags, "reflect", {"room": room, "again": again}, command="reflect"))
+
+
+@command()
 def settings(
     flags: Flags,
     *,
@@ -444,20 +462,29 @@ def chat(
 
 
 @command()
-def run(flags: Flags) -> None:
+def run(
+    flags: Flags,
+    *,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="PARTS", help="Only these, apart by commas: adapters, jobs, worker."),
+    ] = None,
+) -> None:
     """Keep Weavebot running in its chat rooms: Matrix, Discord, or both.
 
     Matrix: the accounts of `weavebot matrix login`. Discord: the bot whose
     token WEAVEBOT_DISCORD_TOKEN holds, or the file that
     WEAVEBOT_DISCORD_TOKEN_FILE names; WEAVEBOT_DISCORD_MEMORY=mentions does
     without the message content intent. The jobs run too, and every other
-    command comes through its socket.
+    command comes through its socket. On PostgreSQL the parts may run apart:
+    weavebot run --only worker, as often as you like, each with a --data of
+    its own.
 
     Example: weavebot run --data /srv/weavebot
     """
     from bot.hosting import host_run  # noqa: PLC0415 - heavy parts are imported by the commands that need them
 
-    _leave(host_run(flags))
+    _leave(host_run(flags, only=only))
 
 
 def perform(arguments: Sequence[str]) -> int:

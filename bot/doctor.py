@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -34,6 +35,9 @@ KEEPING: Final = ("volatile-ttl", "noeviction")
 FINE: Final = "ok    "
 WRONG: Final = "wrong "
 ARROW: Final = " → "
+LAGS: Final = timedelta(minutes=10)
+"""How long something may wait to be reflected on while a worker runs."""
+MEND_REFLECTION: Final = "weavebot reflect"
 PROBE: Final = "weavebot doctor"
 
 
@@ -152,6 +156,19 @@ async def _outbox(app: App) -> Finding:
     return Finding("index", f"{waiting:,} messages wait to be indexed" if waiting else "up to date")
 
 
+async def _reflection(app: App) -> Finding:
+    """Whether memories are derived as messages come, and what failed."""
+    depth = await app.reflector.depth()
+    waits = f"{depth.waiting:,} messages and sessions wait"
+    if depth.failed:
+        return Finding("reflection", f"{depth.failed:,} failed, {waits}", MEND_REFLECTION)
+    if app.settings.reflection == "off":
+        return Finding("reflection", f"off, {waits}")
+    if depth.oldest is not None and depth.oldest > LAGS:
+        return Finding("reflection", f"lags: {waits}, the oldest for {depth.oldest}", MEND_REFLECTION)
+    return Finding("reflection", waits if depth.waiting else "up to date")
+
+
 async def _model(app: App) -> Finding:
     [made] = await app.embedder.embed([PROBE])
     if made.vectors.shape[1] != app.embedder.dim:
@@ -209,6 +226,7 @@ CHECKS: Final[Mapping[str, Callable[[App], Awaitable[Finding]]]] = MappingProxyT
         "database": _database,
         "index": _outbox,
         "queue": _queue,
+        "reflection": _reflection,
         "graph": _graph,
         "cache": _cache,
         "model": _model,

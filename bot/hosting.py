@@ -32,7 +32,9 @@ from bot.settings import Settings
 from bot.terminal import Screen
 from bot.warming import warm_up
 from bot.wiring import open_app, open_console, open_ports
+from bot.working import ADAPTERS, JOBS, PARTS, SOON, WORKER, parts_of, working
 from memory.errors import NotFound, Unavailable
+from memory.indexing import LOOK
 from memory.keeping_up import keep_up
 from memory.models import Room
 
@@ -63,13 +65,15 @@ def host_chat(
     return _host(flags, main)
 
 
-def host_run(flags: Flags, *, opening: Opening = open_app) -> int:
-    """Everything but a console, until it is told to stop; gives the exit status."""
+def host_run(flags: Flags, *, only: str | None = None, opening: Opening = open_app) -> int:
+    """Everything but a console, or the parts that ``only`` names, until it is told to stop; gives the exit status."""
 
     async def main(chosen: Settings, screen: Screen, _ending: contextlib.ExitStack) -> None:
+        parts = parts_of(only)
         logs.set_up(level=chosen.log_level or "info", json=flags.json)
-        async with owning(chosen, "run", screen, opening) as app:
-            await _run(app, screen)
+        command = "run" if only is None else f"run --only {','.join(parts)}"
+        async with owning(chosen, command, screen, opening, parts) as app:
+            await _run(app, screen, parts)
 
     return _host(flags, main)
 
@@ -108,7 +112,9 @@ def _host(flags: Flags, main: Main) -> int:
 
 
 @contextlib.asynccontextmanager
-async def owning(chosen: Settings, command: str, screen: Screen, opening: Opening) -> AsyncIterator[App]:
+async def owning(
+    chosen: Settings, command: str, screen: Screen, opening: Opening, parts: Sequence[str] = PARTS
+) -> AsyncIterator[App]:
     """The data folder with everything in it, served to the other commands; a stop signal cancels the caller."""
     folder = owner.prepare_folder(chosen.data)
     card = owner.Card(os.getpid(), command, SystemClock().now().isoformat(timespec="seconds"), lasting=True)
@@ -124,7 +130,8 @@ async def owning(chosen: Settings, command: str, screen: Screen, opening: Openin
         stack.callback(claim.release)
         app = await opening(chosen.model_copy(update={"data": folder}))
         stack.push_async_callback(app.close)
-        await stack.enter_async_context(beside(app.indexer.run()))
+        if WORKER in parts:
+            await stack.enter_async_context(working(app, SOON if len(parts) == 1 else LOOK))
         if app.graph is not None:
             await stack.enter_async_context(beside(keep_up(app.rooms)))
         if app.cache is not None:
@@ -160,19 +167,30 @@ async def _chat(app: App, screen: Screen, guest: Guest) -> None:
     await app.engine.settle()
 
 
-async def _run(app: App, screen: Screen) -> None:
-    connections = Connections(app, await open_ports(app))
+async def _run(app: App, screen: Screen, parts: Sequence[str]) -> None:
+    if ADAPTERS in parts:
+        connections = Connections(app, await open_ports(app))
+        warmed = _warm_up(app, lambda: teams.rooms(app))
+    else:
+        connections, warmed = Connections(app, []), _idle()
     schedule = Schedule(app, connections.post, connections.rooms)
-    async with connections.open(screen.say), beside(_warm_up(app, lambda: teams.rooms(app))):
+    async with connections.open(screen.say), beside(warmed):
         try:
-            await schedule.start()
-            screen.say(_running(app, connections))
+            if JOBS in parts:
+                await schedule.start()
+            screen.say(_running(app, connections, parts))
             await asyncio.Event().wait()
         finally:
             schedule.stop()
 
 
-def _running(app: App, connections: Connections) -> str:
+async def _idle() -> None:
+    """Nobody asks here: nothing is warmed up."""
+
+
+def _running(app: App, connections: Connections, parts: Sequence[str]) -> str:
+    if ADAPTERS not in parts:
+        return f"running on {app.settings.data}: {' and '.join(parts)} only; Ctrl-C stops me"
     accounts = ", ".join(f"{one.port.platform} {one.port.team or ''}".strip() for one in connections.all)
     if accounts:
         return f"running on {app.settings.data} as {accounts}; Ctrl-C stops me"
@@ -183,8 +201,9 @@ def _running(app: App, connections: Connections) -> str:
 
 
 async def _load_demo(app: App, screen: Screen) -> None:
-    """The demo room, or what has been added to it since; a bar for each step that takes time."""
-    async for event in perform(app, "import", {"room": demo_room.ROOM}, demo_room.lines(app)):
+    """The demo room, or what has been added to it since; a bar for each step that people wait for."""
+    given = {"room": demo_room.ROOM, "reflect": False}
+    async for event in perform(app, "import", given, demo_room.lines(app)):
         if "progress" in event:
             screen.show(event)
     screen.close()

@@ -20,6 +20,7 @@ from bot.app import App
 from bot.events import Event, closing, note, progress, result, status
 from bot.lines import LONGEST_LINE, Lines
 from bot.patience import patiently
+from bot.reflecting import reflecting
 from bot.settling import settling
 from memory.errors import BadInput
 from memory.journal import check
@@ -151,8 +152,13 @@ def _draft(message: HistoryLine) -> Draft:
     )
 
 
-async def import_history(app: App, *, lines: Lines, room: str | None = None) -> AsyncIterator[Event]:
-    """Admits every message of the lines, then waits until all of them are indexed."""
+async def import_history(
+    app: App, *, lines: Lines, room: str | None = None, reflect: bool = True
+) -> AsyncIterator[Event]:
+    """Admits every message of the lines, then waits until all of them are indexed.
+
+    ``reflect``: and until they are reflected on, unless that is switched off; else a worker beside us does so.
+    """
     tally = Tally()
     rooms: dict[str, Room] = {}
     async for batch in lines:
@@ -171,6 +177,10 @@ async def import_history(app: App, *, lines: Lines, room: str | None = None) -> 
     async with closing(settling(app)) as events:
         async for event in events:
             yield event
+    if reflect and app.settings.reflection != "off":
+        async with closing(reflecting(app)) as events:
+            async for event in events:
+                yield event
     yield _counts(tally)
     if tally.rejected and not tally.imported and not tally.known:
         yield status(1)

@@ -221,10 +221,18 @@ async def look_at_the_tripwire(app: App, _post: Post, _room: Room | None) -> str
     return f"{looked} policies compared with the rules, {fell} taken out"
 
 
+async def reflect(app: App, _post: Post, _room: Room | None) -> str:
+    """Derives memories from what waits, and from the history where the rules are newer."""
+    if app.settings.reflection == "off":
+        return "reflection is off"
+    return f"{await app.reflector.drain()} messages and sessions reflected on"
+
+
 TABLE: Final[Mapping[str, Job]] = {
     job.name: job
     for job in (
         Job("digest", "posts the weekly digest in each room", Rhythm.WEEKLY, post_digest, per_room=True, posts=True),
+        Job("reflection", "derives memories from what waits, and from history by new rules", Rhythm.HOURLY, reflect),
         Job("sessions", "ends conversations that fell silent", Rhythm.HOURLY, clean_sessions),
         Job("retention", "erases what is older than its room keeps", Rhythm.NIGHTLY, expire, per_room=True),
         Job("departed", "erases what is kept of teams that put us out", Rhythm.NIGHTLY, erase_departed),

@@ -13,6 +13,7 @@ from bot.asking import room_named
 from bot.drift import drifts
 from bot.events import Event, closing, note, progress, result
 from bot.pages import FAINT, HEAD, Page, count, line, page
+from bot.reflecting import depth_object
 from bot.render import facts
 from bot.reports import cache_page, dead_page, digest_page, queue_page, stats_page
 from bot.settling import settling
@@ -41,7 +42,8 @@ async def stats(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
         cached = cache_page(app.evidence.counts, app.cache)
         shown = (*head, *stats_page(numbers), *(queue_page(report) if report else ()), *cached)
         cache = cache_object(app.evidence.counts, app.cache)
-        yield result({**told, **plain_numbers(asdict(numbers)), **queued, "cache": cache}, shown)
+        value = plain_numbers({**asdict(numbers), "reflection": depth_object(numbers.reflection)})
+        yield result({**told, **value, **queued, "cache": cache}, shown)
 
 
 async def queue(app: App, *, retry_dead: bool = False) -> AsyncIterator[Event]:

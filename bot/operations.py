@@ -14,7 +14,7 @@ from typing import Any, Final, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from bot import asking, doctor, importing, keeping, policies
+from bot import asking, doctor, importing, keeping, policies, reflecting
 from bot.app import App
 from bot.events import Event
 from bot.importing import first_reason
@@ -61,6 +61,7 @@ TABLE: Final[Mapping[str, Operation]] = {
         _operation("export", keeping.export),
         _operation("reindex", keeping.reindex, long=True),
         _operation("queue", keeping.queue, long=True),
+        _operation("reflect", reflecting.reflect, long=True),
         _operation("settings", keeping.settings),
         _operation("job", keeping.job, long=True),
         _operation("learn", policies.learn),

@@ -12,6 +12,7 @@ from bot.pages import BAD, FAINT, GOOD, HEAD, Line, Page, count, line, one_line,
 from bot.render import hint_line, table
 from memory.models import DeadLetter, QueueReport
 from memory.ports import SharedCache
+from memory.reflection.queue import Depth
 from routing.digest import Digest
 from routing.digest import Line as Item
 from routing.evidence_cache import Counts
@@ -33,6 +34,9 @@ def stats_page(stats: Stats) -> Page:
         ", ".join(known),
         f"{count(stats.answers, 'answer')}, {count(stats.votes, 'vote')}",
     )
+    if stats.memories_by_kind:
+        lines = (*lines, line((FAINT, ", ".join(f"{n:,} {kind}" for kind, n in stats.memories_by_kind.items()))))
+    lines = (*lines, *_waiting(stats.reflection))
     if not stats.routes:
         return lines
     head = ("route", "decisions", "votes", "evidence", "reward", "95 % interval", "this week")
@@ -80,6 +84,15 @@ def cache_page(counts: Counts, server: SharedCache | None) -> Page:
     if server is not None and server.resting:
         lines.append(line((BAD, "Redis does not answer and is left alone for some seconds")))
     return tuple(lines)
+
+
+def _waiting(depth: Depth) -> Page:
+    """What waits to have memories derived from it, when something does."""
+    if not depth.waiting and not depth.failed:
+        return ()
+    age = "" if depth.oldest is None else f", the oldest for {round(depth.oldest.total_seconds())} s"
+    failed = f", {depth.failed:,} failed" if depth.failed else ""
+    return page(f"{depth.waiting:,} wait to be reflected on{age}{failed}")
 
 
 def bar(share: float) -> str:

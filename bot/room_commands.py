@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from bot import dates
+from bot import dates, knowing
 from bot.asking import weave
 from bot.commands import Argument, Call, Command, CommandTable, Said, identifier, statement, word_of
 from bot.models import Attachment, Role
@@ -204,7 +204,10 @@ async def _forget_one(call: Call, what: str) -> int:
 
 
 async def know(call: Call) -> Said:
-    """What is kept about whoever asks, in numbers."""
+    """What is kept about whoever asks, in numbers; or what was derived about a person or a thing."""
+    what = call.arguments.get("what", "me")
+    if what.lower() != "me":
+        return await knowing.known(call, what)
     known = await call.app.privacy.know(call.person)
     wanted = await call.app.preferences.of(call.room)
     rows = [(name.replace("_", " "), _shown(value, wanted)) for name, value in known.items() if value not in {None, ""}]
@@ -388,7 +391,11 @@ TABLE: Final = CommandTable(
             once=True,
         ),
         Command(
-            "know", (Argument("me", word_of("me"), shown="me"),), "what I keep about you, in numbers", "know", know
+            "know",
+            (Argument("what", knowing.subject, rest=True, shown="me|NAME|THING"),),
+            "what I keep about you, in numbers; what I gathered about somebody or something",
+            "know hive 4",
+            know,
         ),
         Command(
             "export", (Argument("me", word_of("me"), shown="me"),), "what I keep about you, all of it", "export", export

@@ -97,6 +97,10 @@ class Settings(BaseSettings):
     model_folder: Path | None = Field(
         None, description="folder of the embedding model; without it the packaged copy, or the hub's local cache"
     )
+    reflection: Literal["inline", "worker", "off"] = Field(
+        "worker",
+        description="when memories are derived: worker beside everything else, inline before a message counts as taken",
+    )
     log_level: Literal["debug", "info", "warning", "error"] | None = Field(
         None, description="what is logged; without it info for chat and run, warning for the other commands"
     )

@@ -58,6 +58,9 @@ from memory.ports import Clock, Database, Embedder, WorkQueue
 from memory.privacy import Privacy
 from memory.projections import Rooms
 from memory.pseudonyms import Pseudonyms, pseudonyms_of
+from memory.reflection.book import MemoryBook
+from memory.reflection.holding import MemoryHolder
+from memory.reflection.worker import Reflector, inline
 from memory.relay import Relay
 from memory.sessions import SessionBook
 from memory.sources import GraphSource, array_sources
@@ -129,7 +132,9 @@ async def open_app(
             queue = await open_queue(settings.queue_url.get_secret_value(), database, time)
             stack.push_async_callback(queue.close)
             supply = line = QueueSupply(database, queue, Relay(database, queue, time, lease), outbox, time)
-        indexer = Indexer(database, shared, model, supply)
+        teaching = Teaching(directory)
+        reflector = Reflector(database, time, model, lease=lease, profiles=teaching.by_person)
+        indexer = Indexer(database, shared, model, time, supply=supply, after=reflector.nudge)
         engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
 
         cache, evidence = None, EvidenceCache()
@@ -144,17 +149,18 @@ async def open_app(
         stack.push_async_callback(learner.close)
         paths = PathLearner(database, learner, time, settings.data / "learning")
         policies = PolicyBook(database, time)
-        teaching = Teaching(directory)
         shuttle = Shuttle(
             engine, book, learner, time, paths=paths, teaching=teaching, policies=policies, cache=evidence
         )
         erasure.holders += [
             BotHolder(time),
             book,
+            MemoryHolder(time),
         ]  # the bot reads which answers cite a message before the book forgets it
         erasure.droppers += [rooms, shuttle, shared, *([line] if line else [])]
 
         privacy = Privacy(database, time, erasure)
+        settled = inline(indexer, reflector) if settings.reflection == "inline" else None
 
         closing = stack.pop_all()
         return App(
@@ -163,10 +169,12 @@ async def open_app(
             database=database,
             embedder=shared,
             directory=directory,
-            journal=Journal(database, time, erasure, indexer.nudge),
+            journal=Journal(database, time, erasure, indexer.nudge, settled),
             sessions=SessionBook(database, time),
             engine=engine,
             indexer=indexer,
+            reflector=reflector,
+            memories=MemoryBook(database),
             rooms=rooms,
             privacy=privacy,
             shuttle=shuttle,

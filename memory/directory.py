@@ -14,6 +14,7 @@ from memory.contention import again
 from memory.errors import Ambiguous, NotFound
 from memory.models import Person, Room, Tenant
 from memory.ports import Clock, Database
+from memory.reflection import queue
 from memory.statements import add_missing
 from memory.tables import people, rooms, tenants
 
@@ -61,7 +62,10 @@ class Directory:
                 await conn.execute(add_missing(conn, rooms).values(created_at=self._clock.now(), **values))
             elif row.name != name:
                 await conn.execute(update(rooms).where(rooms.c.id == row.id).values(name=name))
-            return _room((await conn.execute(_room_query(tenant, external_id))).one())
+            made = _room((await conn.execute(_room_query(tenant, external_id))).one())
+            if row is None:
+                await queue.begin(conn, made.id)
+            return made
 
     async def find_room(self, tenant: int, name: str) -> Room:
         """The room of that name or external id. Raises NotFound, which names the rooms that exist."""

@@ -2,8 +2,8 @@
 
 A worker takes messages off ``index_outbox`` (`memory.supply` says how), derives (embedding in its own thread,
 extraction beside it), and stores the results and the room's new version in one transaction that also empties the outbox
-rows. What was deleted or edited in between is dropped: the revision no longer fits. Killed at any point, the rows are
-simply taken again.
+rows and asks for reflection. What was deleted or edited in between is dropped: the revision no longer fits. Killed at
+any point, the rows are simply taken again.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from memory.errors import Unavailable
 from memory.extraction.entities import NO_SUBJECT, subject
 from memory.extraction.entities import mentions as find_mentions
 from memory.models import TRIES, Embedding, EntityKind, Mention
-from memory.ports import Database, Embedder
+from memory.ports import Clock, Database, Embedder
 from memory.records import ModelKey
+from memory.reflection import queue
 from memory.statements import add_missing, hold_room
 from memory.supply import Batch, OutboxSupply, Supply, Task
 from memory.tables import (
@@ -68,12 +69,26 @@ _UnderWay: TypeAlias = tuple[Batch, asyncio.Task[_Derived]]
 class Indexer:
     """The worker that keeps what is derived up to date with the messages."""
 
-    def __init__(self, database: Database, embedder: Embedder, model: ModelKey, supply: Supply | None = None) -> None:
-        """``supply``: where its batches come from; without one, from an outbox that no other process works on."""
+    def __init__(
+        self,
+        database: Database,
+        embedder: Embedder,
+        model: ModelKey,
+        clock: Clock,
+        *,
+        supply: Supply | None = None,
+        after: Callable[[], None] | None = None,
+    ) -> None:
+        """``supply``: where its batches come from; without one, from an outbox that no other process works on.
+
+        ``after`` is called when messages were committed that wait to be reflected on.
+        """
         self._database = database
         self._embedder = embedder
         self._model = model.id
+        self._clock = clock
         self._supply = supply or OutboxSupply(database)
+        self._after = after
         self._wake = asyncio.Event()
         self._draining = asyncio.Lock()
 
@@ -86,7 +101,7 @@ class Indexer:
         await self._supply.retry()
         self.nudge()
 
-    async def run(self) -> None:
+    async def run(self, look: float = LOOK) -> None:
         """Works until cancelled; waits when there is nothing to do, and looks now and then for what others left."""
         while True:
             self._wake.clear()
@@ -96,7 +111,7 @@ class Indexer:
                 log.warning("indexing.paused", reason=str(error))
                 await asyncio.sleep(1)
                 self._wake.set()
-            await self._supply.wait(self._wake, LOOK)
+            await self._supply.wait(self._wake, look)
 
     async def drain(self, progress: Progress | None = None) -> int:
         """Takes everything that waits now or comes meanwhile; gives the number of messages done.
@@ -220,6 +235,9 @@ class Indexer:
                 version = await next_version(conn, room)
                 await conn.execute(update(messages).where(_of(messages, here)).values(version=version))
             await conn.execute(delete(index_outbox).where(_of(index_outbox, tasks)))
+            await queue.put(conn, [task.serial for task in tasks], self._clock.now())
+        if self._after is not None:
+            self._after()
         return len(derived.tasks)
 
     async def _store_embeddings(self, conn: AsyncConnection, tasks: Sequence[Task], derived: _Derived) -> None:

@@ -6,7 +6,7 @@ came before is a no-op, one whose message was deleted stays out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, insert, select, update
@@ -60,14 +60,25 @@ def check(draft: Draft) -> None:
 class Journal:
     """What came in from the rooms, exactly once."""
 
-    def __init__(self, database: Database, clock: Clock, erasure: Erasure, after: Callable[[], None]) -> None:
-        """``after`` is called when something was committed that waits to be indexed."""
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        erasure: Erasure,
+        after: Callable[[], None],
+        settled: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """``after`` is called when something was committed that waits to be indexed.
+
+        ``settled``, where it is given, is waited for before a message or an edit counts as taken: it ends when
+        everything is derived. What it cannot do is done later; it raises nothing for that.
+        """
         self._database = database
         self._clock = clock
         self._erasure = erasure
         self._after = after
+        self._settled = settled
 
-    @again
     async def admit(self, room: Room, drafts: Sequence[Draft]) -> Admitted:
         """Keeps messages, all in one transaction. Raises BadInput when one of them cannot be kept.
 
@@ -75,14 +86,25 @@ class Journal:
         """
         for draft in drafts:
             check(draft)
+        admitted = await self._admit(room, drafts)
+        await self._derive()
+        return admitted
+
+    async def _derive(self) -> None:
+        """What was committed is derived beside us, or first, where the wiring says so."""
+        self._after()
+        if self._settled is not None:
+            await self._settled()
+
+    @again
+    async def _admit(self, room: Room, drafts: Sequence[Draft]) -> Admitted:
         async with self._database.write() as conn:
             await hold_room(conn, room.id)
             fresh, known, buried = await _unknown(conn, room.id, drafts)
             names = {draft.author: draft.author_name for draft in fresh}
             authors = await admit_people(conn, room.tenant, names, self._clock.now()) if names else {}
             welcome = [draft for draft in fresh if not authors[draft.author].opted_out]
-            serials = await _insert(conn, room.id, welcome, authors) if welcome else []
-        self._after()
+            serials = await _insert(conn, room.id, welcome, authors, self._clock.now()) if welcome else []
         silent = len(fresh) - len(welcome)
         return Admitted(tuple(serials), known=known, refused=buried + silent)
 
@@ -98,7 +120,7 @@ class Journal:
         for dropper in self._erasure.droppers:
             await dropper.drop(room.id, [before.serial], [before.content_hash])
         await self._database.scrub()
-        self._after()
+        await self._derive()
         return True
 
     @again
@@ -196,10 +218,12 @@ async def _unknown(conn: AsyncConnection, room: int, drafts: Sequence[Draft]) ->
     return list(fresh.values()), len(drafts) - len(fresh) - refused, refused
 
 
-async def _insert(conn: AsyncConnection, room: int, drafts: Sequence[Draft], authors: dict[str, Person]) -> list[int]:
+async def _insert(
+    conn: AsyncConnection, room: int, drafts: Sequence[Draft], authors: dict[str, Person], now: datetime
+) -> list[int]:
     version = await next_version(conn, room)
     spots = [(draft.sent_at, draft.thread and storable(draft.thread, _LONGEST_ID)) for draft in drafts]
-    placed = await sessions.place(conn, room, spots)
+    placed = await sessions.place(conn, room, spots, now)
     rows = [
         {
             "room_id": room,

@@ -15,10 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.contention import again
 from memory.directory import hidden_id
-from memory.erasure import Erasure, next_version
+from memory.erasure import SLICE, Erasure, next_version
 from memory.errors import Ambiguous, NotFound
 from memory.models import EntityKind, Person, Room
 from memory.ports import Clock, Database
+from memory.reflection import queue
+from memory.reflection.holding import forget_derived
 from memory.tables import entities, mentions, messages, people, reactions, relations, rooms
 
 _NOBODY = ""
@@ -102,10 +104,29 @@ class Privacy:
             erased += await self._erasure.erase(room.id, old, self._clock.now())
 
     async def opt_out(self, person: Person, *, out: bool) -> None:
-        """From now on nothing the person writes is kept; or again it is."""
+        """From now on nothing the person writes is kept; or again it is.
+
+        What was derived from what they wrote goes at once, and comes back with them; the messages stay until they are
+        forgotten.
+        """
         async with self._database.write() as conn:
             when = self._clock.now() if out else None
             await conn.execute(update(people).where(people.c.id == person.id).values(opted_out_at=when))
+        last: int | None = 0
+        while last is not None:
+            last = await self._reflect_anew(person, last)
+
+    @again
+    async def _reflect_anew(self, person: Person, after: int) -> int | None:
+        """What rests on the next messages of a person is derived anew; gives the last of them, None without any."""
+        theirs = select(messages.c.serial).where(messages.c.author_id == person.id, messages.c.serial > after)
+        async with self._database.write() as conn:
+            serials = (await conn.execute(theirs.order_by(messages.c.serial).limit(SLICE))).scalars().all()
+            if not serials:
+                return None
+            await forget_derived(conn, serials, self._clock)
+            await queue.put(conn, serials, self._clock.now())
+            return int(serials[-1])
 
     async def know(self, person: Person) -> dict[str, Any]:
         """What is kept about a person, in numbers."""

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import bindparam, delete, func, insert, select, union_all, update
+from sqlalchemy import and_, bindparam, delete, func, insert, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
 from memory.contention import again
 from memory.models import Session
 from memory.ports import Clock, Database
+from memory.reflection import queue
 from memory.tables import messages, sessions
 
 GAP = timedelta(minutes=30)
@@ -52,8 +53,12 @@ class _Stretch:
         self.added += 1
 
 
-async def place(conn: AsyncConnection, room: int, spots: Sequence[tuple[datetime, str | None]]) -> list[int]:
+async def place(
+    conn: AsyncConnection, room: int, spots: Sequence[tuple[datetime, str | None]], now: datetime
+) -> list[int]:
     """The session of each message, opened, extended and linked in the caller's transaction.
+
+    One that has ended waits to be told, also when a message comes into it later.
 
     A spot is when a message was written, and in which thread. However many sessions the messages of a thread open,
     the statements are as many as for one: a year of history has thousands.
@@ -61,12 +66,14 @@ async def place(conn: AsyncConnection, room: int, spots: Sequence[tuple[datetime
     placed: dict[int, int] = {}
     for thread in dict.fromkeys(thread for _, thread in spots):
         numbers = [number for number, spot in enumerate(spots) if spot[1] == thread]
-        keys = await _place(conn, room, thread, [spots[number][0] for number in numbers])
+        keys = await _place(conn, room, thread, [spots[number][0] for number in numbers], now)
         placed.update(zip(numbers, keys, strict=True))
     return [placed[number] for number in range(len(spots))]
 
 
-async def _place(conn: AsyncConnection, room: int, thread: str | None, times: Sequence[datetime]) -> list[int]:
+async def _place(
+    conn: AsyncConnection, room: int, thread: str | None, times: Sequence[datetime], now: datetime
+) -> list[int]:
     line = await (_timeline(conn, room, min(times), max(times)) if thread is None else _thread(conn, room, thread))
     current: _Stretch | None = None
     placed = []
@@ -77,6 +84,9 @@ async def _place(conn: AsyncConnection, room: int, thread: str | None, times: Se
         current.take(at)
         placed.append(current)
     await _save(conn, room, thread, line)
+    over = [stretch.id for stretch in line if stretch.ended_at is not None and (stretch.added or stretch.changed)]
+    if over:
+        await queue.put_sessions(conn, sessions.c.id.in_(over), now)
     return [cast("int", stretch.id) for stretch in placed]
 
 
@@ -157,11 +167,9 @@ class SessionBook:
         """Ends sessions that fell silent and removes those whose messages are all gone: (ended, removed)."""
         silent_since = self._clock.now() - GAP
         async with self._database.write(alone=True) as conn:  # nobody puts a message into one that is empty
-            ended = await conn.execute(
-                update(sessions)
-                .where(sessions.c.ended_at.is_(None), sessions.c.last_message_at < silent_since)
-                .values(ended_at=sessions.c.last_message_at)
-            )
+            quiet = (sessions.c.ended_at.is_(None), sessions.c.last_message_at < silent_since)
+            await queue.put_sessions(conn, and_(*quiet), self._clock.now())
+            ended = await conn.execute(update(sessions).where(*quiet).values(ended_at=sessions.c.last_message_at))
             bare = ~select(messages.c.serial).where(messages.c.session_id == sessions.c.id).exists()
             empty = (
                 (await conn.execute(select(sessions.c.id).where(bare).order_by(sessions.c.started_at))).scalars().all()

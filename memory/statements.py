@@ -19,7 +19,7 @@ _Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 
 def add_missing(conn: AsyncConnection, table: Table) -> _Insert:
     """An INSERT that passes over rows whose key is there already, also when another transaction adds them right now."""
-    return _insert(conn, table).on_conflict_do_nothing()
+    return inserting(conn, table).on_conflict_do_nothing()
 
 
 def adding(table: Table) -> dict[str, _Insert]:
@@ -29,7 +29,7 @@ def adding(table: Table) -> dict[str, _Insert]:
 
 async def put(conn: AsyncConnection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Adds a row, or gives the one with that key these values; ``key`` names a unique key of the table."""
-    made = _insert(conn, table).values(**key, **values)
+    made = inserting(conn, table).values(**key, **values)
     await conn.execute(made.on_conflict_do_update(index_elements=[table.c[name] for name in key], set_=dict(values)))
 
 
@@ -49,7 +49,8 @@ async def _hold(conn: AsyncConnection, table: Table, which: ColumnElement[bool])
         await conn.execute(select(table.c.id).where(which).with_for_update(key_share=True))
 
 
-def _insert(conn: AsyncConnection, table: Table) -> _Insert:
+def inserting(conn: AsyncConnection, table: Table) -> _Insert:
+    """An INSERT of the database's own dialect, to say what happens with a row whose key is there already."""
     return _INSERT[conn.dialect.name](table)
 
 

@@ -88,6 +88,7 @@ messages = Table(
     Index(None, "room_id", "version"),
     Index(None, "author_id"),
     Index(None, "content_hash"),
+    Index(None, "session_id", "serial"),
     sqlite_autoincrement=True,  # a serial is never used twice: indexes are keyed by it
 )
 
@@ -186,11 +187,69 @@ memories = Table(
     Column("id", key_type(), primary_key=True),
     Column("room_id", ForeignKey("rooms.id"), nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("author_id", ForeignKey("people.id"), nullable=False),
-    Column("created_at", Instant, nullable=False),
+    Column("aspect", String(16), nullable=False),  # see memory.reflection.models
+    Column("number", SmallInteger, nullable=False),  # among those of its aspect from the message
+    Column("author_id", ForeignKey("people.id"), nullable=False),  # of the message
+    Column("about_id", ForeignKey("people.id")),  # the person that it tells of, when that is somebody else
+    Column("created_at", Instant, nullable=False),  # when the message was sent
     Column("message_serial", ForeignKey("messages.serial", ondelete="CASCADE"), nullable=False),  # what it derives from
-    UniqueConstraint("message_serial", "kind"),
-    Index(None, "room_id"),
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE")),  # of a summary
+    Column("happened_on", String(10)),  # ISO day
+    Column("subject", CompressedText, nullable=False),
+    Column("verb", CompressedText, nullable=False),
+    Column("object", CompressedText, nullable=False),
+    Column("subject_key", String(80), nullable=False),  # normal forms, as those of entities
+    Column("object_key", String(80), nullable=False),
+    UniqueConstraint("message_serial", "aspect", "number"),
+    Index(None, "room_id", "subject_key"),
+    Index(None, "room_id", "object_key"),
+    Index(None, "author_id"),
+    Index(None, "about_id"),
+    Index(None, "session_id"),
+)
+
+memory_sources = Table(
+    "memory_sources",
+    metadata,
+    Column("memory_id", ForeignKey("memories.id", ondelete="CASCADE"), primary_key=True),
+    Column("place", SmallInteger, primary_key=True),
+    Column("message_serial", ForeignKey("messages.serial", ondelete="CASCADE"), nullable=False),  # beside the first one
+    Index(None, "message_serial"),
+    sqlite_with_rowid=False,
+)
+
+reflection_queue = Table(
+    "reflection_queue",
+    metadata,
+    Column("message_serial", ForeignKey("messages.serial", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("todo", SmallInteger, nullable=False),  # bits of the processors that have not read it
+    Column("turn", SmallInteger, nullable=False, server_default="0"),  # grows when what it derives from has changed
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("since", Instant, nullable=False),
+    Column("reason", String(255)),  # of the last failure
+    Column("claimed_by", String(32)),
+    Column("claimed_until", Instant),
+)
+
+session_queue = Table(
+    "session_queue",
+    metadata,
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("turn", SmallInteger, nullable=False, server_default="0"),
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("since", Instant, nullable=False),
+    Column("reason", String(255)),
+    Column("claimed_by", String(32)),
+    Column("claimed_until", Instant),
+)
+
+reflections = Table(
+    "reflections",
+    metadata,
+    Column("room_id", ForeignKey("rooms.id"), primary_key=True),
+    Column("bit", SmallInteger, primary_key=True, autoincrement=False),  # of a processor; 0: summaries of sessions
+    Column("version", SmallInteger, nullable=False),  # by which every message was read that does not wait
+    sqlite_with_rowid=False,
 )
 
 index_outbox = Table(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.models import Scope
 from memory.ports import Clock, Database
+from memory.reflection.book import count_by_kind
+from memory.reflection.queue import Depth, depth
 from memory.tables import entities, memories, messages, relations, sessions
 from routing.intervals import Interval, mean_reward
 from routing.learner import Learner, Scored
@@ -45,7 +47,7 @@ class RouteStats:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """A scope in numbers."""
+    """A scope in numbers. ``reflection`` is what waits to have memories derived from it."""
 
     messages: int
     people: int
@@ -56,6 +58,8 @@ class Stats:
     answers: int
     votes: int
     routes: tuple[RouteStats, ...]
+    memories_by_kind: Mapping[str, int] = field(default_factory=dict)
+    reflection: Depth = field(default_factory=Depth)
 
 
 class Statistician:
@@ -83,7 +87,14 @@ class Statistician:
                 answers=await _count(conn, answers, scope.rooms),
                 votes=int(cast),
                 routes=by_route(scored, self._clock.now()),
+                memories_by_kind=await count_by_kind(conn, scope.rooms),
+                reflection=await depth(conn, self._clock.now(), scope.rooms),
             )
+
+    async def memories(self, rooms: Sequence[int]) -> dict[str, int]:
+        """How many memories of each kind the rooms hold."""
+        async with self._database.read() as conn:
+            return await count_by_kind(conn, rooms)
 
 
 def by_route(scored: Sequence[Scored], now: datetime) -> tuple[RouteStats, ...]:

@@ -23,6 +23,8 @@ from memory.models import Draft, Room, Scope
 from memory.ports import WorkQueue
 from memory.privacy import Privacy
 from memory.projections import Rooms
+from memory.reflection.holding import MemoryHolder
+from memory.reflection.worker import Reflector
 from memory.relay import Relay
 from memory.sessions import SessionBook
 from memory.sources import GraphSource, array_sources
@@ -45,6 +47,7 @@ class Memory:
     directory: Directory
     journal: Journal
     indexer: Indexer
+    reflector: Reflector
     rooms: Rooms
     engine: Engine
     erasure: Erasure
@@ -100,13 +103,14 @@ async def open_memory(folder: Path, url: str | None = None, queue: WorkQueue | N
     outbox = OutboxSupply(database, lease)
     relay = Relay(database, queue, clock, lease) if queue else None
     supply = QueueSupply(database, queue, relay, outbox, clock) if queue and relay else outbox
-    indexer = Indexer(database, embedder, model, supply)
+    reflector = Reflector(database, clock, model, lease=lease)
+    indexer = Indexer(database, embedder, model, clock, supply=supply, after=reflector.nudge)
     engine = Engine(database, rooms, embedder, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
     book = AnswerBook(database)
     learner = Learner(database, book, clock)
     paths = PathLearner(database, learner, clock, folder / "learning")
     shuttle = Shuttle(engine, book, learner, clock, paths=paths)
-    erasure.holders += [book]
+    erasure.holders += [book, MemoryHolder(clock)]
     erasure.droppers += [rooms, shuttle, embedder]
     try:
         yield Memory(
@@ -116,6 +120,7 @@ async def open_memory(folder: Path, url: str | None = None, queue: WorkQueue | N
             directory=directory,
             journal=Journal(database, clock, erasure, indexer.nudge),
             indexer=indexer,
+            reflector=reflector,
             rooms=rooms,
             engine=engine,
             erasure=erasure,

@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,14 @@ LINES = [
     ("Cleo", "Ben did, on Sunday, see https://example.org/log"),
     ("Ana", "good morning"),
     ("Ben", "good morning"),
+]
+
+REFLECTED = [
+    ("Ana", "I prefer cold tea"),
+    ("Ben", "Let's use the blue lids this year"),
+    ("Cleo", "Agreed!"),
+    ("Ben", "I moved hive 6 to the hedge yesterday"),
+    ("Cleo", "The grey cupboard is locked at night"),
 ]
 
 
@@ -83,3 +92,16 @@ def arm(database: SqlDatabase, kill_at: int) -> None:
 
     event.listen(database._engine.sync_engine, "before_cursor_execute", count)
     event.listen(database._engine.sync_engine, "commit", count)
+
+
+async def reflect(memory: Memory) -> None:
+    """Two conversations, the first of which has ended; everything that waits is indexed and reflected on."""
+    room = await memory.room()
+    for start, lines in ((START - timedelta(hours=2), REFLECTED), (START, LINES)):
+        told = [draft(f"{start:%H}.{i}", *line, start + timedelta(minutes=i)) for i, line in enumerate(lines)]
+        await memory.journal.admit(room, told)
+    await memory.indexer.drain()
+    await memory.reflector.drain()
+    await memory.journal.edit(room, "07.0", "ana", "I prefer green tea", START)
+    await memory.indexer.drain()
+    await memory.reflector.drain()

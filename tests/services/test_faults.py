@@ -197,7 +197,7 @@ class TestClocks:
                     indexer: Indexer = app.indexer
                     return await indexer.drain()
 
-                claimed = await one.indexer._claim(0)
+                claimed = (await one.indexer._claim(0)).tasks
                 assert len(claimed) == 30
                 await asyncio.gather(drain(two), one.indexer._store(await one.indexer._derive(claimed)))
                 async with one.database.read() as conn:

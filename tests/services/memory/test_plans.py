@@ -38,8 +38,12 @@ INSERT INTO messages (serial, room_id, external_id, author_id, session_id, text,
 INSERT INTO embeddings (content_hash, model_id, vectors, token_ids, codes)
     SELECT content_hash, (SELECT id FROM models LIMIT 1), decode(repeat('00', 68), 'hex'), '', '' FROM messages;
 INSERT INTO index_outbox (message_serial, revision, attempts) SELECT 1000 + m, 1, 0 FROM generate_series(1, 100000) m;
-INSERT INTO memories (room_id, kind, author_id, created_at, message_serial)
-    SELECT 101 + m % 40, 'x', 101 + m % 500, 0, 1000 + m FROM generate_series(1, 20000) m;
+INSERT INTO memories (room_id, kind, aspect, number, author_id, created_at, message_serial, subject, verb, object,
+                      subject_key, object_key)
+    SELECT 101 + m % 40, 'x', 'x', 0, 101 + m % 500, 0, 1000 + m, '\\x00', '\\x00', '\\x00', 's' || m, 'o' || m
+    FROM generate_series(1, 20000) m;
+INSERT INTO memory_sources (memory_id, place, message_serial) SELECT id, 1, message_serial + 1 FROM memories;
+INSERT INTO reflection_queue (message_serial, todo, since) SELECT 1000 + m, 7, 0 FROM generate_series(1, 100000) m;
 INSERT INTO reactions (room_id, event_id, target, person_id, emoji, added_at)
     SELECT 101 + m % 40, 'r' || m, 'e' || m, 101 + m % 500, 'x', 0 FROM generate_series(1, 20000) m;
 INSERT INTO tombstones (room_id, external_id, serial, version, deleted_at)

@@ -226,7 +226,8 @@ class TestItems:
             room = await memory.room()
             texts = ["fine one", "the poison one", "fine two", "also poison"]
             told = await memory.journal.admit(room, [draft(f"e{i}", "Ana", one) for i, one in enumerate(texts)])
-            poisoned = Indexer(memory.database, Poisoned(), memory.rooms._model, memory.indexer._supply)
+            supply = memory.indexer._supply
+            poisoned = Indexer(memory.database, Poisoned(), memory.rooms._model, memory.clock, supply=supply)
             await poisoned.drain()
             assert await count(memory, "embeddings") == 2
             letters = {one.item.serial: one.reason for one in await queue.dead(INDEX, 10)}

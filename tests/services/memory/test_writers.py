@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from bot.inbox import Kind
 from memory.leases import LASTS
 from memory.models import Person
+from memory.reflection.reading import PAGE
 from memory.tables import embeddings, messages, tenants
 from routing.tables import votes
 from tests.doubles import START
@@ -142,6 +143,36 @@ class TestIndexing:
             assert len(view.vectors) == 1
             await writer.journal.delete(room, "e1", START)
             assert not (await reader.rooms.view(room.id)).alive.any()
+
+
+class TestReflecting:
+    async def test_workers_share_what_waits_and_double_no_memory(self, tmp_path: Path) -> None:
+        async with several(tmp_path, 2) as (one, other):
+            room = await one.room()
+            drafts = [
+                draft(f"e{i}", "Ana", f"The hut number {i} is locked", START + timedelta(hours=i)) for i in range(LINES)
+            ]
+            await one.journal.admit(room, drafts)
+            await one.indexer.drain()
+            taken, rest = await one.reflector._claim(0), await other.reflector._claim(0)
+            assert (len(taken), len(rest)) == (PAGE, LINES - PAGE)
+            assert await other.reflector._claim(0) == rest  # its own come back to it, those of others do not
+            await asyncio.gather(one.reflector._finish(taken), other.reflector._finish(rest))
+            await asyncio.gather(*(each.reflector.drain() for each in (one, other) for _ in range(2)))
+            assert await count(one, "SELECT count(*) FROM memories") == LINES
+            assert await count(one, "SELECT count(DISTINCT message_serial) FROM memories") == LINES
+            assert await count(one, "SELECT count(*) FROM reflection_queue") == 0
+            assert await count(one, "SELECT count(*) FROM session_queue") == 0
+
+    async def test_what_a_dead_worker_had_taken_is_read_when_its_claim_has_run_out(self, tmp_path: Path) -> None:
+        async with several(tmp_path, 2) as (dead, alive):
+            room = await dead.room()
+            await dead.say(room, ("Ana", "The gate code is 4471"))
+            assert len(await dead.reflector._claim(0)) == 1  # and then it died
+            assert await alive.reflector.drain() == 0
+            alive.clock.advance(LASTS + timedelta(seconds=1))
+            assert await alive.reflector.drain() == 1
+            assert await count(alive, "SELECT count(*) FROM memories") == 1
 
 
 class TestAnswering:

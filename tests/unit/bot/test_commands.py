@@ -47,7 +47,7 @@ class TestCommands:
             ("!weave forget me yes", ("forget", {"what": "me", "sure": "yes"})),
             ("!weave forget $abc:server", ("forget", {"what": "$abc:server"})),
             ("!weave forget m002", ("forget", {"what": "m002"})),
-            ("!weave know me", ("know", {"me": "me"})),
+            ("!weave know me", ("know", {"what": "me"})),
             ("!weave export", ("export", {})),
             ("!weave settings digest_at friday 16:00", ("settings", {"name": "digest_at", "value": "friday 16:00"})),
             ("!weave optout", ("optout", {})),

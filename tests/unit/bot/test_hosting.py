@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.app import App
-from bot.exits import DONE, FAILED
+from bot.exits import DONE, FAILED, WRONG_USE
 from bot.flags import Flags
 from bot.hosting import LOG, host_chat, host_run
 from bot.owner import Card, holder, take
@@ -127,6 +128,37 @@ class TestRun:
         assert holder(data) is None
         assert not (data / "owner.sock").exists()
         assert '"event": "owner.ready"' in capsys.readouterr().err
+
+    def test_a_worker_alone_derives_what_waits_and_opens_no_account(
+        self, typed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        data = typed.parent / "data"
+        monkeypatch.setenv("WEAVEBOT_REFLECTION", "off")
+        chat(typed, "The gate code is 4471\n", monkeypatch, room="hives", person="Ana")
+        monkeypatch.setenv("WEAVEBOT_REFLECTION", "worker")
+        monkeypatch.setenv("WEAVEBOT_DISCORD_TOKEN", "never used: no adapter is opened")
+
+        def stop() -> None:
+            until = time.monotonic() + 20
+            while time.monotonic() < until:
+                with sqlite3.connect(data / "weavebot.sqlite3") as conn:
+                    if conn.execute("SELECT count(*) FROM memories").fetchone() == (1,):
+                        break
+                time.sleep(0.05)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        stopping = threading.Thread(target=stop)
+        stopping.start()
+        assert host_run(Flags(data=data), only="worker", opening=opening) == DONE
+        stopping.join()
+
+        with sqlite3.connect(data / "weavebot.sqlite3") as conn:
+            assert conn.execute("SELECT kind, aspect FROM memories").fetchall() == [("semantic", "fact")]
+        assert f"running on {data}: worker only" in capsys.readouterr().err
+
+    def test_a_part_that_there_is_not_is_refused(self, typed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert host_run(Flags(data=typed.parent / "data"), only="api", opening=opening) == WRONG_USE
+        assert "--only takes a comma list of adapters, jobs, worker" in capsys.readouterr().err
 
 
 class TestOnATerminal:

@@ -182,4 +182,5 @@ class TestAnImport:
 
         stages = [event["progress"] for event in events if "progress" in event]
         assert stages[0] == {"stage": "reading", "done": 2, "total": None}
-        assert stages[-1] == {"stage": "indexing", "done": 2, "total": 2}
+        assert {"stage": "indexing", "done": 2, "total": 2} in stages
+        assert stages[-1] == {"stage": "reflecting", "done": 2, "total": 2}

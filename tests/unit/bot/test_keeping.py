@@ -84,7 +84,7 @@ class TestExporting:
 
         items = await results(app, "export", person="Ana")
 
-        assert [item["kind"] for item in items] == ["person", "message", "answer"]
+        assert [item["kind"] for item in items] == ["person", "message", "answer", "reflection"]
         assert "Ben" not in json.dumps([item for item in items if item["kind"] == "message"])
 
 
@@ -168,6 +168,7 @@ class TestJobs:
     async def test_without_a_name_they_are_listed(self, app: App) -> None:
         assert [one["job"] for one in await results(app, "job")] == [
             "digest",
+            "reflection",
             "sessions",
             "retention",
             "departed",

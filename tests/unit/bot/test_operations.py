@@ -39,4 +39,4 @@ class TestTheTable:
     def test_those_that_take_long_serve_others_meanwhile(self) -> None:
         serving = {name for name, one in TABLE.items() if one.long}
 
-        assert serving == {"import", "ask_batch", "react_batch", "reindex", "queue", "job"}
+        assert serving == {"import", "ask_batch", "react_batch", "reindex", "queue", "reflect", "job"}

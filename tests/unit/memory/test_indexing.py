@@ -50,7 +50,8 @@ class Held(WordEmbedder):
 class TestWhatComesMeanwhile:
     async def test_it_is_derived_before_the_first_batch_is_done(self, memory: Memory, room: Room) -> None:
         held = Held()
-        indexer = Indexer(memory.database, held, await current_model(memory.database, held, memory.clock))
+        model = await current_model(memory.database, held, memory.clock)
+        indexer = Indexer(memory.database, held, model, memory.clock)
         await memory.journal.admit(room, [draft("e1", "Ana", "first")])
         work = asyncio.create_task(indexer.drain())
         await held.asked.acquire()
@@ -63,7 +64,8 @@ class TestWhatComesMeanwhile:
 
     async def test_an_edit_of_what_is_being_derived_is_not_missed(self, memory: Memory, room: Room) -> None:
         held = Held()
-        indexer = Indexer(memory.database, held, await current_model(memory.database, held, memory.clock))
+        model = await current_model(memory.database, held, memory.clock)
+        indexer = Indexer(memory.database, held, model, memory.clock)
         await memory.journal.admit(room, [draft("e1", "Ana", "old words")])
         work = asyncio.create_task(indexer.drain())
         await held.asked.acquire()
@@ -134,7 +136,7 @@ class TestFailing:
         assert await memory.indexer.drain() == 1
 
     async def test_a_poisoned_message_stops_nobody_else(self, memory: Memory, room: Room) -> None:
-        indexer = Indexer(memory.database, Poisoned(), memory.rooms._model)
+        indexer = Indexer(memory.database, Poisoned(), memory.rooms._model, memory.clock)
         texts = ["fine one", "the poison one", "fine two"]
         await memory.journal.admit(room, [draft(f"e{i}", "Ana", text) for i, text in enumerate(texts)])
         for _ in range(6):

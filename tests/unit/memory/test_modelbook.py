@@ -38,7 +38,7 @@ class TestModelBook:
         async with memory.database.read() as conn:
             assert (await conn.execute(select(func.count()).select_from(embeddings))).scalar_one() == 0
             assert (await conn.execute(select(func.count()).select_from(index_outbox))).scalar_one() == 2
-        assert await Indexer(memory.database, other, key).drain() == 2
+        assert await Indexer(memory.database, other, key, memory.clock).drain() == 2
         assert sorted(other.embedded) == ["goodbye", "hello"]
 
     async def test_a_change_back_finds_its_key_again(self, memory: Memory) -> None:

@@ -155,7 +155,7 @@ class TestPoison:
 
     @pytest.fixture
     def poisoned(self, memory: Memory) -> Indexer:
-        return Indexer(memory.database, Poisoned(), memory.rooms._model, memory.indexer._supply)
+        return Indexer(memory.database, Poisoned(), memory.rooms._model, memory.clock, supply=memory.indexer._supply)
 
     async def test_it_ends_as_a_dead_letter_with_its_reason_and_stops_nobody(
         self, memory: Memory, room: Room, queue: Switched, poisoned: Indexer

@@ -1,0 +1,1 @@
+"""Reflection: deriving memories from messages, each pointing to what it derives from."""

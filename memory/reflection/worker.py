@@ -1,0 +1,372 @@
+"""The worker that derives memories from messages, and tells each ended session.
+
+It takes rows of the queue in order, reads what they are about, derives in a thread, and stores the memories and the
+end of the rows in one transaction. What was edited, erased or asked for again in between is dropped: the turn or the
+revision no longer fits. Killed at any point, the rows are simply taken again, and give the same memories.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import structlog
+from sqlalchemy import Select, Table, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from memory.contention import again
+from memory.errors import Unavailable
+from memory.indexing import Indexer
+from memory.leases import Lease
+from memory.ports import Clock, Database
+from memory.records import ModelKey
+from memory.reflection import queue, reading, storing
+from memory.reflection.episodic import summarise
+from memory.reflection.models import Derived, Material, Processor, Summary
+from memory.reflection.processors import SUMMARY, TABLE
+from memory.reflection.reading import Task, Told
+from memory.statements import hold_room
+from memory.tables import messages, reflection_queue, session_queue
+
+log = structlog.get_logger(__name__)
+
+LOOK: Final = 30.0
+"""Seconds between two looks at the queue when nobody nudges."""
+_REASON: Final = 255  # characters
+_MANY: Final = 50  # messages and sessions: fewer at a time are no news
+
+Profiles: TypeAlias = Callable[[int], Awaitable[bool]]
+"""Whether anything may be derived about people in a tenant."""
+
+
+async def everywhere(tenant: int) -> bool:
+    """Profiles are allowed in every tenant."""
+    del tenant
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A message after its reading: what was derived, by the bits of which processors, and which of them failed."""
+
+    task: Task
+    derived: tuple[Derived, ...]
+    done: int
+    failed: int
+    reason: str | None
+
+
+class Reflector:
+    """Derives what waits. ``lease``: where other processes take from the same queue."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        model: ModelKey,
+        *,
+        lease: Lease | None = None,
+        profiles: Profiles = everywhere,
+        processors: Sequence[Processor] = TABLE,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._model = model
+        self._lease = lease
+        self._profiles = profiles
+        self._processors = tuple(processors)
+        self._wanted = queue.versions(processors)
+        self._aspects = {processor.bit: processor.aspects for processor in processors}
+        self._wake = asyncio.Event()
+        self._draining = asyncio.Lock()
+
+    def nudge(self) -> None:
+        """There is something to do."""
+        self._wake.set()
+
+    async def run(self, look: float = LOOK) -> None:
+        """Works until cancelled; waits when there is nothing to do, and looks now and then for what others left."""
+        while True:
+            self._wake.clear()
+            try:
+                await self.drain()
+            except Unavailable as error:
+                log.warning("reflection.paused", reason=str(error))
+                await asyncio.sleep(1)
+                self._wake.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(look):
+                    await self._wake.wait()
+
+    async def drain(self) -> int:
+        """Reads everything that waits; gives the number of messages and sessions read.
+
+        Raises Unavailable when the database fails; what was not stored stays in the queue.
+        """
+        async with self._draining:
+            began, written, done = time.perf_counter(), 0, 0
+            await self._catch_up()
+            after = 0
+            while tasks := await self._claim(after):
+                written += await self._finish(tasks)
+                after, done = tasks[-1].serial, done + len(tasks)
+            after = 0
+            while found := await self._claim_sessions(after):
+                ready, made = await self._tell(found)
+                done, written = done + ready, written + made
+                after = found[-1].session
+            spent = time.perf_counter() - began
+            if done:
+                tell = log.info if done >= _MANY else log.debug
+                rate = round(done / spent)
+                tell("reflection.done", read=done, memories=written, seconds=round(spent, 2), rate=rate)
+            return done
+
+    async def depth(self, rooms: Sequence[int] | None = None) -> queue.Depth:
+        """What waits and what failed."""
+        async with self._database.read() as conn:
+            return await queue.depth(conn, self._clock.now(), rooms)
+
+    async def standing(self, serial: int) -> dict[str, queue.Standing]:
+        """Where a message stands with each processor, by its name."""
+        async with self._database.read() as conn:
+            return await queue.standing(conn, serial, self._processors)
+
+    async def retry(self) -> int:
+        """What failed too often waits again; gives the number."""
+        async with self._database.write() as conn:
+            given = await queue.retry(conn)
+        self.nudge()
+        return given
+
+    async def afresh(self, rooms: Sequence[int]) -> None:
+        """The whole history of these rooms waits again."""
+        for room in rooms:
+            async with self._database.write() as conn:
+                await queue.afresh(conn, room)
+            await self._put_history(room, self._wanted)
+        self.nudge()
+
+    # -- history ------------------------------------------------------------------------------------------------------
+
+    async def _catch_up(self) -> None:
+        """Rooms that older rules read wait again, as far as the rules are newer."""
+        async with self._database.read() as conn:
+            lag = await queue.behind(conn, self._wanted)
+        for room, bits in sorted(lag.items()):
+            await self._put_history(room, bits)
+            log.info("reflection.history_waits", room=room)
+
+    async def _put_history(self, room: int, bits: Mapping[int, int]) -> None:
+        """In slices; the version is noted last, so that a process that dies in between begins again."""
+        todo = sum(bits)
+        last: int | None = 0
+        while last is not None and todo:
+            last = await self._put_slice(room, last, todo)
+        async with self._database.write() as conn:
+            if queue.SESSIONS in bits:
+                await queue.put_sessions_of(conn, room, self._clock.now())
+            await queue.reached(conn, room, dict(bits))
+
+    @again
+    async def _put_slice(self, room: int, after: int, todo: int) -> int | None:
+        async with self._database.write() as conn:
+            await hold_room(conn, room)
+            return await queue.put_room(conn, room, after, self._clock.now(), todo)
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    async def _claim(self, after: int) -> list[Task]:
+        """The next messages behind a serial; with a lease they are ours as long as it lasts."""
+        rows = await self._take(reading.WAITING, reflection_queue, after)
+        return [reading.task(row) for row in rows]
+
+    async def _take(self, query: Select[Any], table: Table, after: int) -> Sequence[Any]:
+        lease = self._lease
+        if lease is None:
+            async with self._database.read() as conn:
+                return list(await conn.execute(query, {"after": after}))
+        ours = query.where(lease.free(table))
+        async with self._database.read() as conn:
+            if (await conn.execute(ours.limit(1), {"after": after})).first() is None:
+                return []
+        return await self._mark(ours.with_for_update(of=table, skip_locked=True), table, after, lease.marks())
+
+    @again
+    async def _mark(self, query: Select[Any], table: Table, after: int, marks: dict[str, Any]) -> Sequence[Any]:
+        """Rows that somebody else is taking at this moment are passed over."""
+        key = next(iter(table.primary_key.columns))
+        async with self._database.write() as conn:
+            rows = list(await conn.execute(query, {"after": after}))
+            if rows:
+                await conn.execute(update(table).where(key.in_([row[0] for row in rows])).values(**marks))
+        return rows
+
+    async def _finish(self, tasks: Sequence[Task]) -> int:
+        """Stores a batch; when it cannot be stored, each message by itself, so that one cannot stop the others."""
+        async with self._database.read() as conn:
+            found = await reading.materials(conn, tasks)
+        allowed = {tenant: await self._profiles(tenant) for tenant in {task.tenant for task in tasks}}
+        read = await asyncio.to_thread(
+            lambda: [self._read(task, found[task.serial], profiles=allowed[task.tenant]) for task in tasks]
+        )
+        try:
+            return await self._store(read)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("reflection.batch_failed", messages=len(tasks))
+        written = 0
+        for one in read:
+            try:
+                written += await self._store([one])
+            except Unavailable:
+                raise
+            except Exception as error:
+                log.exception("reflection.message_failed", serial=one.task.serial)
+                reason = _reason("storing", error)
+                await self._store([_Read(one.task, (), 0, one.done | one.failed, reason)])
+        return written
+
+    def _read(self, task: Task, material: Material, *, profiles: bool) -> _Read:
+        """Lets each processor that has not read the message do so; one that fails stops none of the others."""
+        derived: list[Derived] = []
+        done, failed, reasons = 0, 0, []
+        for processor in self._processors:
+            if not task.todo & processor.bit:
+                continue
+            try:
+                found = () if task.opted_out else processor.derive(material)
+                derived += [one for one in found if profiles or not one.personal]
+                done |= processor.bit
+            except Exception as error:  # noqa: BLE001 - counted and kept as the reason; the others go on
+                failed |= processor.bit
+                reasons.append(_reason(processor.name, error))
+                log.warning("reflection.failed", serial=task.serial, processor=processor.name, error=reasons[-1])
+        return _Read(task, tuple(derived), done, failed, "; ".join(reasons)[:_REASON] or None)
+
+    @again
+    async def _store(self, read: Sequence[_Read]) -> int:
+        async with self._database.write() as conn:
+            for room in sorted({one.task.room for one in read}):
+                await hold_room(conn, room)
+            newer = await queue.newer(conn, self._wanted)
+            current = await _current(conn, [one.task.serial for one in read])
+            fitting = [one for one in read if current.get(one.task.serial) == (one.task.revision, one.task.turn)]
+            ours = [one for one in fitting if one.task.room not in newer]
+            aspects = {one.task.serial: self._aspects_of(one.done) for one in ours}
+            made = [memory for one in ours for memory in storing.memories_of(one.task, one.derived)]
+            written = await storing.replace(conn, list(aspects), aspects, made)
+            await self._end(conn, ours)
+            return written
+
+    def _aspects_of(self, bits: int) -> frozenset[Any]:
+        return frozenset().union(*(aspects for bit, aspects in self._aspects.items() if bits & bit))
+
+    async def _end(self, conn: AsyncConnection, read: Sequence[_Read]) -> None:
+        """Rows that everybody has read go; the others keep what is left to do, one try less where something failed."""
+        table = reflection_queue
+        over = [one.task.serial for one in read if not one.task.todo & ~one.done]
+        for start in range(0, len(over), reading.PAGE):
+            await conn.execute(delete(table).where(table.c.message_serial.in_(over[start : start + reading.PAGE])))
+        for one in read:
+            left = one.task.todo & ~one.done
+            if left:
+                tries = table.c.attempts + (1 if one.failed else 0)
+                values = {"todo": left, "attempts": tries, "reason": one.reason, "claimed_until": None}
+                await conn.execute(update(table).where(table.c.message_serial == one.task.serial).values(**values))
+
+    # -- sessions -----------------------------------------------------------------------------------------------------
+
+    async def _claim_sessions(self, after: int) -> list[Told]:
+        rows = await self._take(reading.WAITING_SESSIONS, session_queue, after)
+        return [Told(row.id, row.room_id, row.turn, row.messages) for row in rows]
+
+    async def _tell(self, found: Sequence[Told]) -> tuple[int, int]:
+        """Sessions and memories that are done; a session of which messages wait to be indexed waits too."""
+        async with self._database.read() as conn:
+            read = [(told, await reading.lines(conn, told, self._model)) for told in found]
+        await self._release([told for told, lines in read if lines is None])
+        ready = [(told, lines) for told, lines in read if lines is not None]
+        summaries: list[tuple[Told, Summary | None]] = []
+        for told, lines in ready:
+            try:
+                summaries.append((told, await asyncio.to_thread(summarise, lines)))
+            except Exception as error:
+                log.exception("reflection.session_failed", session=told.session)
+                await self._fail(told, _reason("summary", error))
+        return len(ready), await self._store_summaries(summaries) if summaries else 0
+
+    @again
+    async def _store_summaries(self, summaries: Sequence[tuple[Told, Summary | None]]) -> int:
+        async with self._database.write() as conn:
+            for room in sorted({told.room for told, _ in summaries}):
+                await hold_room(conn, room)
+            newer = await queue.newer(conn, {queue.SESSIONS: SUMMARY})
+            keys = [told.session for told, _ in summaries]
+            query = select(session_queue.c.session_id, session_queue.c.turn).where(session_queue.c.session_id.in_(keys))
+            turns = {row.session_id: row.turn for row in await conn.execute(query)}
+            fitting = [
+                (told, summary)
+                for told, summary in summaries
+                if turns.get(told.session) == told.turn and told.room not in newer
+            ]
+            written = await storing.tell(conn, fitting)
+            over = [told.session for told, _ in fitting]
+            await conn.execute(delete(session_queue).where(session_queue.c.session_id.in_(over)))
+            return written
+
+    async def _release(self, found: Sequence[Told]) -> None:
+        if self._lease is not None and found:
+            async with self._database.write() as conn:
+                rows = session_queue.c.session_id.in_([told.session for told in found])
+                await conn.execute(update(session_queue).where(rows).values(claimed_until=None))
+
+    async def _fail(self, told: Told, reason: str) -> None:
+        async with self._database.write() as conn:
+            row = session_queue.c.session_id == told.session
+            values = {"attempts": session_queue.c.attempts + 1, "reason": reason, "claimed_until": None}
+            await conn.execute(update(session_queue).where(row).values(**values))
+
+
+def inline(indexer: Indexer, reflector: Reflector) -> Callable[[], Awaitable[None]]:
+    """What a message waits for where it is reflected on before it counts as taken: everything that waits is derived.
+
+    When the model or the database fails, the message is kept and what derives from it follows later.
+    """
+
+    async def settled() -> None:
+        try:
+            await indexer.drain()
+            await reflector.drain()
+        except Unavailable as error:
+            log.warning("reflection.put_off", reason=str(error))
+
+    return settled
+
+
+async def _current(conn: AsyncConnection, serials: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Revision and turn of the messages that still wait, by serial."""
+    found: dict[int, tuple[int, int]] = {}
+    query = select(messages.c.serial, messages.c.revision, reflection_queue.c.turn).join(
+        reflection_queue, reflection_queue.c.message_serial == messages.c.serial
+    )
+    for start in range(0, len(serials), reading.PAGE):
+        some = serials[start : start + reading.PAGE]
+        found |= {
+            row.serial: (row.revision, row.turn) for row in await conn.execute(query.where(messages.c.serial.in_(some)))
+        }
+    return found
+
+
+def _reason(where: str, error: Exception) -> str:
+    """Why it failed, without any words of the message: the error's type and the line that raised it."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    at = f" in {Path(last[0].filename).name} line {last[0].lineno}" if last else ""
+    return f"{where}: {type(error).__name__}{at}"[:_REASON]
