@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -65,11 +65,20 @@ def born(pid: int) -> int | None:
     return None if fields is None or fields[_STATE] == "Z" else int(fields[_BORN])
 
 
+def collect() -> None:
+    """Takes note of the ends of processes that this one started: until then each is a zombie, and its id is taken."""
+    for pid in list(_children):
+        try:
+            ended, _ = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            ended = pid
+        if ended:
+            _children.discard(pid)
+
+
 def alive(pid: int, birth: int) -> bool:
     """Whether that very process runs; a later one with the same id is another."""
-    if pid in _children:
-        with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
+    collect()
     return born(pid) == birth
 
 
