@@ -200,8 +200,12 @@ class QueueSupply:
             while taken := await self._queue.take(WorkKind.INDEX, BATCH):
                 self._is_back()
                 batch, settled, spare = await self._read_or_return(taken)
-                await self._queue.give_back(spare)
-                await self._queue.done(settled)
+                try:
+                    await self._queue.give_back(spare)
+                    await self._queue.done(settled)
+                except BaseException:
+                    await self._told(self._queue.give_back([*batch.items(), *spare]))
+                    raise
                 if batch.tasks:
                     self._progress = _now()
                     return batch

@@ -13,8 +13,8 @@ import json
 import secrets
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
 
@@ -65,6 +65,15 @@ class _Work:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     back: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @contextmanager
+    def or_anew(self) -> Iterator[None]:
+        """Broken off, nobody knows what the server has done: our shards are adopted anew, with all that is left."""
+        try:
+            yield
+        except BaseException:
+            self.held = None
+            raise
+
 
 class RedisQueue:
     """One worker's view. It closes its line with itself."""
@@ -104,15 +113,16 @@ class RedisQueue:
         work = self._kinds[kind]
         async with work.turn:
             await self._hold(kind)
-            found: list[Taken] = []
-            for priority in Priority:
-                found += _ready(work, priority, most - len(found))
-                if len(found) < most and work.shares:
-                    await self._read(kind, priority, most - len(found))
+            with work.or_anew():
+                found: list[Taken] = []
+                for priority in Priority:
                     found += _ready(work, priority, most - len(found))
-                if len(found) == most:
-                    break
-            return found
+                    if len(found) < most and work.shares:
+                        await self._read(kind, priority, most - len(found))
+                        found += _ready(work, priority, most - len(found))
+                    if len(found) == most:
+                        break
+                return found
 
     async def wait(self, kind: WorkKind, seconds: float) -> bool:
         """Blocks at the server on the streams of our shards; the shards may change meanwhile, so not for long."""
@@ -136,8 +146,11 @@ class RedisQueue:
             self._settle(one)
             stream = self._number(one.item.room, one.item.priority)
             told.setdefault(one.item.kind, []).extend((stream, one.receipt, one.item.serial))
-        for kind, words in told.items():
-            await self._script(DONE, kind, words)
+        with ExitStack() as stack:
+            for kind in told:
+                stack.enter_context(self._kinds[kind].or_anew())
+            for kind, words in told.items():
+                await self._script(DONE, kind, words)
 
     async def failed(self, taken: Taken, reason: str) -> bool:
         """To the end of its stream, or to the dead letters."""
@@ -147,7 +160,8 @@ class RedisQueue:
         letter = _letter(item, tries, reason) if dead else ""
         stream = self._number(item.room, item.priority)
         words = [stream, taken.receipt, item.serial, item.revision, item.room, tries, letter]
-        return bool(await self._script(FAILED, item.kind, words)) and dead
+        with self._kinds[item.kind].or_anew():
+            return bool(await self._script(FAILED, item.kind, words)) and dead
 
     async def give_back(self, taken: Sequence[Taken]) -> None:
         """To the front of what was read."""
@@ -245,17 +259,23 @@ class RedisQueue:
         now = time.monotonic()
         if work.held is not None and now - work.held < self._lease / 3:
             return
+        anew = work.held is None or now - work.held >= self._lease  # they may have been somebody else's meanwhile
+        work.held = now  # first: what is broken off meanwhile beside us counts from now on
+        with work.or_anew():
+            await self._renew_shares(kind, anew=anew)
+        if work.renewing is None:
+            work.renewing = asyncio.create_task(self._renew(kind))
+
+    async def _renew_shares(self, kind: WorkKind, *, anew: bool) -> None:
+        work = self._kinds[kind]
         busy = [shard for shard, share in work.shares.items() if share.out]
         ours = {int(one) for one in await self._script(HOLD, kind, [self._me, int(self._lease * 1000), *busy])}
-        if work.held is None or now - work.held >= self._lease:
-            work.shares.clear()  # they may have been somebody else's meanwhile
+        if anew:
+            work.shares.clear()
         for shard in [one for one in work.shares if one not in ours]:
             del work.shares[shard]
         for shard in sorted(ours - work.shares.keys()):
             work.shares[shard] = await self._adopt(kind, shard)
-        work.held = now
-        if work.renewing is None:
-            work.renewing = asyncio.create_task(self._renew(kind))
 
     async def _renew(self, kind: WorkKind) -> None:
         """While a batch is worked on, nobody takes or waits."""
@@ -321,11 +341,7 @@ class RedisQueue:
                     raise
                 return None
 
-        try:
-            found = await self._run(read, repeat=False)
-        except Unavailable:
-            work.held, work.shares = None, {}  # what was read and not heard of is found when they are adopted anew
-            raise
+        found = await self._run(read, repeat=False)
         if found is None:
             log.warning("queue.wiped")
             work.held, work.shares = None, {}

@@ -29,6 +29,7 @@ class Switched(LocalQueue):
     """Can be switched off."""
 
     away = False
+    forgetful = False  # cannot take anything back
 
     async def publish(self, items: Sequence[WorkItem]) -> None:
         self._check()
@@ -45,6 +46,12 @@ class Switched(LocalQueue):
     async def done(self, taken: Sequence[Taken]) -> None:
         self._check()
         await super().done(taken)
+
+    async def give_back(self, taken: Sequence[Taken]) -> None:
+        if self.forgetful:
+            self.forgetful = False
+            raise Unavailable("the queue does not answer")
+        await super().give_back(taken)
 
     def _check(self) -> None:
         if self.away:
@@ -126,6 +133,15 @@ class TestIndexing:
         memory.embedder.broken = False
         assert await memory.indexer.drain() == 1
         assert (await queue.state(INDEX)).depth == 0
+
+    async def test_a_batch_that_is_dropped_on_its_way_waits_again(
+        self, memory: Memory, room: Room, queue: Switched
+    ) -> None:
+        await memory.journal.admit(room, [draft("e1", "Ana", "hello")])
+        supply = supply_of(memory)
+        queue.forgetful = True
+        assert not (await supply.claim(0)).taken
+        assert len((await supply.claim(0)).taken) == 1
 
     async def test_the_worker_takes_what_another_process_has_published(
         self, memory: Memory, room: Room, queue: Switched
