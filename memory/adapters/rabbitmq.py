@@ -45,7 +45,9 @@ name of a queue holds it."""
 BALANCE: Final = 1.0
 """Seconds between two looks at how many workers there are."""
 
-_CRASHES: Final = 20  # deliveries that were never answered: the item takes its worker with it
+_CRASHES: Final = 200
+"""Deliveries that were never answered: the item takes its worker with it. The server counts what it has merely sent
+ahead, too, whenever a worker leaves: so many that nobody restarts a worker as often while the same items wait."""
 _PREFETCH: Final = 2048  # of a shard's queue: a batch
 _HEARTBEAT: Final = 15  # seconds; a frozen worker loses its items after two
 _TOGETHER: Final = 250  # publishes whose confirmations are awaited together, within the patience for one call

@@ -3,7 +3,8 @@
 For each kind of work: a stream a shard of rooms and priority, a hash of the items that are there (so that none is there
 twice) and a hash of dead letters. A shard belongs to one worker at a time, by a key that runs out unless it is renewed;
 whoever takes a shard over takes what its last worker left (XAUTOCLAIM) before anything new. What is finished is deleted
-from its stream. Each change is one script: all of it or nothing.
+from its stream. How often an item was given out and never answered is counted in a hash; what was merely read ahead
+is not. Each change is one script: all of it or nothing.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import structlog
 from redis import exceptions as driver
 from redis.asyncio import Redis
 
 from memory.adapters.redis_link import RedisLink
-from memory.adapters.redis_scripts import DONE, DROP, FAILED, HOLD, LEAVE, PUBLISH
+from memory.adapters.redis_scripts import BEGUN, DONE, DROP, FAILED, HOLD, LEAVE, PUBLISH, RETURNED
 from memory.errors import Unavailable
 from memory.models import TRIES, DeadLetter, Priority, QueueState, Taken, WorkItem, WorkKind
 
@@ -36,11 +37,12 @@ LEASE: Final = 15.0
 """Seconds after which the shards of a worker that does not renew them are anybody's."""
 
 GROUP: Final = "workers"
-_CRASHES: Final = 20  # deliveries that were never answered: the item takes its worker with it
+_CRASHES: Final = 20  # times that it was given out and never answered: the item takes its worker with it
 _PAGE: Final = 1000
 _SETTING: Final = ("WEAVEBOT_REDIS_URL", "WEAVEBOT_QUEUE_URL")  # the line speaks of the former
 
 _Given = TypeVar("_Given")
+_Left: TypeAlias = tuple[str, list[Taken], list[int]]  # where the next page begins, items, how often each was given
 
 
 @dataclass(slots=True)
@@ -122,6 +124,8 @@ class RedisQueue:
                         found += _ready(work, priority, most - len(found))
                     if len(found) == most:
                         break
+                if found:
+                    await self._script(BEGUN, kind, [one.item.serial for one in found])
                 return found
 
     async def wait(self, kind: WorkKind, seconds: float) -> bool:
@@ -165,6 +169,7 @@ class RedisQueue:
 
     async def give_back(self, taken: Sequence[Taken]) -> None:
         """To the front of what was read."""
+        told: dict[WorkKind, list[int]] = {}
         for one in reversed(taken):
             work = self._kinds[one.item.kind]
             share = work.shares.get(one.item.room % self._shards)
@@ -172,6 +177,9 @@ class RedisQueue:
                 share.out.discard(str(one.receipt))
                 share.ready[one.item.priority].appendleft(one)
                 work.back.set()
+                told.setdefault(one.item.kind, []).append(one.item.serial)
+        for kind, serials in told.items():
+            await self._script(RETURNED, kind, serials)
 
     async def state(self, kind: WorkKind) -> QueueState:
         """Counted; the age is that of the oldest entry in a stream."""
@@ -246,7 +254,11 @@ class RedisQueue:
     async def _script(self, words: str, kind: WorkKind, told: Sequence[Any]) -> Any:
         """Runs a script on all keys of a kind. Each may be run twice: the second time it finds nothing to do."""
         owners = [self._key(kind, f"{shard}of{self._shards}:owner") for shard in range(self._shards)]
-        keys = [*(self._key(kind, what) for what in ("items", "dead", "workers")), *self._streams(kind), *owners]
+        keys = [
+            *(self._key(kind, what) for what in ("items", "dead", "workers", "begun")),
+            *self._streams(kind),
+            *owners,
+        ]
 
         async def work(client: Redis) -> Any:
             return await client.register_script(words)(keys=keys, args=[self._shards, GROUP, *told])
@@ -300,26 +312,28 @@ class RedisQueue:
             share.reached[priority] = await self._run(begin)
             start, left = "0-0", True
             while left:
-
-                async def claim(client: Redis, stream: str = stream, start: str = start) -> tuple[str, list[Any], Any]:
-                    found = await client.xautoclaim(stream, GROUP, self._me, 0, start_id=start, count=_PAGE)
-                    entries = [one for one in found[1] if one[0] is not None]
-                    counts = []
-                    if entries:
-                        first, last = _text(entries[0][0]), _text(entries[-1][0])
-                        counts = await client.xpending_range(stream, GROUP, first, last, len(entries) + _PAGE)
-                    return _text(found[0]), entries, counts
-
-                start, entries, counts = await self._run(claim)
-                often = {_text(one["message_id"]): int(one["times_delivered"]) for one in counts}
-                for key, values in entries:
-                    one = _taken(kind, priority, key, values)
-                    if often.get(str(one.receipt), 0) > _CRASHES:
+                start, items, counts = await self._run(self._adopting(kind, priority, stream, start))
+                for one, begun in zip(items, counts, strict=True):
+                    if begun >= _CRASHES:
                         await self._bury(one)
                     else:
                         share.ready[priority].append(one)
                 left = start != "0-0"
         return share
+
+    def _adopting(
+        self, kind: WorkKind, priority: Priority, stream: str, start: str
+    ) -> Callable[[Redis], Awaitable[_Left]]:
+        """A page of what a stream's last worker left."""
+
+        async def work(client: Redis) -> _Left:
+            found = await client.xautoclaim(stream, GROUP, self._me, 0, start_id=start, count=_PAGE)
+            items = [_taken(kind, priority, *one) for one in found[1] if one[0] is not None]
+            serials = [str(one.item.serial) for one in items]
+            counts = await cast("Any", client.hmget(self._key(kind, "begun"), serials)) if items else []
+            return _text(found[0]), items, [int(one or 0) for one in counts]
+
+        return work
 
     async def _bury(self, taken: Taken) -> None:
         item, tries = taken.item, taken.tries

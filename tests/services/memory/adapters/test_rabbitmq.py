@@ -49,3 +49,12 @@ class TestRabbit:
             while not (letters := await queue.dead(INDEX, 10)):  # noqa: ASYNC110 - the server moves it
                 await asyncio.sleep(0.05)
         assert [(one.item, one.reason) for one in letters] == [(item(1), "taken 2 times and never finished")]
+
+    async def test_what_was_only_sent_ahead_survives_many_restarts(self, corner: Corner) -> None:
+        queue = await corner.open()
+        await queue.publish([item(serial) for serial in range(3)])
+        for _ in range(25):
+            await queue.give_back(await taken(queue, 1))
+            await queue.close()
+            queue = await corner.open()
+        assert serials(await taken(queue, 3)) == [0, 1, 2]

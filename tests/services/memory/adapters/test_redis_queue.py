@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from memory.adapters.redis_queue import RedisQueue
 from memory.adapters.redis_scripts import DONE, FAILED
 from memory.breaker import Breaker
 from memory.errors import Unavailable
-from memory.models import Priority, WorkKind
+from memory.models import WorkKind
 from tests.contract.work_queue import INDEX, Opening, SharedQueueContract, item, serials, taken
 from tests.services.queues import Corner, RedisCorner, corner_of
 from tests.services.redis import redis_address
@@ -55,11 +55,12 @@ class Faltering(RedisQueue):
             raise self.error
         return await super()._script(words, kind, told)
 
-    async def _read(self, kind: WorkKind, priority: Priority, most: int) -> None:
-        await super()._read(kind, priority, most)
-        if "read" in self.breaking:
+    async def _run(self, work: Callable[[Redis], Awaitable[Any]], *, repeat: bool = True, more: float = 0.0) -> Any:
+        found = await super()._run(work, repeat=repeat, more=more)
+        if "read" in self.breaking and not repeat:
             self.breaking.discard("read")
             raise self.error
+        return found
 
 
 @pytest.mark.parametrize("error", [Unavailable, asyncio.CancelledError])
@@ -138,6 +139,23 @@ class TestRedis:
                 assert not await queue.take(INDEX, 1)
                 await asyncio.sleep(0.05)
         assert [(one.item, one.reason) for one in letters] == [(item(1), "taken 2 times and never finished")]
+
+    async def test_what_was_only_read_ahead_or_given_back_is_not_counted(
+        self, corner: Corner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(redis_queue, "_CRASHES", 2)
+        queue = await corner.open()
+        await queue.publish([item(serial, room=serial) for serial in range(4)])
+        for _ in range(4):
+            await queue.give_back(await taken(queue, 1))
+            await queue.close()
+            queue = await corner.open()
+        again = await taken(queue, 4)
+        assert sorted(serials(again)) == [0, 1, 2, 3]
+        assert not await queue.dead(INDEX, 10)
+        await queue.done(again)
+        assert isinstance(corner, RedisCorner)
+        assert not [key for key in await corner.keys() if key.endswith(":begun")]
 
     async def test_the_rights_that_the_docs_name_are_enough(self, corner: Corner) -> None:
         page = (Path(__file__).parents[4] / "docs" / "queues.md").read_text("utf-8")
