@@ -184,9 +184,12 @@ class Relay:
         query = query.where(index_outbox.c.message_serial.in_([item.serial for item in dead]))
         async with self._database.read() as conn:
             waiting = {(row.message_serial, row.revision) for row in await conn.execute(query)}
-        gone = [item.serial for item in dead if (item.serial, item.revision) not in waiting]
-        if gone:
-            await self._queue.drop(gone)
+        gone: dict[int, list[int]] = defaultdict(list)
+        for item in dead:
+            if (item.serial, item.revision) not in waiting:
+                gone[item.revision].append(item.serial)
+        for revision, serials in gone.items():
+            await self._queue.drop(serials, revision + 1)  # a newer one may be on its way
 
     @again
     async def _publish_again(self, limit: timedelta, dead: Sequence[int]) -> None:

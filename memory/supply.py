@@ -9,6 +9,7 @@ the outbox is used, so that nothing waits for it; what is done meanwhile is foun
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -152,12 +153,12 @@ class OutboxSupply:
     async def failed(self, batch: Batch, task: Task, reason: str) -> None:
         """After five tries the message stays findable by its words and waits for `reindex`."""
         del batch, reason
-        await self.count_failure(task.serial, index_outbox.c.attempts + 1)
+        await self.count_failure(task, index_outbox.c.attempts + 1)
 
-    async def count_failure(self, serial: int, attempts: Any) -> None:
-        """Sets the tries of a row, and leaves it to anybody."""
+    async def count_failure(self, task: Task, attempts: Any) -> None:
+        """Sets the tries of a row, and leaves it to anybody. That of a text edited since has all of its own."""
         async with self._database.write() as conn:
-            which = index_outbox.c.message_serial == serial
+            which = and_(index_outbox.c.message_serial == task.serial, index_outbox.c.revision == task.revision)
             await conn.execute(update(index_outbox).where(which).values(attempts=attempts, claimed_until=None))
 
     async def give_back(self, batch: Batch) -> None:
@@ -229,7 +230,7 @@ class QueueSupply:
         dead = False
         if task.serial in batch.taken:
             dead = bool(await self._told(self._queue.failed(batch.taken[task.serial], reason)))
-        await self._outbox.count_failure(task.serial, TRIES if dead else index_outbox.c.attempts + 1)
+        await self._outbox.count_failure(task, TRIES if dead else index_outbox.c.attempts + 1)
 
     async def give_back(self, batch: Batch) -> None:
         """To the queue."""
@@ -288,10 +289,23 @@ class QueueSupply:
         return await self._queue.dead(WorkKind.INDEX, limit)
 
     async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
-        """Of forgotten messages; what cannot be dropped now is when the relay compares the queue with the outbox."""
+        """Of forgotten messages, and of edited ones what is older than they are now.
+
+        What cannot be dropped now is when the relay compares the queue with the outbox.
+        """
         del room, hashes
-        if serials:
-            await self._told(self._queue.drop(serials))
+        if not serials:
+            return
+        query = select(messages.c.serial, messages.c.revision).where(messages.c.serial.in_(serials))
+        async with self._database.read() as conn:
+            there = {row.serial: row.revision for row in await conn.execute(query)}
+        old: dict[int, list[int]] = defaultdict(list)
+        for serial, revision in there.items():
+            old[revision].append(serial)
+        if gone := [serial for serial in serials if serial not in there]:
+            await self._told(self._queue.drop(gone))
+        for revision, some in old.items():
+            await self._told(self._queue.drop(some, revision))
 
     async def drop_person(self, person: int) -> None:
         """Nothing: no item is about a person."""

@@ -245,7 +245,7 @@ class RabbitQueue:
 
         return await self._watched(work)
 
-    async def drop(self, serials: Sequence[int]) -> None:
+    async def drop(self, serials: Sequence[int], below: int | None = None) -> None:
         """Dead letters go now; items when they are taken."""
         gone = set(serials)
 
@@ -253,7 +253,8 @@ class RabbitQueue:
             for kind in WorkKind:
                 async with self._looking(session, kind) as letters:
                     async for message in letters:
-                        if _letter(kind, message).item.serial in gone:
+                        item = _letter(kind, message).item
+                        if item.serial in gone and (below is None or item.revision < below):
                             await message.ack()
 
         await self._watched(work)

@@ -212,10 +212,10 @@ class RedisQueue:
             await self.publish(items)
         return items
 
-    async def drop(self, serials: Sequence[int]) -> None:
+    async def drop(self, serials: Sequence[int], below: int | None = None) -> None:
         """Items go too."""
         for kind in WorkKind:
-            await self._script(DROP, kind, list(serials))
+            await self._script(DROP, kind, ["" if below is None else below, *serials])
 
     async def close(self) -> None:
         """Our shards are anybody's at once; what we had read is taken over with them."""

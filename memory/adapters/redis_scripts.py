@@ -85,18 +85,20 @@ return 1
 DROP: Final = (
     _HEAD
     + """
-for i = 3, #ARGV do
+local below = tonumber(ARGV[3])
+for i = 4, #ARGV do
     local before, where, entry = known(ARGV[i])
-    if before then
+    if before and (not below or tonumber(before) < below) then
         leave(where, entry)
         redis.call('HDEL', items, ARGV[i])
         redis.call('HDEL', begun, ARGV[i])
     end
-    redis.call('HDEL', dead, ARGV[i])
+    local letter = redis.call('HGET', dead, ARGV[i])
+    if letter and (not below or cjson.decode(letter)[2] < below) then redis.call('HDEL', dead, ARGV[i]) end
 end
 """
 )
-"""Serials."""
+"""The revision below which they go, or nothing for all, and serials."""
 
 BEGUN: Final = (
     _HEAD

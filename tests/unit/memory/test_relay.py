@@ -180,6 +180,20 @@ class TestLosing:
         await relay.publish()
         assert not await dying.dead(INDEX, 10)
 
+    async def test_a_dead_letter_goes_without_the_item_of_a_later_text(self, memory: Memory, room: Room) -> None:
+        dying = LocalQueue(tries=1)
+        [serial] = await say(memory, room, "poison")
+        relay = relay_of(memory, dying)
+        await relay.publish()
+        await dying.failed((await dying.take(INDEX, 1))[0], "ZeroDivisionError")
+        await memory.journal.edit(room, f"{room.id} poison", "ana", "fine", START)
+        await dying.publish([WorkItem(INDEX, room.id, serial, 2)])  # by a relay beside us
+        async with memory.database.write() as conn:
+            await conn.execute(update(index_outbox).values(published_at=memory.clock.now()))
+        await relay.publish()
+        assert not await dying.dead(INDEX, 10)
+        assert [one.revision for one in await items(dying)] == [2]
+
 
 class TestSeveral:
     async def test_two_that_publish_at_once_publish_each_row_once(

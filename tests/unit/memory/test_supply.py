@@ -58,6 +58,19 @@ class Switched(LocalQueue):
             raise Unavailable("the queue does not answer")
 
 
+class Publishing:
+    """A worker elsewhere that publishes at that moment."""
+
+    def __init__(self, supply: QueueSupply) -> None:
+        self._supply = supply
+
+    async def drop(self, _room: int, _serials: Sequence[int], _hashes: Sequence[bytes]) -> None:
+        await self._supply._relay.publish()
+
+    async def drop_person(self, _person: int) -> None:
+        pass
+
+
 class Poisoned(WordEmbedder):
     """Breaks on one text."""
 
@@ -124,6 +137,28 @@ class TestIndexing:
         await memory.indexer.drain()
         assert memory.embedder.embedded == ["new words"]
         assert (await queue.state(INDEX)).depth == 0
+
+    async def test_an_edit_that_is_published_before_the_old_item_is_dropped_is_derived(
+        self, memory: Memory, room: Room, queue: Switched
+    ) -> None:
+        supply = supply_of(memory)
+        await memory.journal.admit(room, [draft("e1", "Ana", "old words")])
+        await supply._relay.publish()
+        memory.erasure.droppers += [Publishing(supply), supply]
+        await memory.journal.edit(room, "e1", "ana", "new words", START)
+        assert (await queue.state(INDEX)).depth == 1
+        assert await memory.indexer.drain() == 1
+
+    async def test_a_failure_of_the_old_text_is_not_counted_against_the_new_one(
+        self, memory: Memory, room: Room
+    ) -> None:
+        supply = supply_of(memory)
+        await memory.journal.admit(room, [draft("e1", "Ana", "old words")])
+        old = await supply.claim(0)
+        await memory.journal.edit(room, "e1", "ana", "new words", START)
+        await supply.failed(old, old.tasks[0], "ValueError")
+        async with memory.database.read() as conn:
+            assert (await conn.execute(select(index_outbox.c.attempts))).scalar_one() == 0
 
     async def test_a_batch_that_is_broken_off_waits_again(self, memory: Memory, room: Room, queue: Switched) -> None:
         await memory.journal.admit(room, [draft("e1", "Ana", "hello")])
