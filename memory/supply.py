@@ -218,6 +218,19 @@ class QueueSupply:
         self._is_back()
         return Batch([])
 
+    async def publish(self) -> bool:
+        """Everything that waits, for workers elsewhere; False when the queue or the database does not answer."""
+        try:
+            await self._relay.publish()
+        except (Contended, Unreachable) as error:
+            log.warning("publishing.paused", reason=str(error))
+            return False
+        except Unavailable as error:
+            self._is_away(error)
+            return False
+        self._is_back()
+        return True
+
     async def done(self, batch: Batch) -> None:
         """The items leave the queue; when it does not answer they come again, and are found gone."""
         self._progress = _now()
