@@ -19,7 +19,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Select, and_, not_, select, update
+from sqlalchemy import ColumnElement, Select, and_, not_, or_, select, update
 
 from memory.contention import again
 from memory.errors import Unavailable
@@ -46,6 +46,9 @@ EMPTY: Final = timedelta(seconds=30)
 
 LONG: Final = timedelta(minutes=10)
 """What waits so long is published again, whatever the queue holds. Several times what `DEPTH` items take."""
+
+AHEAD: Final = timedelta(minutes=1)
+"""What was published so much later than now was published before the clock was set back: nobody knows how long ago."""
 
 _DEAD: Final = 10_000  # dead letters that are looked at
 
@@ -193,8 +196,9 @@ class Relay:
 
     @again
     async def _publish_again(self, limit: timedelta, dead: Sequence[int]) -> None:
+        now = self._clock.now()
         lost = and_(
-            index_outbox.c.published_at <= self._clock.now() - limit,
+            or_(index_outbox.c.published_at <= now - limit, index_outbox.c.published_at > now + AHEAD),
             index_outbox.c.attempts < TRIES,
             index_outbox.c.message_serial.not_in(dead),
         )

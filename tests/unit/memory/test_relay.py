@@ -159,6 +159,14 @@ class TestLosing:
         await relay.publish()
         assert lost in {one.serial for one in await items(queue)}
 
+    async def test_what_was_published_before_the_clock_was_set_back_is_published_again(
+        self, memory: Memory, room: Room
+    ) -> None:
+        await say(memory, room, "one", "two")
+        await relay_of(memory, LocalQueue()).publish()
+        memory.clock.advance(-timedelta(hours=3))
+        assert await relay_of(memory, LocalQueue()).publish() == 2
+
     async def test_a_dead_letter_is_not_published_by_itself(self, memory: Memory, room: Room) -> None:
         dying = LocalQueue(tries=1)
         await say(memory, room, "poison", "fine")
