@@ -34,6 +34,7 @@ log = structlog.get_logger()
 BATCH = 2048
 """Messages that are embedded together at most: the more, the less padding (2 % of the tokens; 4 % of 1,024)."""
 _CHARACTERS = 1 << 19  # of a batch's texts: their token states and vectors are some 80 MB, twice in flight
+_SLICE = 10_000  # serials that a statement names: PostgreSQL takes 32,767
 _PAGE = 256  # messages read at once: at 1 MiB each they are what a batch holds in the worst case
 
 PATIENCE: Final = 45.0
@@ -273,10 +274,14 @@ class QueueSupply:
     async def retry(self) -> None:
         """Dead letters wait again; a row that has none is published again."""
         revived: Sequence[WorkItem] = await self._told(self._queue.revive(WorkKind.INDEX)) or []
-        there = [item.serial for item in revived]
-        lost = and_(index_outbox.c.attempts >= TRIES, index_outbox.c.message_serial.not_in(there))
+        there = {item.serial for item in revived}
+        serial = index_outbox.c.message_serial
         async with self._database.write() as conn:
-            await conn.execute(update(index_outbox).where(lost).values(published_at=None))
+            given_up = await conn.execute(select(serial).where(index_outbox.c.attempts >= TRIES).order_by(serial))
+            lost = [one for one in given_up.scalars() if one not in there]
+            for start in range(0, len(lost), _SLICE):
+                some = serial.in_(lost[start : start + _SLICE])
+                await conn.execute(update(index_outbox).where(some).values(published_at=None))
         await self._outbox.retry()
 
     async def report(self) -> QueueReport:

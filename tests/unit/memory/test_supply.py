@@ -240,6 +240,21 @@ class TestPoison:
         await memory.indexer.retry()
         assert await memory.indexer.drain() == 1
 
+    async def test_it_is_retried_beside_more_of_them_than_a_statement_can_name(
+        self, memory: Memory, room: Room, queue: Switched, poisoned: Indexer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        [serial] = (await memory.journal.admit(room, [draft("e1", "Ana", "poison")])).serials
+        await poisoned.drain()
+        others = [WorkItem(INDEX, room.id, serial + n, 1) for n in range(1, 300_000)]
+
+        async def revive(_: WorkKind) -> Sequence[WorkItem]:
+            return others
+
+        monkeypatch.setattr(queue, "revive", revive)
+        await queue.drop([serial])
+        await memory.indexer.retry()
+        assert await memory.indexer.drain() == 1
+
     async def test_forgotten_it_leaves_no_dead_letter(self, memory: Memory, room: Room, poisoned: Indexer) -> None:
         memory.erasure.droppers.append(supply_of(memory))
         await memory.journal.admit(room, [draft("e1", "Ana", "poison")])
