@@ -87,7 +87,7 @@ async def move(
     ``to`` is a URL, or a file that holds one; ``rows`` go in one transaction. Raises BadInput for an address that is
     none, NotFound for an empty folder, Refused when either of the two is not fit for it.
     """
-    there = chosen.model_copy(update={"database_url": SecretStr(_address(to)), "neo4j_url": None})
+    there = chosen.model_copy(update={"database_url": SecretStr(_address(to)), "neo4j_url": None, "queue_url": None})
     here = chosen.model_copy(update={"neo4j_url": None})  # the proof is about rows; a graph server holds none
     if chosen.database_url is not None:
         raise Refused("The data is in PostgreSQL already: unset WEAVEBOT_DATABASE_URL to move what a data folder holds")

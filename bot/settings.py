@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     queue_url: Annotated[SecretStr, AfterValidator(check_queue)] | None = Field(
         None,
         description="what hands out the messages to be indexed: redis://, rediss://, amqp://, amqps://, or memory: in"
-        " this process; without it the database alone",
+        " this process, with the database of the folder alone; without it the database hands out",
     )
     redis_url: SecretStr | None = Field(
         None, description="a Redis 7 server, such as rediss://:PASSWORD@host:6379/0; without it nothing is shared"

@@ -90,6 +90,10 @@ if TYPE_CHECKING:
     Neo4jIndex: TypeAlias = Neo4jGraphIndex
 
 MATRIX = "matrix"
+_ALONE = (
+    "WEAVEBOT_QUEUE_URL is memory:, a queue in one process, and others may share this database: name a Redis or a"
+    " RabbitMQ, or leave it empty."
+)
 
 
 async def open_app(
@@ -199,9 +203,14 @@ async def open_app(
         )
 
 
-async def open_queue(url: str, database: Database, clock: Clock) -> WorkQueue:
-    """The work queue. Its server may be down: whoever needs it finds out. Raises BadInput for what is no address."""
+async def open_queue(url: str, database: SqlDatabase, clock: Clock) -> WorkQueue:
+    """The work queue. Its server may be down: whoever needs it finds out.
+
+    Raises BadInput for what is no address, and for a queue in this process where others may share the database.
+    """
     if url.startswith(IN_MEMORY):
+        if not database.is_embedded:
+            raise BadInput(_ALONE)
         return LocalQueue()
     name = (await pseudonyms_of(database, clock)).installation
     if url.startswith("amqp"):

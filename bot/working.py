@@ -12,7 +12,8 @@ from typing import Final
 from bot.app import App
 from bot.beside import beside
 from memory.errors import BadInput
-from memory.indexing import LOOK
+from memory.indexing import LOOK, Indexer
+from memory.supply import QueueSupply
 
 ADAPTERS: Final = "adapters"
 JOBS: Final = "jobs"
@@ -31,6 +32,16 @@ def parts_of(words: str | None) -> tuple[str, ...]:
     if unknown or not chosen:
         raise BadInput(f"--only takes a comma list of {', '.join(PARTS)}; {words!r} is none.")
     return tuple(part for part in PARTS if part in chosen)
+
+
+async def publishing(queue: QueueSupply, indexer: Indexer) -> None:
+    """In a process without the worker: tells the queue of what is committed here, so that a worker hears of it at once.
+
+    It may be cancelled at any time.
+    """
+    while True:
+        told = await queue.publish()
+        await indexer.nudged(LOOK if told else SOON)
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -95,6 +96,13 @@ class Indexer:
     def nudge(self) -> None:
         """There is something to do."""
         self._wake.set()
+
+    async def nudged(self, seconds: float) -> None:
+        """Until there is something to do, or so long: for a process whose work others do."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        self._wake.clear()
 
     async def retry(self) -> None:
         """What had failed too often waits again."""

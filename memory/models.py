@@ -421,12 +421,14 @@ class DeadLetter:
 class QueueState:
     """Of one kind: items that wait or are worked on, seconds that the oldest of them has been there, dead letters.
 
-    ``oldest`` is None when nothing is there, or when the server does not tell.
+    ``oldest`` is None when nothing is there, or when the server does not tell. Not ``whole``: other workers may have
+    items that are not counted.
     """
 
     depth: int
     oldest: float | None
     dead: int
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

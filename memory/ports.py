@@ -253,8 +253,11 @@ class WorkQueue(Protocol):
     async def revive(self, kind: WorkKind) -> Sequence[WorkItem]:
         """All dead letters wait again, with no try counted; those that were brought back."""
 
-    async def drop(self, serials: Sequence[int]) -> None:
-        """No dead letter of these messages remains, of any kind; items leave at the latest when they are taken."""
+    async def drop(self, serials: Sequence[int], below: int | None = None) -> None:
+        """No dead letter of these messages remains, of any kind; items leave at the latest when they are taken.
+
+        With ``below`` that is so of earlier revisions alone.
+        """
 
     async def close(self) -> None:
         """What was taken and is not finished waits again."""

@@ -19,7 +19,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Select, and_, not_, select, update
+from sqlalchemy import ColumnElement, Select, and_, not_, or_, select, update
 
 from memory.contention import again
 from memory.errors import Unavailable
@@ -41,11 +41,17 @@ DEPTH: Final = 20_000
 EVERY: Final = 10.0
 """Seconds between two comparisons of the outbox with the queue."""
 
+LOOK: Final = 60.0
+"""Seconds between two looks at the dead letters, while there are as many."""
+
 EMPTY: Final = timedelta(seconds=30)
 """A queue that holds nothing has lost what was published so long ago and still waits; more than a batch takes."""
 
 LONG: Final = timedelta(minutes=10)
 """What waits so long is published again, whatever the queue holds. Several times what `DEPTH` items take."""
+
+AHEAD: Final = timedelta(minutes=1)
+"""What was published so much later than now was published before the clock was set back: nobody knows how long ago."""
 
 _DEAD: Final = 10_000  # dead letters that are looked at
 
@@ -81,6 +87,8 @@ class Relay:
         self._depth = 0  # as it was when last asked, and what was published since
         self._held = False
         self._compared: float | None = None
+        self._dead, self._looked = 0, -math.inf
+        self._letters: Sequence[int] | None = None  # serials of the dead letters; None when they could not be read
         self.rate = Rate()
         """Items published."""
 
@@ -170,11 +178,20 @@ class Relay:
             return
         state = await self._queue.state(WorkKind.INDEX)
         self._depth = state.depth
-        limit = LONG if state.depth else timedelta() if first else EMPTY
-        letters = await self._queue.dead(WorkKind.INDEX, _DEAD) if state.dead else []
+        self._compared = now  # also when the dead letters cannot be read: everything else goes on until the next time
+        limit = LONG if state.depth or not state.whole else timedelta() if first else EMPTY
+        await self._look(state.dead, now)
+        if self._letters is not None:
+            await self._publish_again(limit, self._letters)
+
+    async def _look(self, dead: int, now: float) -> None:
+        """At the dead letters, when there are more or fewer than the last time, or it was long ago."""
+        if dead == self._dead and now - self._looked < LOOK:
+            return
+        self._dead, self._looked, self._letters = dead, now, None
+        letters = await self._queue.dead(WorkKind.INDEX, _DEAD) if dead else []
         await self._drop_settled([letter.item for letter in letters])
-        await self._publish_again(limit, [letter.item.serial for letter in letters])
-        self._compared = now
+        self._letters = [letter.item.serial for letter in letters]
 
     async def _drop_settled(self, dead: Sequence[WorkItem]) -> None:
         """Dead letters of messages that were forgotten, edited or done since, also while the queue was away."""
@@ -184,14 +201,18 @@ class Relay:
         query = query.where(index_outbox.c.message_serial.in_([item.serial for item in dead]))
         async with self._database.read() as conn:
             waiting = {(row.message_serial, row.revision) for row in await conn.execute(query)}
-        gone = [item.serial for item in dead if (item.serial, item.revision) not in waiting]
-        if gone:
-            await self._queue.drop(gone)
+        gone: dict[int, list[int]] = defaultdict(list)
+        for item in dead:
+            if (item.serial, item.revision) not in waiting:
+                gone[item.revision].append(item.serial)
+        for revision, serials in gone.items():
+            await self._queue.drop(serials, revision + 1)  # a newer one may be on its way
 
     @again
     async def _publish_again(self, limit: timedelta, dead: Sequence[int]) -> None:
+        now = self._clock.now()
         lost = and_(
-            index_outbox.c.published_at <= self._clock.now() - limit,
+            or_(index_outbox.c.published_at <= now - limit, index_outbox.c.published_at > now + AHEAD),
             index_outbox.c.attempts < TRIES,
             index_outbox.c.message_serial.not_in(dead),
         )

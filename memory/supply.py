@@ -9,6 +9,7 @@ the outbox is used, so that nothing waits for it; what is done meanwhile is foun
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 BATCH = 2048
 """Messages that are embedded together at most: the more, the less padding (2 % of the tokens; 4 % of 1,024)."""
 _CHARACTERS = 1 << 19  # of a batch's texts: their token states and vectors are some 80 MB, twice in flight
+_SLICE = 10_000  # serials that a statement names: PostgreSQL takes 32,767
 _PAGE = 256  # messages read at once: at 1 MiB each they are what a batch holds in the worst case
 
 PATIENCE: Final = 45.0
@@ -152,12 +154,12 @@ class OutboxSupply:
     async def failed(self, batch: Batch, task: Task, reason: str) -> None:
         """After five tries the message stays findable by its words and waits for `reindex`."""
         del batch, reason
-        await self.count_failure(task.serial, index_outbox.c.attempts + 1)
+        await self.count_failure(task, index_outbox.c.attempts + 1)
 
-    async def count_failure(self, serial: int, attempts: Any) -> None:
-        """Sets the tries of a row, and leaves it to anybody."""
+    async def count_failure(self, task: Task, attempts: Any) -> None:
+        """Sets the tries of a row, and leaves it to anybody. That of a text edited since has all of its own."""
         async with self._database.write() as conn:
-            which = index_outbox.c.message_serial == serial
+            which = and_(index_outbox.c.message_serial == task.serial, index_outbox.c.revision == task.revision)
             await conn.execute(update(index_outbox).where(which).values(attempts=attempts, claimed_until=None))
 
     async def give_back(self, batch: Batch) -> None:
@@ -200,8 +202,12 @@ class QueueSupply:
             while taken := await self._queue.take(WorkKind.INDEX, BATCH):
                 self._is_back()
                 batch, settled, spare = await self._read_or_return(taken)
-                await self._queue.give_back(spare)
-                await self._queue.done(settled)
+                try:
+                    await self._queue.give_back(spare)
+                    await self._queue.done(settled)
+                except BaseException:
+                    await self._told(self._queue.give_back([*batch.items(), *spare]))
+                    raise
                 if batch.tasks:
                     self._progress = _now()
                     return batch
@@ -212,6 +218,19 @@ class QueueSupply:
             return await self._outbox.claim(after)
         self._is_back()
         return Batch([])
+
+    async def publish(self) -> bool:
+        """Everything that waits, for workers elsewhere; False when the queue or the database does not answer."""
+        try:
+            await self._relay.publish()
+        except (Contended, Unreachable) as error:
+            log.warning("publishing.paused", reason=str(error))
+            return False
+        except Unavailable as error:
+            self._is_away(error)
+            return False
+        self._is_back()
+        return True
 
     async def done(self, batch: Batch) -> None:
         """The items leave the queue; when it does not answer they come again, and are found gone."""
@@ -225,7 +244,7 @@ class QueueSupply:
         dead = False
         if task.serial in batch.taken:
             dead = bool(await self._told(self._queue.failed(batch.taken[task.serial], reason)))
-        await self._outbox.count_failure(task.serial, TRIES if dead else index_outbox.c.attempts + 1)
+        await self._outbox.count_failure(task, TRIES if dead else index_outbox.c.attempts + 1)
 
     async def give_back(self, batch: Batch) -> None:
         """To the queue."""
@@ -255,10 +274,14 @@ class QueueSupply:
     async def retry(self) -> None:
         """Dead letters wait again; a row that has none is published again."""
         revived: Sequence[WorkItem] = await self._told(self._queue.revive(WorkKind.INDEX)) or []
-        there = [item.serial for item in revived]
-        lost = and_(index_outbox.c.attempts >= TRIES, index_outbox.c.message_serial.not_in(there))
+        there = {item.serial for item in revived}
+        serial = index_outbox.c.message_serial
         async with self._database.write() as conn:
-            await conn.execute(update(index_outbox).where(lost).values(published_at=None))
+            given_up = await conn.execute(select(serial).where(index_outbox.c.attempts >= TRIES).order_by(serial))
+            lost = [one for one in given_up.scalars() if one not in there]
+            for start in range(0, len(lost), _SLICE):
+                some = serial.in_(lost[start : start + _SLICE])
+                await conn.execute(update(index_outbox).where(some).values(published_at=None))
         await self._outbox.retry()
 
     async def report(self) -> QueueReport:
@@ -284,10 +307,23 @@ class QueueSupply:
         return await self._queue.dead(WorkKind.INDEX, limit)
 
     async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
-        """Of forgotten messages; what cannot be dropped now is when the relay compares the queue with the outbox."""
+        """Of forgotten messages, and of edited ones what is older than they are now.
+
+        What cannot be dropped now is when the relay compares the queue with the outbox.
+        """
         del room, hashes
-        if serials:
-            await self._told(self._queue.drop(serials))
+        if not serials:
+            return
+        query = select(messages.c.serial, messages.c.revision).where(messages.c.serial.in_(serials))
+        async with self._database.read() as conn:
+            there = {row.serial: row.revision for row in await conn.execute(query)}
+        old: dict[int, list[int]] = defaultdict(list)
+        for serial, revision in there.items():
+            old[revision].append(serial)
+        if gone := [serial for serial in serials if serial not in there]:
+            await self._told(self._queue.drop(gone))
+        for revision, some in old.items():
+            await self._told(self._queue.drop(some, revision))
 
     async def drop_person(self, person: int) -> None:
         """Nothing: no item is about a person."""

@@ -104,14 +104,15 @@ class LocalQueue:
         await self.publish(items)
         return items
 
-    async def drop(self, serials: Sequence[int]) -> None:
+    async def drop(self, serials: Sequence[int], below: int | None = None) -> None:
         """Items go too."""
         gone = set(serials)
         for queue in self._kinds.values():
-            for serial in gone:
-                queue.dead.pop(serial, None)
+            for letter in [queue.dead[serial] for serial in gone & queue.dead.keys()]:
+                if below is None or letter.item.revision < below:
+                    del queue.dead[letter.item.serial]
             for key, place in list(queue.there.items()):
-                if key[0] in gone:
+                if key[0] in gone and (below is None or key[1] < below):
                     del queue.there[key]
                     queue.waiting.pop(place, None)
                     queue.out.pop(place, None)

@@ -45,10 +45,15 @@ name of a queue holds it."""
 BALANCE: Final = 1.0
 """Seconds between two looks at how many workers there are."""
 
-_CRASHES: Final = 20  # deliveries that were never answered: the item takes its worker with it
+_CRASHES: Final = 200
+"""Deliveries that were never answered: the item takes its worker with it. The server counts what it has merely sent
+ahead, too, whenever a worker leaves: so many that nobody restarts a worker as often while the same items wait."""
 _PREFETCH: Final = 2048  # of a shard's queue: a batch
+_MOST_AHEAD: Final = 65_535  # of a channel; 0 is any number
+_SILENCE: Final = 0.5  # seconds after which no more dead letters are sent
 _HEARTBEAT: Final = 15  # seconds; a frozen worker loses its items after two
 _TOGETHER: Final = 250  # publishes whose confirmations are awaited together, within the patience for one call
+_LETTERS: Final = 4  # times the patience of other calls, for all dead letters: 10,000 take some 3 s on a busy machine
 _SETTING_UP: Final = 4  # times the patience of other calls
 _WRONG_URL: Final = "WEAVEBOT_QUEUE_URL is not right: write amqp://USER:PASSWORD@HOST:5672/, or amqps:// for TLS."
 _FAILURES: Final = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
@@ -202,19 +207,24 @@ class RabbitQueue:
                 self._arrive(one.item.kind)
 
     async def state(self, kind: WorkKind) -> QueueState:
-        """What waits there, and what this worker has. The oldest is the oldest that was sent to this worker."""
+        """What waits there, and what this worker has; the server does not count what others have.
+
+        The oldest is the oldest that was sent to this worker.
+        """
 
         async def work(session: _Session) -> QueueState:
             await self._declare(session, kind)
             async with session.counting:
-                counted = [await _count(session.asking, name) for name in self._queues(kind)]
+                counted = {name: await _count(session.asking, name) for name in self._queues(kind)}
                 dead = await _count(session.asking, self._letters(kind))
             here = [share for (of, _), share in session.shares.items() if of is kind]
             held = sum(len(share.out) + sum(map(len, share.ready.values())) for share in here)
             ages = [one for share in here for ready in share.ready.values() for one in list(ready)[:1]]
             sent = [stamp.timestamp() for one in ages if (stamp := _receipt(one).message.timestamp)]
             oldest = max(0.0, time.time() - min(sent)) if sent else None
-            return QueueState(sum(waiting for waiting, _ in counted) + held, oldest, dead[0])
+            ours = {self._queue(kind, shard, one) for of, shard in session.shares if of is kind for one in Priority}
+            whole = not any(consumers for name, (_, consumers) in counted.items() if name not in ours)
+            return QueueState(sum(waiting for waiting, _ in counted.values()) + held, oldest, dead[0], whole)
 
         return await self._watched(work)
 
@@ -225,7 +235,7 @@ class RabbitQueue:
             async with self._looking(session, kind, limit) as letters:
                 return [_letter(kind, message) async for message in letters]
 
-        return await self._watched(work)
+        return await self._watched(work, times=_LETTERS)
 
     async def revive(self, kind: WorkKind) -> Sequence[WorkItem]:
         """Each is published, then taken off the dead letters."""
@@ -241,9 +251,9 @@ class RabbitQueue:
                     items.append(item)
             return items
 
-        return await self._watched(work)
+        return await self._watched(work, times=_LETTERS)
 
-    async def drop(self, serials: Sequence[int]) -> None:
+    async def drop(self, serials: Sequence[int], below: int | None = None) -> None:
         """Dead letters go now; items when they are taken."""
         gone = set(serials)
 
@@ -251,10 +261,11 @@ class RabbitQueue:
             for kind in WorkKind:
                 async with self._looking(session, kind) as letters:
                     async for message in letters:
-                        if _letter(kind, message).item.serial in gone:
+                        item = _letter(kind, message).item
+                        if item.serial in gone and (below is None or item.revision < below):
                             await message.ack()
 
-        await self._watched(work)
+        await self._watched(work, times=_LETTERS)
 
     async def close(self) -> None:
         """The connection, and with it everything that was not answered."""
@@ -278,8 +289,9 @@ class RabbitQueue:
     def _owner(self, kind: WorkKind, shard: int) -> str:
         return f"{self._name}.{kind}.{shard}of{self._shards}.owner"
 
-    async def _watched(self, work: Callable[[_Session], Awaitable[_Given]]) -> _Given:
-        limit = self._limit()
+    async def _watched(self, work: Callable[[_Session], Awaitable[_Given]], *, times: int = 1) -> _Given:
+        """``times``: how much more patience the call needs than others."""
+        limit = max(self._limit(), times * self._patience)
         with self._breaker.watched():
             try:
                 async with asyncio.timeout(limit):
@@ -444,21 +456,20 @@ class RabbitQueue:
 
 
 async def _messages(channel: AbstractChannel, name: str, limit: float) -> AsyncIterator[AbstractIncomingMessage]:
-    queue = await channel.get_queue(name, ensure=False)
-    count = 0
-    while count < limit and (message := await queue.get(fail=False)) is not None:
-        count += 1
-        yield message
-
-
-async def _up_to(
-    messages: AsyncIterator[AbstractIncomingMessage], limit: int
-) -> AsyncIterator[AbstractIncomingMessage]:
-    for _ in range(limit):
+    """As the server sends them, all without being asked: one that is asked for takes a way there and back."""
+    count = int(min(limit, (await _count(channel, name))[0]))
+    if not count:
+        return
+    await channel.set_qos(prefetch_count=count if count <= _MOST_AHEAD else 0)
+    arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+    await (await channel.get_queue(name, ensure=False)).consume(arrived.put)
+    for _ in range(count):
         try:
-            yield await anext(messages)
-        except StopAsyncIteration:
-            return
+            async with asyncio.timeout(_SILENCE):
+                message = await arrived.get()
+        except TimeoutError:
+            return  # somebody else is looking at the others
+        yield message
 
 
 async def _publish(channel: AbstractChannel, bodies: _Bodies) -> None:

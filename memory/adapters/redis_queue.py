@@ -3,7 +3,8 @@
 For each kind of work: a stream a shard of rooms and priority, a hash of the items that are there (so that none is there
 twice) and a hash of dead letters. A shard belongs to one worker at a time, by a key that runs out unless it is renewed;
 whoever takes a shard over takes what its last worker left (XAUTOCLAIM) before anything new. What is finished is deleted
-from its stream. Each change is one script: all of it or nothing.
+from its stream. How often an item was given out and never answered is counted in a hash; what was merely read ahead
+is not. Each change is one script: all of it or nothing.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ import json
 import secrets
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import structlog
 from redis import exceptions as driver
 from redis.asyncio import Redis
 
 from memory.adapters.redis_link import RedisLink
-from memory.adapters.redis_scripts import DONE, DROP, FAILED, HOLD, LEAVE, PUBLISH
+from memory.adapters.redis_scripts import BEGUN, DONE, DROP, FAILED, HOLD, LEAVE, PUBLISH, RETURNED
 from memory.errors import Unavailable
 from memory.models import TRIES, DeadLetter, Priority, QueueState, Taken, WorkItem, WorkKind
 
@@ -36,11 +37,12 @@ LEASE: Final = 15.0
 """Seconds after which the shards of a worker that does not renew them are anybody's."""
 
 GROUP: Final = "workers"
-_CRASHES: Final = 20  # deliveries that were never answered: the item takes its worker with it
+_CRASHES: Final = 20  # times that it was given out and never answered: the item takes its worker with it
 _PAGE: Final = 1000
 _SETTING: Final = ("WEAVEBOT_REDIS_URL", "WEAVEBOT_QUEUE_URL")  # the line speaks of the former
 
 _Given = TypeVar("_Given")
+_Left: TypeAlias = tuple[str, list[Taken], list[int]]  # where the next page begins, items, how often each was given
 
 
 @dataclass(slots=True)
@@ -64,6 +66,15 @@ class _Work:
     renewing: asyncio.Task[None] | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     back: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @contextmanager
+    def or_anew(self) -> Iterator[None]:
+        """Broken off, nobody knows what the server has done: our shards are adopted anew, with all that is left."""
+        try:
+            yield
+        except BaseException:
+            self.held = None
+            raise
 
 
 class RedisQueue:
@@ -104,15 +115,18 @@ class RedisQueue:
         work = self._kinds[kind]
         async with work.turn:
             await self._hold(kind)
-            found: list[Taken] = []
-            for priority in Priority:
-                found += _ready(work, priority, most - len(found))
-                if len(found) < most and work.shares:
-                    await self._read(kind, priority, most - len(found))
+            with work.or_anew():
+                found: list[Taken] = []
+                for priority in Priority:
                     found += _ready(work, priority, most - len(found))
-                if len(found) == most:
-                    break
-            return found
+                    if len(found) < most and work.shares:
+                        await self._read(kind, priority, most - len(found))
+                        found += _ready(work, priority, most - len(found))
+                    if len(found) == most:
+                        break
+                if found:
+                    await self._script(BEGUN, kind, [one.item.serial for one in found])
+                return found
 
     async def wait(self, kind: WorkKind, seconds: float) -> bool:
         """Blocks at the server on the streams of our shards; the shards may change meanwhile, so not for long."""
@@ -136,8 +150,11 @@ class RedisQueue:
             self._settle(one)
             stream = self._number(one.item.room, one.item.priority)
             told.setdefault(one.item.kind, []).extend((stream, one.receipt, one.item.serial))
-        for kind, words in told.items():
-            await self._script(DONE, kind, words)
+        with ExitStack() as stack:
+            for kind in told:
+                stack.enter_context(self._kinds[kind].or_anew())
+            for kind, words in told.items():
+                await self._script(DONE, kind, words)
 
     async def failed(self, taken: Taken, reason: str) -> bool:
         """To the end of its stream, or to the dead letters."""
@@ -147,10 +164,12 @@ class RedisQueue:
         letter = _letter(item, tries, reason) if dead else ""
         stream = self._number(item.room, item.priority)
         words = [stream, taken.receipt, item.serial, item.revision, item.room, tries, letter]
-        return bool(await self._script(FAILED, item.kind, words)) and dead
+        with self._kinds[item.kind].or_anew():
+            return bool(await self._script(FAILED, item.kind, words)) and dead
 
     async def give_back(self, taken: Sequence[Taken]) -> None:
         """To the front of what was read."""
+        told: dict[WorkKind, list[int]] = {}
         for one in reversed(taken):
             work = self._kinds[one.item.kind]
             share = work.shares.get(one.item.room % self._shards)
@@ -158,6 +177,9 @@ class RedisQueue:
                 share.out.discard(str(one.receipt))
                 share.ready[one.item.priority].appendleft(one)
                 work.back.set()
+                told.setdefault(one.item.kind, []).append(one.item.serial)
+        for kind, serials in told.items():
+            await self._script(RETURNED, kind, serials)
 
     async def state(self, kind: WorkKind) -> QueueState:
         """Counted; the age is that of the oldest entry in a stream."""
@@ -190,10 +212,10 @@ class RedisQueue:
             await self.publish(items)
         return items
 
-    async def drop(self, serials: Sequence[int]) -> None:
+    async def drop(self, serials: Sequence[int], below: int | None = None) -> None:
         """Items go too."""
         for kind in WorkKind:
-            await self._script(DROP, kind, list(serials))
+            await self._script(DROP, kind, ["" if below is None else below, *serials])
 
     async def close(self) -> None:
         """Our shards are anybody's at once; what we had read is taken over with them."""
@@ -232,7 +254,11 @@ class RedisQueue:
     async def _script(self, words: str, kind: WorkKind, told: Sequence[Any]) -> Any:
         """Runs a script on all keys of a kind. Each may be run twice: the second time it finds nothing to do."""
         owners = [self._key(kind, f"{shard}of{self._shards}:owner") for shard in range(self._shards)]
-        keys = [*(self._key(kind, what) for what in ("items", "dead", "workers")), *self._streams(kind), *owners]
+        keys = [
+            *(self._key(kind, what) for what in ("items", "dead", "workers", "begun")),
+            *self._streams(kind),
+            *owners,
+        ]
 
         async def work(client: Redis) -> Any:
             return await client.register_script(words)(keys=keys, args=[self._shards, GROUP, *told])
@@ -245,17 +271,23 @@ class RedisQueue:
         now = time.monotonic()
         if work.held is not None and now - work.held < self._lease / 3:
             return
+        anew = work.held is None or now - work.held >= self._lease  # they may have been somebody else's meanwhile
+        work.held = now  # first: what is broken off meanwhile beside us counts from now on
+        with work.or_anew():
+            await self._renew_shares(kind, anew=anew)
+        if work.renewing is None:
+            work.renewing = asyncio.create_task(self._renew(kind))
+
+    async def _renew_shares(self, kind: WorkKind, *, anew: bool) -> None:
+        work = self._kinds[kind]
         busy = [shard for shard, share in work.shares.items() if share.out]
         ours = {int(one) for one in await self._script(HOLD, kind, [self._me, int(self._lease * 1000), *busy])}
-        if work.held is None or now - work.held >= self._lease:
-            work.shares.clear()  # they may have been somebody else's meanwhile
+        if anew:
+            work.shares.clear()
         for shard in [one for one in work.shares if one not in ours]:
             del work.shares[shard]
         for shard in sorted(ours - work.shares.keys()):
             work.shares[shard] = await self._adopt(kind, shard)
-        work.held = now
-        if work.renewing is None:
-            work.renewing = asyncio.create_task(self._renew(kind))
 
     async def _renew(self, kind: WorkKind) -> None:
         """While a batch is worked on, nobody takes or waits."""
@@ -280,26 +312,28 @@ class RedisQueue:
             share.reached[priority] = await self._run(begin)
             start, left = "0-0", True
             while left:
-
-                async def claim(client: Redis, stream: str = stream, start: str = start) -> tuple[str, list[Any], Any]:
-                    found = await client.xautoclaim(stream, GROUP, self._me, 0, start_id=start, count=_PAGE)
-                    entries = [one for one in found[1] if one[0] is not None]
-                    counts = []
-                    if entries:
-                        first, last = _text(entries[0][0]), _text(entries[-1][0])
-                        counts = await client.xpending_range(stream, GROUP, first, last, len(entries) + _PAGE)
-                    return _text(found[0]), entries, counts
-
-                start, entries, counts = await self._run(claim)
-                often = {_text(one["message_id"]): int(one["times_delivered"]) for one in counts}
-                for key, values in entries:
-                    one = _taken(kind, priority, key, values)
-                    if often.get(str(one.receipt), 0) > _CRASHES:
+                start, items, counts = await self._run(self._adopting(kind, priority, stream, start))
+                for one, begun in zip(items, counts, strict=True):
+                    if begun >= _CRASHES:
                         await self._bury(one)
                     else:
                         share.ready[priority].append(one)
                 left = start != "0-0"
         return share
+
+    def _adopting(
+        self, kind: WorkKind, priority: Priority, stream: str, start: str
+    ) -> Callable[[Redis], Awaitable[_Left]]:
+        """A page of what a stream's last worker left."""
+
+        async def work(client: Redis) -> _Left:
+            found = await client.xautoclaim(stream, GROUP, self._me, 0, start_id=start, count=_PAGE)
+            items = [_taken(kind, priority, *one) for one in found[1] if one[0] is not None]
+            serials = [str(one.item.serial) for one in items]
+            counts = await cast("Any", client.hmget(self._key(kind, "begun"), serials)) if items else []
+            return _text(found[0]), items, [int(one or 0) for one in counts]
+
+        return work
 
     async def _bury(self, taken: Taken) -> None:
         item, tries = taken.item, taken.tries
@@ -321,11 +355,7 @@ class RedisQueue:
                     raise
                 return None
 
-        try:
-            found = await self._run(read, repeat=False)
-        except Unavailable:
-            work.held, work.shares = None, {}  # what was read and not heard of is found when they are adopted anew
-            raise
+        found = await self._run(read, repeat=False)
         if found is None:
             log.warning("queue.wiped")
             work.held, work.shares = None, {}

@@ -1,7 +1,8 @@
 """The scripts of the work queue on Redis (`memory.adapters.redis_queue`).
 
 Each is given the keys of one kind of work: the hash of items, the hash of dead letters, the sorted set of workers, the
-streams by number and the owners by shard; and as arguments the number of shards, the name of the group, and its own.
+hash of how often an item was given out and not answered, the streams by number and the owners by shard; and as
+arguments the number of shards, the name of the group, and its own.
 An item is kept as ``revision stream entry`` under its serial.
 """
 
@@ -10,10 +11,10 @@ from __future__ import annotations
 from typing import Final
 
 _HEAD: Final = """
-local items, dead, workers = KEYS[1], KEYS[2], KEYS[3]
+local items, dead, workers, begun = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local shards, group = tonumber(ARGV[1]), ARGV[2]
-local function stream(number) return KEYS[4 + tonumber(number)] end
-local function owner(shard) return KEYS[4 + 2 * shards + shard] end
+local function stream(number) return KEYS[5 + tonumber(number)] end
+local function owner(shard) return KEYS[5 + 2 * shards + shard] end
 local function known(serial)
     local found = redis.call('HGET', items, serial)
     if not found then return nil end
@@ -38,6 +39,7 @@ for i = 3, #ARGV, 4 do
     if not before or tonumber(before) < tonumber(revision) then
         if before then leave(where, entry) end
         redis.call('HDEL', dead, serial)
+        redis.call('HDEL', begun, serial)
         add(number, serial, revision, room, 0)
     end
 end
@@ -52,7 +54,10 @@ for i = 3, #ARGV, 3 do
     local number, entry, serial = ARGV[i], ARGV[i + 1], ARGV[i + 2]
     leave(number, entry)
     local _, _, current = known(serial)
-    if current == entry then redis.call('HDEL', items, serial) end
+    if current == entry then
+        redis.call('HDEL', items, serial)
+        redis.call('HDEL', begun, serial)
+    end
 end
 """
 )
@@ -65,6 +70,7 @@ local number, entry, serial, revision, room, tries, letter = unpack(ARGV, 3)
 leave(number, entry)
 local _, _, current = known(serial)
 if current ~= entry then return 0 end
+redis.call('HDEL', begun, serial)
 if letter == '' then
     add(number, serial, revision, room, tries)
 else
@@ -79,17 +85,36 @@ return 1
 DROP: Final = (
     _HEAD
     + """
-for i = 3, #ARGV do
+local below = tonumber(ARGV[3])
+for i = 4, #ARGV do
     local before, where, entry = known(ARGV[i])
-    if before then
+    if before and (not below or tonumber(before) < below) then
         leave(where, entry)
         redis.call('HDEL', items, ARGV[i])
+        redis.call('HDEL', begun, ARGV[i])
     end
-    redis.call('HDEL', dead, ARGV[i])
+    local letter = redis.call('HGET', dead, ARGV[i])
+    if letter and (not below or cjson.decode(letter)[2] < below) then redis.call('HDEL', dead, ARGV[i]) end
 end
 """
 )
-"""Serials."""
+"""The revision below which they go, or nothing for all, and serials."""
+
+BEGUN: Final = (
+    _HEAD
+    + """
+for i = 3, #ARGV do redis.call('HINCRBY', begun, ARGV[i], 1) end
+"""
+)
+"""Serials of items that are given out. Run twice it counts twice, which a limit of many forgives."""
+
+RETURNED: Final = (
+    _HEAD
+    + """
+for i = 3, #ARGV do redis.call('HDEL', begun, ARGV[i]) end
+"""
+)
+"""Serials of items that are given back."""
 
 HOLD: Final = (
     _HEAD

@@ -132,6 +132,14 @@ class WorkQueueContract:
         assert sorted(letter.item.serial for letter in await queue.dead(INDEX, 10)) == [1, 3]
         assert (await queue.state(INDEX)).dead == 2
 
+    async def test_of_an_edited_message_only_what_is_older_goes(self, open_queue: Opening) -> None:
+        queue = await open_queue()
+        await self.kill(queue, item(1), item(2, revision=3))
+        await queue.publish([item(3, revision=2)])
+        await queue.drop([1, 2, 3], below=2)
+        assert [letter.item.serial for letter in await queue.dead(INDEX, 10)] == [2]
+        assert [one.item.revision for one in await taken(queue, 1)] == [2]
+
     async def test_kinds_do_not_mix(self, open_queue: Opening) -> None:
         queue = await open_queue()
         await queue.publish([item(1), item(2, kind=WorkKind.REFLECT)])

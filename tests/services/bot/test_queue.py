@@ -12,9 +12,11 @@ import pytest
 from pydantic import SecretStr
 
 from bot.app import App
+from memory.errors import BadInput
 from memory.models import Scope
 from memory.pseudonyms import pseudonyms_of
 from tests.doubles import START
+from tests.services.databases import empty_database
 from tests.services.queues import CORNERS
 from tests.services.servers import address
 from tests.unit.bot.rooms import batch, history, open_bot, result, results, run, shown
@@ -79,6 +81,13 @@ async def test_where_nothing_listens_the_bot_works_all_the_same_and_says_so(tmp_
         assert (told["ok"], told["found"]) == (False, "does not answer; the database is used instead")
         assert "the database is used instead" in shown(await run(app, "stats"))
         assert SECRET not in shown(await run(app, "doctor")) + shown(await run(app, "queue"))
+
+
+async def test_a_queue_in_one_process_is_refused_where_others_may_share_the_database(tmp_path: Path) -> None:
+    async with empty_database() as url:
+        with pytest.raises(BadInput, match="WEAVEBOT_QUEUE_URL is memory:"):
+            async with open_bot(tmp_path, queue_url=SecretStr("memory:"), database_url=SecretStr(url)):
+                pass
 
 
 async def test_a_wrong_password_is_named_and_not_repeated(tmp_path: Path, server: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -10,15 +11,20 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from bot import settings
 from bot.app import App
 from bot.exits import DONE, FAILED, WRONG_USE
 from bot.flags import Flags
-from bot.hosting import LOG, host_chat, host_run
+from bot.hosting import LOG, host_chat, host_run, owning
 from bot.owner import Card, holder, take
 from bot.settings import Settings
+from bot.terminal import Screen
 from bot.wiring import open_app
+from bot.working import JOBS
 from tests.doubles import HandClock, WordEmbedder
+from tests.parts import draft
 from tests.unit.bot.sitting import sitting
 
 
@@ -159,6 +165,19 @@ class TestRun:
     def test_a_part_that_there_is_not_is_refused(self, typed: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert host_run(Flags(data=typed.parent / "data"), only="api", opening=opening) == WRONG_USE
         assert "--only takes a comma list of adapters, jobs, worker" in capsys.readouterr().err
+
+
+class TestBesideAWorkerElsewhere:
+    async def test_what_is_said_is_in_the_queue_at_once(self, tmp_path: Path) -> None:
+        chosen = settings.load(data=tmp_path / "data", queue_url=SecretStr("memory:"))
+        async with owning(chosen, "run --only jobs", Screen(as_json=False), opening, (JOBS,)) as app:
+            assert app.queue is not None
+            room = await app.directory.room(app.tenant, "hives", "hives")
+            await asyncio.sleep(0.05)
+            await app.journal.admit(room, [draft("e1", "Ana", "the gate code is 4471")])
+            async with asyncio.timeout(10):
+                while (await app.queue.report()).depth != 1:  # noqa: ASYNC110 - the queue tells nobody
+                    await asyncio.sleep(0.01)
 
 
 class TestOnATerminal:

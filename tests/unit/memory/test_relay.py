@@ -13,7 +13,7 @@ from memory import relay as relays
 from memory.adapters.local_queue import LocalQueue
 from memory.errors import Unavailable
 from memory.leases import Lease
-from memory.models import Priority, Provenance, Room, WorkItem, WorkKind
+from memory.models import DeadLetter, Priority, Provenance, QueueState, Room, WorkItem, WorkKind
 from memory.relay import LONG, Relay
 from memory.tables import index_outbox
 from tests.doubles import START
@@ -33,6 +33,24 @@ class Failing(LocalQueue):
         if self.away:
             raise Unavailable("the queue does not answer")
         await super().publish(items)
+
+
+class Partial(LocalQueue):
+    """Counts its own items alone."""
+
+    async def state(self, kind: WorkKind) -> QueueState:
+        return replace(await super().state(kind), whole=False)
+
+
+class Unreadable(LocalQueue):
+    """Does not tell its dead letters in time."""
+
+    looks = 0
+
+    async def dead(self, kind: WorkKind, limit: int) -> Sequence[DeadLetter]:
+        del kind, limit
+        self.looks += 1
+        raise Unavailable("the queue does not answer")
 
 
 @pytest.fixture
@@ -159,6 +177,14 @@ class TestLosing:
         await relay.publish()
         assert lost in {one.serial for one in await items(queue)}
 
+    async def test_what_was_published_before_the_clock_was_set_back_is_published_again(
+        self, memory: Memory, room: Room
+    ) -> None:
+        await say(memory, room, "one", "two")
+        await relay_of(memory, LocalQueue()).publish()
+        memory.clock.advance(-timedelta(hours=3))
+        assert await relay_of(memory, LocalQueue()).publish() == 2
+
     async def test_a_dead_letter_is_not_published_by_itself(self, memory: Memory, room: Room) -> None:
         dying = LocalQueue(tries=1)
         await say(memory, room, "poison", "fine")
@@ -179,6 +205,42 @@ class TestLosing:
         await memory.journal.delete(room, f"{room.id} poison", START)
         await relay.publish()
         assert not await dying.dead(INDEX, 10)
+
+    async def test_a_dead_letter_goes_without_the_item_of_a_later_text(self, memory: Memory, room: Room) -> None:
+        dying = LocalQueue(tries=1)
+        [serial] = await say(memory, room, "poison")
+        relay = relay_of(memory, dying)
+        await relay.publish()
+        await dying.failed((await dying.take(INDEX, 1))[0], "ZeroDivisionError")
+        await memory.journal.edit(room, f"{room.id} poison", "ana", "fine", START)
+        await dying.publish([WorkItem(INDEX, room.id, serial, 2)])  # by a relay beside us
+        async with memory.database.write() as conn:
+            await conn.execute(update(index_outbox).values(published_at=memory.clock.now()))
+        await relay.publish()
+        assert not await dying.dead(INDEX, 10)
+        assert [one.revision for one in await items(dying)] == [2]
+
+    async def test_what_other_workers_may_have_is_not_taken_for_lost(self, memory: Memory, room: Room) -> None:
+        await say(memory, room, "one")
+        await relay_of(memory, LocalQueue()).publish()
+        relay = relay_of(memory, Partial())
+        memory.clock.advance(LONG - timedelta(seconds=1))
+        assert await relay.publish() == 0
+        memory.clock.advance(timedelta(seconds=1))
+        assert await relay.publish() == 1
+
+    async def test_dead_letters_that_cannot_be_read_stop_the_rest_only_once(self, memory: Memory, room: Room) -> None:
+        dying = Unreadable(tries=1)
+        await say(memory, room, "poison")
+        relay = relay_of(memory, dying)
+        await relay.publish()
+        await dying.failed((await dying.take(INDEX, 1))[0], "ZeroDivisionError")
+        memory.clock.advance(LONG)
+        await say(memory, room, "fine")
+        with pytest.raises(Unavailable):
+            await relay.publish()
+        assert await relay.publish() == 1
+        assert dying.looks == 1
 
 
 class TestSeveral:

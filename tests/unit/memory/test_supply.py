@@ -29,6 +29,7 @@ class Switched(LocalQueue):
     """Can be switched off."""
 
     away = False
+    forgetful = False  # cannot take anything back
 
     async def publish(self, items: Sequence[WorkItem]) -> None:
         self._check()
@@ -46,9 +47,28 @@ class Switched(LocalQueue):
         self._check()
         await super().done(taken)
 
+    async def give_back(self, taken: Sequence[Taken]) -> None:
+        if self.forgetful:
+            self.forgetful = False
+            raise Unavailable("the queue does not answer")
+        await super().give_back(taken)
+
     def _check(self) -> None:
         if self.away:
             raise Unavailable("the queue does not answer")
+
+
+class Publishing:
+    """A worker elsewhere that publishes at that moment."""
+
+    def __init__(self, supply: QueueSupply) -> None:
+        self._supply = supply
+
+    async def drop(self, _room: int, _serials: Sequence[int], _hashes: Sequence[bytes]) -> None:
+        await self._supply._relay.publish()
+
+    async def drop_person(self, _person: int) -> None:
+        pass
 
 
 class Poisoned(WordEmbedder):
@@ -118,6 +138,28 @@ class TestIndexing:
         assert memory.embedder.embedded == ["new words"]
         assert (await queue.state(INDEX)).depth == 0
 
+    async def test_an_edit_that_is_published_before_the_old_item_is_dropped_is_derived(
+        self, memory: Memory, room: Room, queue: Switched
+    ) -> None:
+        supply = supply_of(memory)
+        await memory.journal.admit(room, [draft("e1", "Ana", "old words")])
+        await supply._relay.publish()
+        memory.erasure.droppers += [Publishing(supply), supply]
+        await memory.journal.edit(room, "e1", "ana", "new words", START)
+        assert (await queue.state(INDEX)).depth == 1
+        assert await memory.indexer.drain() == 1
+
+    async def test_a_failure_of_the_old_text_is_not_counted_against_the_new_one(
+        self, memory: Memory, room: Room
+    ) -> None:
+        supply = supply_of(memory)
+        await memory.journal.admit(room, [draft("e1", "Ana", "old words")])
+        old = await supply.claim(0)
+        await memory.journal.edit(room, "e1", "ana", "new words", START)
+        await supply.failed(old, old.tasks[0], "ValueError")
+        async with memory.database.read() as conn:
+            assert (await conn.execute(select(index_outbox.c.attempts))).scalar_one() == 0
+
     async def test_a_batch_that_is_broken_off_waits_again(self, memory: Memory, room: Room, queue: Switched) -> None:
         await memory.journal.admit(room, [draft("e1", "Ana", "hello")])
         memory.embedder.broken = True
@@ -126,6 +168,15 @@ class TestIndexing:
         memory.embedder.broken = False
         assert await memory.indexer.drain() == 1
         assert (await queue.state(INDEX)).depth == 0
+
+    async def test_a_batch_that_is_dropped_on_its_way_waits_again(
+        self, memory: Memory, room: Room, queue: Switched
+    ) -> None:
+        await memory.journal.admit(room, [draft("e1", "Ana", "hello")])
+        supply = supply_of(memory)
+        queue.forgetful = True
+        assert not (await supply.claim(0)).taken
+        assert len((await supply.claim(0)).taken) == 1
 
     async def test_the_worker_takes_what_another_process_has_published(
         self, memory: Memory, room: Room, queue: Switched
@@ -185,6 +236,21 @@ class TestPoison:
     ) -> None:
         [serial] = (await memory.journal.admit(room, [draft("e1", "Ana", "poison")])).serials
         await poisoned.drain()
+        await queue.drop([serial])
+        await memory.indexer.retry()
+        assert await memory.indexer.drain() == 1
+
+    async def test_it_is_retried_beside_more_of_them_than_a_statement_can_name(
+        self, memory: Memory, room: Room, queue: Switched, poisoned: Indexer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        [serial] = (await memory.journal.admit(room, [draft("e1", "Ana", "poison")])).serials
+        await poisoned.drain()
+        others = [WorkItem(INDEX, room.id, serial + n, 1) for n in range(1, 300_000)]
+
+        async def revive(_: WorkKind) -> Sequence[WorkItem]:
+            return others
+
+        monkeypatch.setattr(queue, "revive", revive)
         await queue.drop([serial])
         await memory.indexer.retry()
         assert await memory.indexer.drain() == 1

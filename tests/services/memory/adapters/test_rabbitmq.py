@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from memory.adapters import rabbitmq
+from memory.adapters.rabbitmq import RabbitQueue
 from tests.contract.work_queue import INDEX, Opening, SharedQueueContract, item, serials, taken
 from tests.services.queues import Corner, corner_of
 
@@ -49,3 +50,34 @@ class TestRabbit:
             while not (letters := await queue.dead(INDEX, 10)):  # noqa: ASYNC110 - the server moves it
                 await asyncio.sleep(0.05)
         assert [(one.item, one.reason) for one in letters] == [(item(1), "taken 2 times and never finished")]
+
+    async def test_the_state_says_whether_others_may_have_more(self, corner: Corner) -> None:
+        first, second = await corner.open(), await corner.open()
+        await first.publish([item(1)])
+        assert (await first.state(INDEX)).whole
+        await taken(first, 1)
+        assert (await first.state(INDEX)).whole
+        assert not (await second.state(INDEX)).whole
+
+    async def test_thousands_of_dead_letters_are_looked_at_and_dropped_in_a_call_each(self, corner: Corner) -> None:
+        queue = await corner.open(patience=1.5)
+        assert isinstance(queue, RabbitQueue)
+        await queue.take(INDEX, 1)  # the first call of a connection has more time
+        session = await queue._open()
+        name = queue._letters(INDEX)
+        for start in range(0, 3_000, 1000):
+            some = [(name, rabbitmq._body(item(serial), 3, "ValueError")) for serial in range(start, start + 1000)]
+            await rabbitmq._publish(session.publishing, some)
+        assert len(await queue.dead(INDEX, 10_000)) == 3_000
+        assert len(await queue.dead(INDEX, 2_000)) == 2_000
+        await queue.drop(range(0, 3_000, 2))
+        assert (await queue.state(INDEX)).dead == 1_500
+
+    async def test_what_was_only_sent_ahead_survives_many_restarts(self, corner: Corner) -> None:
+        queue = await corner.open()
+        await queue.publish([item(serial) for serial in range(3)])
+        for _ in range(25):
+            await queue.give_back(await taken(queue, 1))
+            await queue.close()
+            queue = await corner.open()
+        assert serials(await taken(queue, 3)) == [0, 1, 2]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -16,7 +17,10 @@ from bot.clock import SystemClock
 from memory.adapters import redis_queue
 from memory.adapters.redis_link import RedisLink
 from memory.adapters.redis_queue import RedisQueue
+from memory.adapters.redis_scripts import DONE, FAILED
 from memory.breaker import Breaker
+from memory.errors import Unavailable
+from memory.models import WorkKind
 from tests.contract.work_queue import INDEX, Opening, SharedQueueContract, item, serials, taken
 from tests.services.queues import Corner, RedisCorner, corner_of
 from tests.services.redis import redis_address
@@ -35,6 +39,58 @@ class TestRedisQueue(SharedQueueContract):
     @pytest.fixture
     def open_queue(self, corner: Corner) -> Opening:
         return corner.open
+
+
+class Faltering(RedisQueue):
+    """Breaks off the scripts that it is told to, and the reading, once each."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(RedisLink(redis_address(), Breaker("Redis", SystemClock())), name, shards=4)
+        self.breaking: set[str] = set()
+        self.error: type[BaseException] = Unavailable
+
+    async def _script(self, words: str, kind: WorkKind, told: Sequence[Any]) -> Any:
+        if words in self.breaking:
+            self.breaking.discard(words)
+            raise self.error
+        return await super()._script(words, kind, told)
+
+    async def _run(self, work: Callable[[Redis], Awaitable[Any]], *, repeat: bool = True, more: float = 0.0) -> Any:
+        found = await super()._run(work, repeat=repeat, more=more)
+        if "read" in self.breaking and not repeat:
+            self.breaking.discard("read")
+            raise self.error
+        return found
+
+
+@pytest.mark.parametrize("error", [Unavailable, asyncio.CancelledError])
+class TestBrokenOff:
+    @pytest.fixture
+    async def queue(self, corner: Corner, error: type[BaseException]) -> AsyncIterator[Faltering]:
+        found = Faltering(corner.name)
+        found.error = error
+        yield found
+        await found.close()
+
+    async def test_what_could_not_be_finished_comes_again(self, queue: Faltering, error: type[BaseException]) -> None:
+        await queue.publish([item(1), item(2), item(3)])
+        given = await taken(queue, 3)
+        queue.breaking = {DONE, FAILED}
+        with pytest.raises(error):
+            await queue.done(given[:2])
+        with pytest.raises(error):
+            await queue.failed(given[2], "ValueError")
+        again = await taken(queue, 3)
+        assert serials(again) == [1, 2, 3]
+        await queue.done(again)
+        assert (await queue.state(INDEX)).depth == 0
+
+    async def test_what_was_read_and_not_given_is_given(self, queue: Faltering, error: type[BaseException]) -> None:
+        await queue.publish([item(1), item(2)])
+        queue.breaking = {"read"}
+        with pytest.raises(error):
+            await queue.take(INDEX, 10)
+        assert serials(await taken(queue, 2)) == [1, 2]
 
 
 class TestRedis:
@@ -83,6 +139,23 @@ class TestRedis:
                 assert not await queue.take(INDEX, 1)
                 await asyncio.sleep(0.05)
         assert [(one.item, one.reason) for one in letters] == [(item(1), "taken 2 times and never finished")]
+
+    async def test_what_was_only_read_ahead_or_given_back_is_not_counted(
+        self, corner: Corner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(redis_queue, "_CRASHES", 2)
+        queue = await corner.open()
+        await queue.publish([item(serial, room=serial) for serial in range(4)])
+        for _ in range(4):
+            await queue.give_back(await taken(queue, 1))
+            await queue.close()
+            queue = await corner.open()
+        again = await taken(queue, 4)
+        assert sorted(serials(again)) == [0, 1, 2, 3]
+        assert not await queue.dead(INDEX, 10)
+        await queue.done(again)
+        assert isinstance(corner, RedisCorner)
+        assert not [key for key in await corner.keys() if key.endswith(":begun")]
 
     async def test_the_rights_that_the_docs_name_are_enough(self, corner: Corner) -> None:
         page = (Path(__file__).parents[4] / "docs" / "queues.md").read_text("utf-8")
