@@ -93,11 +93,17 @@ MATRIX = "matrix"
 
 
 async def open_app(
-    settings: Settings, *, clock: Clock | None = None, embedder: Embedder | None = None, new_model: bool = False
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    embedder: Embedder | None = None,
+    new_model: bool = False,
+    half_moved: bool = False,
 ) -> App:
     """A running Weavebot on the data folder, which must be locked by the caller, migrated and ready.
 
-    ``new_model`` accepts another embedding model than the one that made the stored vectors, and drops those.
+    ``new_model`` accepts another embedding model than the one that made the stored vectors, and drops those;
+    ``half_moved`` a database into which a move is under way, which is for the move alone.
     Raises Refused for data of a newer version, ModelMismatch when the vectors are another model's, Unavailable when the
     database does not answer.
     """
@@ -107,8 +113,7 @@ async def open_app(
 
         database = open_database(settings)
         stack.push_async_callback(database.close)
-        await schema.bring_up_to_date(database)
-        await copying.check_whole(database)
+        await _prepare(database, half_moved=half_moved)
 
         if embedder is None:
             embedder = real = SentenceTransformerEmbedder(settings.model_folder)
@@ -197,6 +202,13 @@ async def open_app(
             queue=line,
             cache=cache,
         )
+
+
+async def _prepare(database: Database, *, half_moved: bool) -> None:
+    """The tables as they are to be. Raises Refused for a database that is not to be opened (yet)."""
+    await schema.bring_up_to_date(database)
+    if not half_moved:
+        await copying.check_whole(database)
 
 
 async def open_queue(url: str, database: Database, clock: Clock) -> WorkQueue:
