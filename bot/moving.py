@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from bot import copying, owner, schema, teams
+from bot import copying, moved, owner, schema, teams
 from bot.app import App
 from bot.clock import SystemClock
 from bot.copying import Count, Part
@@ -169,7 +169,9 @@ class _Mover:
         if resumed:
             done = await copying.ended_at(self._target)
             if done is not None:
-                yield _done_before(here, done)
+                async with closing(self._done_before(here, done)) as events:
+                    async for event in events:
+                        yield event
                 return
             yield note("a move that was interrupted goes on")
         at = self._clock.now()
@@ -188,8 +190,23 @@ class _Mover:
                 f"{count(len(apart), 'question')} of {len(questions)} find something else in PostgreSQL (the first in"
                 f" {apart[0].room.name} by {apart[0].route}): keep to the data folder, and report this"
             )
-        await copying.end(self._target, self._clock.now())
+        ended = self._clock.now()
+        await copying.end(self._target, ended)
+        moved.mark(here.data, ended)
         yield _report(here, compared, len(questions))
+
+    async def _done_before(self, here: Settings, at: datetime) -> AsyncIterator[Event]:
+        """That it was done, if the folder is as it was then; the database has gone its own way since."""
+        parts = await copying.parts(self._target)
+        kept = {name: then for name, one in parts.items() if (then := one.compared) is not None}
+        compared: list[Compared] = []
+        async with closing(self._compared(compared, kept)) as events:
+            async for event in events:
+                yield event
+        _check_unused(compared, at)
+        moved.mark(here.data, at)
+        words = f"This folder was moved to that database at {at.isoformat(timespec='minutes')}."
+        yield result({"moved": True, "ended_at": at.isoformat()}, page(words, *_what_next(here)))
 
     async def _brought(self, compared: list[Compared], *, resumed: bool) -> AsyncIterator[Event]:
         """Copied and compared. What was compared once is looked at again and changed no more."""
@@ -222,18 +239,20 @@ class _Mover:
                     yield progress(f"moving {one.name}", there, max(total, there))
         await copying.set_sequences(self._source, self._target)
 
-    async def _compared(self, into: list[Compared]) -> AsyncIterator[Event]:
+    async def _compared(self, into: list[Compared], kept: Mapping[str, Count] | None = None) -> AsyncIterator[Event]:
+        """The folder with the database, or with what was ``kept`` of it."""
+        sides = (self._source, self._target) if kept is None else (self._source,)
         for one in copying.tables():
-            total = 2 * await copying.rows_in(self._source, one)
+            total = len(sides) * await copying.rows_in(self._source, one)
             counts, done = [], 0
-            for database in (self._source, self._target):
+            for database in sides:
                 last = Count(0, "")
                 async with closing(copying.count_of(database, one)) as steps:
                     async for last in steps:
                         yield progress("comparing", done + last.rows, max(total, done + last.rows))
                 counts.append(last)
                 done += last.rows
-            into.append(Compared(one.name, *counts))
+            into.append(Compared(one.name, counts[0], counts[1] if kept is None else kept.get(one.name, counts[0])))
 
 
 def _check(compared: Sequence[Compared]) -> None:
@@ -242,6 +261,19 @@ def _check(compared: Sequence[Compared]) -> None:
         raise Refused(
             f"Not the same in both: {', '.join(apart)}. Stop whatever else writes to the database, then run the command"
             " again"
+        )
+
+
+def _check_unused(compared: Sequence[Compared], at: datetime) -> None:
+    """Raises Refused for a folder that was used after it was moved; ``there`` is what was moved."""
+    apart = [one for one in compared if not one.same]
+    if apart:
+        only = sum(max(0, one.here.rows - one.there.rows) for one in apart)
+        tables = ", ".join(f"{one.table}: {one.here.rows:,} rows, {one.there.rows:,} moved" for one in apart)
+        raise Refused(
+            f"The data folder was used after it was moved at {at.isoformat(timespec='minutes')}: {count(only, 'row')}"
+            f" more than were moved ({tables}). What is new there is not in that database: do not erase the folder"
+            " before you have it elsewhere, or create an empty database and move into that"
         )
 
 
@@ -347,11 +379,6 @@ def _report(here: Settings, compared: Sequence[Compared], asked: int) -> Event:
         "moved": True,
     }
     return result(value, page(*shown, *_what_next(here)))
-
-
-def _done_before(here: Settings, at: datetime) -> Event:
-    words = f"This folder was moved to that database at {at.isoformat(timespec='minutes')}."
-    return result({"moved": True, "ended_at": at.isoformat()}, page(words, *_what_next(here)))
 
 
 def _what_next(here: Settings) -> Page:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
-from bot import copying, owner, schema
+from bot import copying, moved, owner, schema
 from bot.adapters.console import PLATFORM as CONSOLE
 from bot.adapters.console import ConsolePort, Desk, Seat
 from bot.adapters.discord.ids import PLATFORM as DISCORD
@@ -113,7 +113,7 @@ async def open_app(
 
         database = open_database(settings)
         stack.push_async_callback(database.close)
-        await _prepare(database, half_moved=half_moved)
+        await _prepare(database, settings.data, half_moved=half_moved)
 
         if embedder is None:
             embedder = real = SentenceTransformerEmbedder(settings.model_folder)
@@ -204,8 +204,10 @@ async def open_app(
         )
 
 
-async def _prepare(database: Database, *, half_moved: bool) -> None:
-    """The tables as they are to be. Raises Refused for a database that is not to be opened (yet)."""
+async def _prepare(database: SqlDatabase, folder: Path, *, half_moved: bool) -> None:
+    """The tables as they are to be. Raises Refused for a database that is not to be opened yet, or no more."""
+    if database.is_embedded:
+        moved.check_stays(folder)
     await schema.bring_up_to_date(database)
     if not half_moved:
         await copying.check_whole(database)

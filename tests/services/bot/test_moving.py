@@ -17,6 +17,7 @@ from sqlalchemy import Engine, event, text
 from bot import copying, demo_room
 from bot.app import App
 from bot.events import Event
+from bot.moved import MARK
 from bot.moving import FILE, Opening, move
 from bot.settings import Settings
 from bot.wiring import open_app
@@ -131,9 +132,11 @@ class TestMoving:
 
     async def test_keys_go_on_behind_the_highest_that_was_ever_given(self, folder: Path, url: str) -> None:
         await moved(folder, url)
-        async with open_bot(folder) as before, before.database.read() as conn:
+        before = SqlDatabase.in_folder(folder)
+        async with before.read() as conn:
             highest = await conn.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'messages'"))
             held = await conn.scalar(text("SELECT max(serial) FROM messages"))
+        await before.close()
         assert highest > held
         async with open_bot(folder, database_url=url) as app:
             room = await app.directory.find_room(app.tenant, demo_room.ROOM)
@@ -143,8 +146,28 @@ class TestMoving:
 
     async def test_again_it_says_that_it_was_done(self, folder: Path, url: str) -> None:
         await moved(folder, url)
-        [told] = await moved(folder, url)
+        async with open_bot(folder, database_url=url) as app:
+            room = await app.directory.find_room(app.tenant, demo_room.ROOM)
+            await app.journal.admit(room, [draft("new", "Ana", "said in the new home")])
+        (folder / MARK).unlink()
+        told = (await moved(folder, url))[-1]
         assert told["result"] == {"moved": True, "ended_at": START.isoformat()}
+        assert (folder / MARK).exists()
+
+    async def test_the_folder_is_not_opened_by_mistake_afterwards(self, folder: Path, url: str) -> None:
+        await moved(folder, url)
+        with pytest.raises(Refused, match="set WEAVEBOT_DATABASE_URL"):
+            await opening(Settings.model_validate({"data": folder}))
+        await (await opening(Settings.model_validate({"data": folder, "database_url": url}))).close()
+
+    async def test_a_folder_that_was_used_afterwards_is_not_to_be_erased(self, folder: Path, url: str) -> None:
+        await moved(folder, url)
+        (folder / MARK).unlink()
+        async with open_bot(folder) as app:
+            room = await app.directory.find_room(app.tenant, demo_room.ROOM)
+            await app.journal.admit(room, [draft("late", "Ana", "said in the folder")])
+        with pytest.raises(Refused, match=r"messages: 444 rows, 443 moved.*do not erase"):
+            await moved(folder, url)
 
     async def test_a_dry_run_counts_and_leaves_the_server_as_it_was(self, folder: Path, url: str) -> None:
         [told] = await moved(folder, url, dry_run=True)
@@ -262,7 +285,7 @@ class TestRefusing:
             other.mkdir()
             async with open_bot(other, database_url=url) as app:
                 await app.directory.room(app.tenant, "cellar", "cellar")
-            with pytest.raises(Refused, match=r"holds data of its own \(in rooms\): create an empty one"):
+            with pytest.raises(Refused, match=r"holds data of its own \(in \w+\): create an empty one"):
                 await moved(folder, url)
 
     async def test_what_is_no_postgresql(self, folder: Path, tmp_path: Path) -> None:
