@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy.local_services import processes
 from deploy.local_services.installing import say
 from deploy.local_services.problem import Problem
 from deploy.local_services.processes import ENDINGS
@@ -19,6 +21,8 @@ from deploy.local_services.recipes import RECIPES
 from deploy.local_services.services import ADDRESSES, Services
 
 _DEFAULT = Path(tempfile.gettempdir()) / "weavebot-services"
+_MOMENT = 0.2
+"""Seconds between two looks at what has ended."""
 _ABOUT = f"""Real servers for tests, on free loopback ports, without systemd or containers.
 
   start [NAME ...]           install what is missing and start (default: all); prints the addresses
@@ -112,8 +116,16 @@ def _attended(command: Sequence[str], environ: dict[str, str]) -> int:
         raise Problem(f"{command[0]} cannot be run ({exc.strerror}): check the words after --") from exc
     for told in early:
         pass_on(told, None)
-    status = process.wait()
+    while (status := _waited(process)) is None:
+        processes.collect()  # a server that the command has killed
     return status if status >= 0 else 128 - status
+
+
+def _waited(process: subprocess.Popen[bytes]) -> int | None:
+    """How the process has ended, if it does within a moment."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.wait(_MOMENT)
+    return None
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str]]:

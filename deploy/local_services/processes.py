@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -68,9 +68,23 @@ def born(pid: int) -> int | None:
 def alive(pid: int, birth: int) -> bool:
     """Whether that very process runs; a later one with the same id is another."""
     if pid in _children:
-        with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
+        _collect(pid)
     return born(pid) == birth
+
+
+def collect() -> None:
+    """Collects the ends of those that this process started; whoever killed one of them waits for that."""
+    for pid in list(_children):
+        _collect(pid)
+
+
+def _collect(pid: int) -> None:
+    try:
+        ended = os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        ended = True
+    if ended:
+        _children.discard(pid)  # the id may come again
 
 
 def tree(pid: int) -> list[int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local_services.processes import alive, born, end, send, spawn, tree
+from deploy.local_services.processes import alive, born, collect, end, send, spawn, tree
 
 _PARENT = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(600)"
 _DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
@@ -41,6 +41,15 @@ class TestProcesses:
         pid, birth = family
         end(pid, birth + 1, signal.SIGTERM, patience=0)
         assert alive(pid, birth)
+
+    def test_what_another_has_killed_is_collected(self, family: tuple[int, int]) -> None:
+        pid, _ = family
+        members = tree(pid)
+        send(members[::-1], signal.SIGKILL)
+        until = time.monotonic() + 20
+        while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
+            collect()
+        assert not Path(f"/proc/{pid}").exists()
 
     def test_a_signal_to_somebody_gone_is_no_error(self, family: tuple[int, int]) -> None:
         pid, birth = family
