@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -66,6 +66,19 @@ class Count:
 
     rows: int
     sum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How far the move of a table has come: rows that were brought, and the checksum once both were compared."""
+
+    moved: int
+    sum: str | None
+
+    @property
+    def compared(self) -> Count | None:
+        """What both sides held when they were compared; None before."""
+        return None if self.sum is None else Count(self.moved, self.sum)
 
 
 def tables() -> list[Table]:
@@ -245,21 +258,26 @@ async def claim(database: Database, source: str) -> bool:
         for name in _OPENED:
             await conn.execute(delete(metadata.tables[name]))
         parts = [WHOLE, *(one.name for one in tables())]
-        told = [{"part": part, "source": source, "reached": None, "moved": 0, "ended_at": None} for part in parts]
+        told = [{"part": part, "source": source, "reached": None, "moved": 0} for part in parts]
         await conn.execute(moves.insert(), told)
         return False
 
 
 async def clear(database: Database) -> None:
-    """Takes out everything that a move has brought, so that it begins again."""
+    """Takes out everything that a move has brought, so that it begins again.
+
+    Raises Refused when the tables were compared once: what is there then is to stay.
+    """
     names = [one.name for one in tables()][::-1]
     async with database.write(alone=True) as conn:
+        if await conn.scalar(select(func.count()).where(moves.c.ended_at.is_not(None))):
+            raise Refused("Everything was moved into this database already, and it is left as it is")
         if conn.dialect.name == "postgresql":
             await conn.execute(text(f"TRUNCATE {', '.join(names)}"))
         else:
             for name in names:
                 await conn.execute(delete(metadata.tables[name]))
-        await conn.execute(update(moves).values(reached=None, moved=0, ended_at=None))
+        await conn.execute(update(moves).values(reached=None, moved=0))
 
 
 async def copy(source: Database, target: Database, copied: Table, limit: int = PAGE) -> AsyncIterator[int]:
@@ -324,11 +342,25 @@ async def set_sequences(source: Database, target: Database) -> None:
                 await conn.execute(select(func.setval(sequence, highest)))
 
 
-async def end(database: Database, at: datetime, *, whole: bool) -> None:
-    """Notes that every table was compared with its source; ``whole``: that questions were, too."""
-    chosen = moves.c.part == WHOLE if whole else moves.c.part != WHOLE
+async def parts(database: Database) -> dict[str, Part]:
+    """How far each table has come."""
+    async with database.read() as conn:
+        rows = await conn.execute(select(moves).where(moves.c.part != WHOLE))
+        return {row.part: Part(row.moved, row.sum) for row in rows}
+
+
+async def note_compared(database: Database, counts: Mapping[str, Count], at: datetime) -> None:
+    """Notes that every table was compared with its source, and what both hold."""
     async with database.write() as conn:
-        await conn.execute(update(moves).where(chosen).values(ended_at=at))
+        for name, one in counts.items():
+            values = {"moved": one.rows, "sum": one.sum, "ended_at": at}
+            await conn.execute(update(moves).where(moves.c.part == name).values(values))
+
+
+async def end(database: Database, at: datetime) -> None:
+    """Notes that the move is whole: compared, and questions asked. From now on everybody may open the database."""
+    async with database.write() as conn:
+        await conn.execute(update(moves).where(moves.c.part == WHOLE).values(ended_at=at))
 
 
 async def ended_at(database: Database) -> datetime | None:
@@ -339,8 +371,8 @@ async def ended_at(database: Database) -> datetime | None:
 
 
 async def check_whole(database: Database) -> None:
-    """Raises Refused for a database into which a move is under way."""
-    missing = select(func.count()).where(moves.c.part != WHOLE, moves.c.ended_at.is_(None))
+    """Raises Refused for a database into which a move is under way, its questions among it."""
+    missing = select(func.count()).where(moves.c.ended_at.is_(None))
     async with database.read() as conn:
         if await conn.scalar(missing):
             raise Refused(

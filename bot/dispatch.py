@@ -192,7 +192,13 @@ class Dispatch:
             await self._ask_again(room, event)
 
     async def _reword(self, room: Room, event: Edit) -> None:
-        if not event.text.strip():
+        """The new text, where the room listens; where it does not, the message goes, as nothing new is kept."""
+        _, preferences = await self._room_as_set(event.place)
+        if not preferences.listen:
+            before = await message_named(self._app, room, event.target)
+            if before is not None and before.text == event.text:
+                return  # platforms send an edit for a preview, too
+        if not event.text.strip() or not preferences.listen:
             await self._withdraw(room, event)
             return
         changed = await self._app.journal.edit(room, event.target, event.actor.external_id, event.text, event.edited_at)

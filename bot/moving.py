@@ -8,19 +8,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Protocol
 
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from bot import copying, owner, schema, teams
+from bot import copying, moved, owner, schema, teams
 from bot.app import App
 from bot.clock import SystemClock
-from bot.copying import Count
+from bot.copying import Count, Part
 from bot.events import Event, closing, note, progress, result
 from bot.pages import BAD, CODE, FAINT, GOOD, HEAD, Page, count, line, page
 from bot.settings import Settings
@@ -31,7 +31,13 @@ from memory.ports import Clock, Database
 from memory.tables import messages
 from routing.tables import answers
 
-Opening: TypeAlias = Callable[[Settings], Awaitable[App]]
+
+class Opening(Protocol):
+    """`open_app`, or a double of it."""
+
+    def __call__(self, settings: Settings, /, *, half_moved: bool = False) -> Awaitable[App]:
+        """The app; ``half_moved``: also on a database into which a move is under way."""
+
 
 ROUTES: Final = ("chat", "linked")
 """What each question is asked by: the words, the meaning and the graph take part."""
@@ -163,21 +169,58 @@ class _Mover:
         if resumed:
             done = await copying.ended_at(self._target)
             if done is not None:
-                yield _done_before(here, done)
+                async with closing(self._done_before(here, done)) as events:
+                    async for event in events:
+                        yield event
                 return
             yield note("a move that was interrupted goes on")
         at = self._clock.now()
         async with _opened(opening, here) as app:
             questions = await _questions(app)
             before = await _found(app, questions, at)
-        async with closing(self._copied()) as events:
-            async for event in events:
-                yield event
         compared: list[Compared] = []
-        async with closing(self._compared(compared)) as events:
+        async with closing(self._brought(compared, resumed=resumed)) as events:
             async for event in events:
                 yield event
+        async with _opened(opening, there, half_moved=True) as app:
+            after = await _found(app, questions, at)
+        apart = [one for one, old, new in zip(questions, before, after, strict=True) if old != new]
+        if apart:
+            raise Refused(
+                f"{count(len(apart), 'question')} of {len(questions)} find something else in PostgreSQL (the first in"
+                f" {apart[0].room.name} by {apart[0].route}): keep to the data folder, and report this"
+            )
+        ended = self._clock.now()
+        await copying.end(self._target, ended)
+        moved.mark(here.data, ended)
+        yield _report(here, compared, len(questions))
+
+    async def _done_before(self, here: Settings, at: datetime) -> AsyncIterator[Event]:
+        """That it was done, if the folder is as it was then; the database has gone its own way since."""
+        parts = await copying.parts(self._target)
+        kept = {name: then for name, one in parts.items() if (then := one.compared) is not None}
+        compared: list[Compared] = []
+        async with closing(self._compared(compared, kept)) as events:
+            async for event in events:
+                yield event
+        _check_unused(compared, at)
+        moved.mark(here.data, at)
+        words = f"This folder was moved to that database at {at.isoformat(timespec='minutes')}."
+        yield result({"moved": True, "ended_at": at.isoformat()}, page(words, *_what_next(here)))
+
+    async def _brought(self, compared: list[Compared], *, resumed: bool) -> AsyncIterator[Event]:
+        """Copied and compared. What was compared once is looked at again and changed no more."""
+        before = await copying.parts(self._target)
+        done = all(one.compared for one in before.values())
+        for steps in (self._compared(compared),) if done else (self._copied(), self._compared(compared)):
+            async with closing(steps) as events:
+                async for event in events:
+                    yield event
+        if done:
+            _check_untouched(compared, before)
+            return
         if resumed and not all(one.same for one in compared):
+            _check_brought(compared, await copying.parts(self._target))
             yield note("the data folder has changed since the move began, so it begins again")
             await copying.clear(self._target)
             compared.clear()
@@ -186,17 +229,7 @@ class _Mover:
                     async for event in events:
                         yield event
         _check(compared)
-        await copying.end(self._target, self._clock.now(), whole=False)
-        async with _opened(opening, there) as app:
-            after = await _found(app, questions, at)
-        apart = [one for one, old, new in zip(questions, before, after, strict=True) if old != new]
-        if apart:
-            raise Refused(
-                f"{count(len(apart), 'question')} of {len(questions)} find something else in PostgreSQL (the first in"
-                f" {apart[0].room.name} by {apart[0].route}): keep to the data folder, and report this"
-            )
-        await copying.end(self._target, self._clock.now(), whole=True)
-        yield _report(here, compared, len(questions))
+        await copying.note_compared(self._target, {one.table: one.there for one in compared}, self._clock.now())
 
     async def _copied(self) -> AsyncIterator[Event]:
         for one in copying.tables():
@@ -206,18 +239,20 @@ class _Mover:
                     yield progress(f"moving {one.name}", there, max(total, there))
         await copying.set_sequences(self._source, self._target)
 
-    async def _compared(self, into: list[Compared]) -> AsyncIterator[Event]:
+    async def _compared(self, into: list[Compared], kept: Mapping[str, Count] | None = None) -> AsyncIterator[Event]:
+        """The folder with the database, or with what was ``kept`` of it."""
+        sides = (self._source, self._target) if kept is None else (self._source,)
         for one in copying.tables():
-            total = 2 * await copying.rows_in(self._source, one)
+            total = len(sides) * await copying.rows_in(self._source, one)
             counts, done = [], 0
-            for database in (self._source, self._target):
+            for database in sides:
                 last = Count(0, "")
                 async with closing(copying.count_of(database, one)) as steps:
                     async for last in steps:
                         yield progress("comparing", done + last.rows, max(total, done + last.rows))
                 counts.append(last)
                 done += last.rows
-            into.append(Compared(one.name, *counts))
+            into.append(Compared(one.name, counts[0], counts[1] if kept is None else kept.get(one.name, counts[0])))
 
 
 def _check(compared: Sequence[Compared]) -> None:
@@ -229,9 +264,52 @@ def _check(compared: Sequence[Compared]) -> None:
         )
 
 
+def _check_unused(compared: Sequence[Compared], at: datetime) -> None:
+    """Raises Refused for a folder that was used after it was moved; ``there`` is what was moved."""
+    apart = [one for one in compared if not one.same]
+    if apart:
+        only = sum(max(0, one.here.rows - one.there.rows) for one in apart)
+        tables = ", ".join(f"{one.table}: {one.here.rows:,} rows, {one.there.rows:,} moved" for one in apart)
+        raise Refused(
+            f"The data folder was used after it was moved at {at.isoformat(timespec='minutes')}: {count(only, 'row')}"
+            f" more than were moved ({tables}). What is new there is not in that database: do not erase the folder"
+            " before you have it elsewhere, or create an empty database and move into that"
+        )
+
+
+def _check_untouched(compared: Sequence[Compared], before: Mapping[str, Part]) -> None:
+    """Raises Refused when one of the sides is not what it was when they were compared, saying which."""
+    sides: dict[str, list[str]] = {"data folder": [], "database": []}
+    for one in compared:
+        was = before[one.table]
+        for side, now in zip(sides, (one.here, one.there), strict=True):
+            if now != was.compared:
+                sides[side].append(f"{one.table}: {now.rows:,} rows, {was.moved:,} moved")
+    changed = [f"the {side} has changed ({', '.join(told)})" for side, told in sides.items() if told]
+    if changed:
+        raise Refused(
+            f"Everything was moved already, and since then {' and '.join(changed)}. Both are left as they are: create"
+            " an empty database, and move into that"
+        )
+
+
+def _check_brought(compared: Sequence[Compared], brought: Mapping[str, Part]) -> None:
+    """Raises Refused when the database holds what no move brought: it is not ours to take out."""
+    strange = [
+        f"{one.table} ({one.there.rows:,} rows, {brought[one.table].moved:,} moved)"
+        for one in compared
+        if one.there.rows != brought[one.table].moved
+    ]
+    if strange:
+        raise Refused(
+            f"Something else wrote to the database: {', '.join(strange)}. It is left as it is: create an empty one, and"
+            " move into that"
+        )
+
+
 @contextlib.asynccontextmanager
-async def _opened(opening: Opening, chosen: Settings) -> AsyncIterator[App]:
-    app = await opening(chosen)
+async def _opened(opening: Opening, chosen: Settings, *, half_moved: bool = False) -> AsyncIterator[App]:
+    app = await opening(chosen, half_moved=half_moved)
     try:
         yield app
     finally:
@@ -301,11 +379,6 @@ def _report(here: Settings, compared: Sequence[Compared], asked: int) -> Event:
         "moved": True,
     }
     return result(value, page(*shown, *_what_next(here)))
-
-
-def _done_before(here: Settings, at: datetime) -> Event:
-    words = f"This folder was moved to that database at {at.isoformat(timespec='minutes')}."
-    return result({"moved": True, "ended_at": at.isoformat()}, page(words, *_what_next(here)))
 
 
 def _what_next(here: Settings) -> Page:

@@ -110,5 +110,6 @@ moves = Table(
     Column("source", String(64), nullable=False),  # the name of the data folder that it comes from
     Column("reached", Text),  # JSON: the key of the last row that was moved
     Column("moved", key_type(), nullable=False),  # rows
+    Column("sum", String(32)),  # of a table: its checksum when both were compared
     Column("ended_at", Instant),  # of a table: compared with its source; of the whole: asked, too
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
-from bot import copying, owner, schema
+from bot import copying, moved, owner, schema
 from bot.adapters.console import PLATFORM as CONSOLE
 from bot.adapters.console import ConsolePort, Desk, Seat
 from bot.adapters.discord.ids import PLATFORM as DISCORD
@@ -97,11 +97,17 @@ _ALONE = (
 
 
 async def open_app(
-    settings: Settings, *, clock: Clock | None = None, embedder: Embedder | None = None, new_model: bool = False
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    embedder: Embedder | None = None,
+    new_model: bool = False,
+    half_moved: bool = False,
 ) -> App:
     """A running Weavebot on the data folder, which must be locked by the caller, migrated and ready.
 
-    ``new_model`` accepts another embedding model than the one that made the stored vectors, and drops those.
+    ``new_model`` accepts another embedding model than the one that made the stored vectors, and drops those;
+    ``half_moved`` a database into which a move is under way, which is for the move alone.
     Raises Refused for data of a newer version, ModelMismatch when the vectors are another model's, Unavailable when the
     database does not answer.
     """
@@ -111,8 +117,7 @@ async def open_app(
 
         database = open_database(settings)
         stack.push_async_callback(database.close)
-        await schema.bring_up_to_date(database)
-        await copying.check_whole(database)
+        await _prepare(database, settings.data, half_moved=half_moved)
 
         if embedder is None:
             embedder = real = SentenceTransformerEmbedder(settings.model_folder)
@@ -201,6 +206,15 @@ async def open_app(
             queue=line,
             cache=cache,
         )
+
+
+async def _prepare(database: SqlDatabase, folder: Path, *, half_moved: bool) -> None:
+    """The tables as they are to be. Raises Refused for a database that is not to be opened yet, or no more."""
+    if database.is_embedded:
+        moved.check_stays(folder)
+    await schema.bring_up_to_date(database)
+    if not half_moved:
+        await copying.check_whole(database)
 
 
 async def open_queue(url: str, database: SqlDatabase, clock: Clock) -> WorkQueue:

@@ -111,12 +111,15 @@ class Journal:
     async def edit(self, room: Room, event_id: str, author: str, text: str, edited_at: datetime) -> bool:
         """Replaces a message's text; the earlier text leaves every store. Only its own author's edit counts.
 
+        Of somebody who opted out nothing new is kept: their edit erases the message.
         False when there is nothing to do: an unknown message, somebody else's, or the same text. Raises BadInput.
         """
         check(Draft(event_id, author, author, text, edited_at))
         before = await self._replace(room, event_id, author, text, edited_at)
         if before is None:
             return False
+        if before.opted_out_at is not None:
+            return await self.delete(room, event_id, edited_at)
         for dropper in self._erasure.droppers:
             await dropper.drop(room.id, [before.serial], [before.content_hash])
         await self._database.scrub()
@@ -125,13 +128,19 @@ class Journal:
 
     @again
     async def _replace(self, room: Room, event_id: str, author: str, text: str, edited_at: datetime) -> AnyRow | None:
-        """The row before the edit; None when there is nothing to do. Alone: what it derives from the text is erased."""
+        """The row before the edit, with when its author opted out; None when there is nothing to do.
+
+        Alone: what is derived from the text is erased. Nothing is done for an author who opted out.
+        """
         async with self._database.write(alone=True) as conn:
-            query = select(messages).where(messages.c.room_id == room.id, messages.c.external_id == event_id)
+            query = select(messages, people.c.opted_out_at).join(people, people.c.id == messages.c.author_id)
+            query = query.where(messages.c.room_id == room.id, messages.c.external_id == event_id)
             row = (await conn.execute(query)).one_or_none()
             sender = select(people.c.id).where(people.c.tenant_id == room.tenant, people.c.external_id == author)
             if row is None or row.text == text or (await conn.execute(sender)).scalar() != row.author_id:
                 return None
+            if row.opted_out_at is not None:
+                return row
             values = {
                 "text": text,
                 "content_hash": content_hash(text),

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(64), nullable=False),
         sa.Column("reached", sa.Text()),
         sa.Column("moved", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sum", sa.String(32)),
         sa.Column("ended_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("part", name="pk_moves"),
     )

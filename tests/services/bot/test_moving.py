@@ -17,7 +17,8 @@ from sqlalchemy import Engine, event, text
 from bot import copying, demo_room
 from bot.app import App
 from bot.events import Event
-from bot.moving import FILE, move
+from bot.moved import MARK
+from bot.moving import FILE, Opening, move
 from bot.settings import Settings
 from bot.wiring import open_app
 from memory.adapters.sql import SqlDatabase
@@ -35,8 +36,15 @@ FORGOTTEN = "m391"
 QUESTIONS = ("Who inspected hives 3 and 5?", "Where is the padlock code?")
 
 
-async def opening(chosen: Settings) -> App:
-    return await open_app(chosen, clock=HandClock(), embedder=WordEmbedder())
+async def opening(chosen: Settings, *, half_moved: bool = False) -> App:
+    return await open_app(chosen, clock=HandClock(), embedder=WordEmbedder(), half_moved=half_moved)
+
+
+async def asking_fails(chosen: Settings, *, half_moved: bool = False) -> App:
+    """As when the model does not load: everything was copied and compared, and no question is asked there."""
+    if half_moved:
+        raise Refused("no model")
+    return await opening(chosen)
 
 
 async def live(folder: Path) -> None:
@@ -78,7 +86,7 @@ async def url() -> AsyncIterator[str]:
         yield found
 
 
-async def moved(folder: Path, to: str, **given: Any) -> list[Event]:
+async def moved(folder: Path, to: str, opening: Opening = opening, **given: Any) -> list[Event]:
     """What a move yields."""
     return [
         one
@@ -124,9 +132,11 @@ class TestMoving:
 
     async def test_keys_go_on_behind_the_highest_that_was_ever_given(self, folder: Path, url: str) -> None:
         await moved(folder, url)
-        async with open_bot(folder) as before, before.database.read() as conn:
+        before = SqlDatabase.in_folder(folder)
+        async with before.read() as conn:
             highest = await conn.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'messages'"))
             held = await conn.scalar(text("SELECT max(serial) FROM messages"))
+        await before.close()
         assert highest > held
         async with open_bot(folder, database_url=url) as app:
             room = await app.directory.find_room(app.tenant, demo_room.ROOM)
@@ -136,8 +146,28 @@ class TestMoving:
 
     async def test_again_it_says_that_it_was_done(self, folder: Path, url: str) -> None:
         await moved(folder, url)
-        [told] = await moved(folder, url)
+        async with open_bot(folder, database_url=url) as app:
+            room = await app.directory.find_room(app.tenant, demo_room.ROOM)
+            await app.journal.admit(room, [draft("new", "Ana", "said in the new home")])
+        (folder / MARK).unlink()
+        told = (await moved(folder, url))[-1]
         assert told["result"] == {"moved": True, "ended_at": START.isoformat()}
+        assert (folder / MARK).exists()
+
+    async def test_the_folder_is_not_opened_by_mistake_afterwards(self, folder: Path, url: str) -> None:
+        await moved(folder, url)
+        with pytest.raises(Refused, match="set WEAVEBOT_DATABASE_URL"):
+            await opening(Settings.model_validate({"data": folder}))
+        await (await opening(Settings.model_validate({"data": folder, "database_url": url}))).close()
+
+    async def test_a_folder_that_was_used_afterwards_is_not_to_be_erased(self, folder: Path, url: str) -> None:
+        await moved(folder, url)
+        (folder / MARK).unlink()
+        async with open_bot(folder) as app:
+            room = await app.directory.find_room(app.tenant, demo_room.ROOM)
+            await app.journal.admit(room, [draft("late", "Ana", "said in the folder")])
+        with pytest.raises(Refused, match=r"messages: 444 rows, 443 moved.*do not erase"):
+            await moved(folder, url)
 
     async def test_a_dry_run_counts_and_leaves_the_server_as_it_was(self, folder: Path, url: str) -> None:
         [told] = await moved(folder, url, dry_run=True)
@@ -208,6 +238,46 @@ class TestKilled:
         assert there["messages"].rows == 442
 
 
+class TestNotAsked:
+    """Killed, or refused, when everything was compared and the questions were not asked."""
+
+    async def test_the_program_does_not_open_it(self, folder: Path, url: str) -> None:
+        with pytest.raises(Refused, match="no model"):
+            await moved(folder, url, asking_fails)
+        with pytest.raises(Refused, match="run weavebot migrate --to again"):
+            async with open_bot(folder, database_url=url):
+                pass
+        events = await moved(folder, url)
+        assert events[-1]["result"]["moved"]
+        assert not any("moving" in one["progress"]["stage"] for one in events if "progress" in one)
+        async with open_bot(folder, database_url=url):
+            pass
+
+    async def test_what_was_written_there_since_is_kept(self, folder: Path, url: str) -> None:
+        with pytest.raises(Refused, match="no model"):
+            await moved(folder, url, asking_fails)
+        app = await opening(Settings.model_validate({"data": folder, "database_url": url}), half_moved=True)
+        room = await app.directory.find_room(app.tenant, demo_room.ROOM)
+        await app.journal.admit(room, [draft("since", "Ana", "said in the new home")])
+        await app.close()
+        with pytest.raises(Refused, match=r"the database has changed \(.*messages: 444 rows, 443 moved"):
+            await moved(folder, url)
+        connection = await connect(url)
+        assert await connection.fetchval("SELECT count(*) FROM messages WHERE external_id = 'since'") == 1
+        await connection.close()
+
+    async def test_a_folder_that_was_used_since_goes_into_an_empty_database(self, folder: Path, url: str) -> None:
+        with pytest.raises(Refused, match="no model"):
+            await moved(folder, url, asking_fails)
+        async with open_bot(folder) as app:
+            room = await app.directory.find_room(app.tenant, demo_room.ROOM)
+            await app.journal.admit(room, [draft("since", "Ana", "said in the folder")])
+        with pytest.raises(Refused, match=r"the data folder has changed .*create an empty database"):
+            await moved(folder, url)
+        async with bare_database() as another:
+            assert (await moved(folder, another))[-1]["result"]["tables"]["messages"]["rows"] == 444
+
+
 class TestRefusing:
     async def test_a_database_with_data_of_its_own(self, folder: Path) -> None:
         async with empty_database() as url:
@@ -215,7 +285,7 @@ class TestRefusing:
             other.mkdir()
             async with open_bot(other, database_url=url) as app:
                 await app.directory.room(app.tenant, "cellar", "cellar")
-            with pytest.raises(Refused, match=r"holds data of its own \(in rooms\): create an empty one"):
+            with pytest.raises(Refused, match=r"holds data of its own \(in \w+\): create an empty one"):
                 await moved(folder, url)
 
     async def test_what_is_no_postgresql(self, folder: Path, tmp_path: Path) -> None:

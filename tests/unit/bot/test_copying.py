@@ -191,15 +191,28 @@ class TestWhereItMayGo:
             with pytest.raises(Refused, match="moved from another data folder"):
                 await copying.claim(target, "b" * 32)
 
+    async def test_what_was_compared_is_not_taken_out(self, tmp_path: Path) -> None:
+        async with lived_in(tmp_path / "a") as source, empty(tmp_path / "b") as target:
+            await copying.claim(target, SOURCE)
+            await copied(source, target)
+            counts = {one.name: await last(target, one.name) for one in copying.tables()}
+            await copying.note_compared(target, counts, START)
+            with pytest.raises(Refused, match="left as it is"):
+                await copying.clear(target)
+            assert await last(target, "messages") == await last(source, "messages")
+            assert {name: one.compared for name, one in (await copying.parts(target)).items()} == counts
+
     async def test_half_moved_it_is_not_opened(self, tmp_path: Path) -> None:
         async with empty(tmp_path / "b") as target:
             await copying.claim(target, SOURCE)
             with pytest.raises(Refused, match="is being moved into this database"):
                 async with open_bot(tmp_path / "b"):
                     pass
-            await copying.end(target, START, whole=False)
+            await copying.note_compared(target, {one.name: Count(0, "") for one in copying.tables()}, START)
             assert await copying.ended_at(target) is None
-            await copying.end(target, START, whole=True)
+            with pytest.raises(Refused, match="is being moved into this database"):
+                await copying.check_whole(target)
+            await copying.end(target, START)
             assert await copying.ended_at(target) == START
         async with open_bot(tmp_path / "b"):
             pass

@@ -174,6 +174,17 @@ class TestEdits:
 
         assert await chat.texts() == []
 
+    async def test_where_i_do_not_listen_nothing_new_is_kept(self, app: App, chat: Chat) -> None:
+        await chat.say("Ana", "the queen is red", event_id="e1")
+        await app.preferences.change(await app.directory.find_room(app.tenant, "hives"), "listen", "off", None)
+
+        for who, text in (("Ana", "the queen is red"), ("Ben", "the queen is blue")):
+            await chat.handle(Edit(HIVES, "x1", "e1", actor(who), text, app.clock.now()))
+        assert await chat.texts() == ["the queen is red"]
+
+        await chat.handle(Edit(HIVES, "x2", "e1", actor("Ana"), "the queen is blue", app.clock.now()))
+        assert await chat.texts() == []
+
     async def test_a_strangers_empty_edit_erases_nothing(self, app: App, chat: Chat) -> None:
         await chat.say("Ana", "the queen is red", event_id="e1")
 

@@ -106,6 +106,17 @@ class TestEditing:
         assert not await memory.journal.edit(room, "e1", "ben", "yours", START)
         assert (await memory.engine.read([serial]))[serial].text == "mine"
 
+    async def test_one_of_somebody_who_opted_out_erases_the_message(self, memory: Memory, room: Room) -> None:
+        [serial] = await memory.say(room, ("Ana", "mine"))
+        person = await memory.directory.person(memory.tenant, "ana", "Ana")
+        await memory.privacy.opt_out(person, out=True)
+        assert not await memory.journal.edit(room, "e1", "ben", "yours", START)
+        assert not await memory.journal.edit(room, "e1", "ana", "mine", START)
+        assert serial in await memory.engine.read([serial])
+        assert await memory.journal.edit(room, "e1", "ana", "my secret", START)
+        assert await memory.engine.read([serial]) == {}
+        assert await memory.journal.buried(room, "e1")
+
     async def test_the_same_text_or_an_unknown_message_changes_nothing(self, memory: Memory, room: Room) -> None:
         await memory.say(room, ("Ana", "mine"))
         before = (await memory.directory.find_room(memory.tenant, "hives")).version
