@@ -14,6 +14,7 @@ from memory.embedding import unpack_vectors
 from memory.models import EntityKind, Mention
 from memory.records import ModelKey
 from memory.reflection.episodic import READ, SESSION
+from memory.reflection.impersonal import name_parts
 from memory.reflection.models import Before, Line, Material
 from memory.reflection.queue import TRIES
 from memory.sessions import GAP
@@ -178,6 +179,15 @@ async def _answered(conn: AsyncConnection, tasks: Sequence[Task]) -> dict[int, B
         if row is not None and (replied or abs(one.row.sent_at - row.sent_at) <= GAP):
             found[one.serial] = Before(row.serial, row.author_id, row.text, replied)
     return found
+
+
+async def names(conn: AsyncConnection, tenants: Iterable[int]) -> dict[int, frozenset[str]]:
+    """The parts of the names of everybody in these tenants."""
+    found: dict[int, set[str]] = {tenant: set() for tenant in tenants}
+    query = select(people.c.tenant_id, people.c.name).where(people.c.tenant_id.in_(found), people.c.name != "")
+    for row in await conn.execute(query):
+        found[row.tenant_id] |= name_parts(row.name)
+    return {tenant: frozenset(parts) for tenant, parts in found.items()}
 
 
 async def _named(conn: AsyncConnection, room: int, names: Sequence[str]) -> dict[str, AnyRow]:

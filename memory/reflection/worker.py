@@ -28,6 +28,7 @@ from memory.ports import Clock, Database
 from memory.records import ModelKey
 from memory.reflection import queue, reading, storing
 from memory.reflection.episodic import summarise
+from memory.reflection.impersonal import tells_of_nobody
 from memory.reflection.models import Derived, Material, Processor, Summary
 from memory.reflection.processors import SUMMARY, TABLE
 from memory.reflection.reading import Task, Told
@@ -210,11 +211,12 @@ class Reflector:
 
     async def _finish(self, tasks: Sequence[Task]) -> int:
         """Stores a batch; when it cannot be stored, each message by itself, so that one cannot stop the others."""
+        silent = [tenant for tenant in {task.tenant for task in tasks} if not await self._profiles(tenant)]
         async with self._database.read() as conn:
             found = await reading.materials(conn, tasks)
-        allowed = {tenant: await self._profiles(tenant) for tenant in {task.tenant for task in tasks}}
+            names = await reading.names(conn, silent) if silent else {}
         read = await asyncio.to_thread(
-            lambda: [self._read(task, found[task.serial], profiles=allowed[task.tenant]) for task in tasks]
+            lambda: [self._read(task, found[task.serial], names.get(task.tenant)) for task in tasks]
         )
         try:
             return await self._store(read)
@@ -234,8 +236,11 @@ class Reflector:
                 await self._store([_Read(one.task, (), 0, one.done | one.failed, reason)])
         return written
 
-    def _read(self, task: Task, material: Material, *, profiles: bool) -> _Read:
-        """Lets each processor that has not read the message do so; one that fails stops none of the others."""
+    def _read(self, task: Task, material: Material, names: frozenset[str] | None) -> _Read:
+        """Lets each processor that has not read the message do so; one that fails stops none of the others.
+
+        ``names``: of the people of whom nothing may be derived; None where it may.
+        """
         derived: list[Derived] = []
         done, failed, reasons = 0, 0, []
         for processor in self._processors:
@@ -243,7 +248,7 @@ class Reflector:
                 continue
             try:
                 found = () if task.opted_out else processor.derive(material)
-                derived += [one for one in found if profiles or not one.personal]
+                derived += [one for one in found if names is None or tells_of_nobody(one, material, names)]
                 done |= processor.bit
             except Exception as error:  # noqa: BLE001 - counted and kept as the reason; the others go on
                 failed |= processor.bit
