@@ -90,7 +90,7 @@ class MemoryBook:
             select(memories, people.c.name, messages.c.external_id)
             .join(messages, messages.c.serial == memories.c.message_serial)
             .join(people, people.c.id == memories.c.author_id)
-            .where(memories.c.room_id.in_(rooms))
+            .where(memories.c.room_id.in_(rooms), people.c.opted_out_at.is_(None))
             .order_by(memories.c.created_at.desc(), memories.c.id.desc())
             .limit(NEWEST)
         )

@@ -170,7 +170,12 @@ class Reflector:
         last: int | None = 0
         while last is not None and todo:
             last = await self._put_slice(room, last, todo)
+        await self._end_history(room, bits)
+
+    @again
+    async def _end_history(self, room: int, bits: Mapping[int, int]) -> None:
         async with self._database.write() as conn:
+            await hold_room(conn, room)
             if queue.SESSIONS in bits:
                 await queue.put_sessions_of(conn, room, self._clock.now())
             await queue.reached(conn, room, dict(bits))
@@ -275,17 +280,20 @@ class Reflector:
         return frozenset().union(*(aspects for bit, aspects in self._aspects.items() if bits & bit))
 
     async def _end(self, conn: AsyncConnection, read: Sequence[_Read]) -> None:
-        """Rows that everybody has read go; the others keep what is left to do, one try less where something failed."""
+        """Rows that everybody has read go; the others keep what is left to do, one try less where something failed.
+
+        Only in the turn that was read: a row that was put again waits on.
+        """
         table = reflection_queue
-        over = [one.task.serial for one in read if not one.task.todo & ~one.done]
-        for start in range(0, len(over), reading.PAGE):
-            await conn.execute(delete(table).where(table.c.message_serial.in_(over[start : start + reading.PAGE])))
+        over = [(one.task.serial, one.task.turn) for one in read if not one.task.todo & ~one.done]
+        await _delete_turns(conn, table, over)
         for one in read:
             left = one.task.todo & ~one.done
             if left:
                 tries = table.c.attempts + (1 if one.failed else 0)
                 values = {"todo": left, "attempts": tries, "reason": one.reason, "claimed_until": None}
-                await conn.execute(update(table).where(table.c.message_serial == one.task.serial).values(**values))
+                row = (table.c.message_serial == one.task.serial, table.c.turn == one.task.turn)
+                await conn.execute(update(table).where(*row).values(**values))
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
@@ -323,8 +331,7 @@ class Reflector:
                 if turns.get(told.session) == told.turn and told.room not in newer
             ]
             written = await storing.tell(conn, fitting)
-            over = [told.session for told, _ in fitting]
-            await conn.execute(delete(session_queue).where(session_queue.c.session_id.in_(over)))
+            await _delete_turns(conn, session_queue, [(told.session, told.turn) for told, _ in fitting])
             return written
 
     async def _release(self, found: Sequence[Told]) -> None:
@@ -368,6 +375,16 @@ async def _current(conn: AsyncConnection, serials: Sequence[int]) -> dict[int, t
             row.serial: (row.revision, row.turn) for row in await conn.execute(query.where(messages.c.serial.in_(some)))
         }
     return found
+
+
+async def _delete_turns(conn: AsyncConnection, table: Table, rows: Sequence[tuple[int, int]]) -> None:
+    """Deletes rows of a queue, given as (key, turn)."""
+    key = next(iter(table.primary_key.columns))
+    for turn in sorted({turn for _, turn in rows}):
+        keys = [number for number, own in rows if own == turn]
+        for start in range(0, len(keys), reading.PAGE):
+            some = key.in_(keys[start : start + reading.PAGE])
+            await conn.execute(delete(table).where(some, table.c.turn == turn))
 
 
 def _reason(where: str, error: Exception) -> str:

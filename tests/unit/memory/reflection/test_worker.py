@@ -10,18 +10,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, delete, func, select
+from sqlalchemy import Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.errors import Unavailable
 from memory.models import Room
 from memory.ports import Database
+from memory.reflection import queue
 from memory.reflection.book import MemoryBook
 from memory.reflection.models import Aspect, Derived, Material
 from memory.reflection.processors import TABLE, Rules
 from memory.reflection.queue import TRIES, State
-from memory.reflection.worker import Reflector, inline
-from memory.tables import memories, memory_sources, reflection_queue, session_queue
+from memory.reflection.worker import Reflector, _Read, inline
+from memory.tables import memories, memory_sources, people, reflection_queue, session_queue
 from tests.doubles import START
 from tests.parts import Memory, draft
 
@@ -299,6 +300,18 @@ class TestChanging:
         await memory.reflector.drain()
         assert "The gate code is 9876" in await texts(memory, room)
 
+    async def test_a_row_that_was_put_again_outlives_the_end_of_its_reading(self, memory: Memory, room: Room) -> None:
+        serials = await talk(memory, room)
+        await memory.reflector.drain()
+        async with memory.database.write() as conn:
+            await queue.put(conn, serials, START)
+        tasks = await memory.reflector._claim(0)
+        read = [_Read(task, (), queue.ALL if task.serial != serials[0] else 0, 0, None) for task in tasks]
+        async with memory.database.write() as conn:
+            await queue.put(conn, serials, START)
+            await memory.reflector._end(conn, read)
+        assert await count(memory, reflection_queue) == len(serials)
+
     async def test_an_edit_of_a_proposal_changes_what_was_agreed(self, memory: Memory, room: Room) -> None:
         await talk(memory, room)
         await memory.reflector.drain()
@@ -358,6 +371,14 @@ class TestPeople:
         await memory.privacy.opt_out(ben, out=False)
         await memory.reflector.drain()
         assert await held(memory) == before
+
+    async def test_nothing_of_who_opted_out_is_shown_while_it_is_still_there(self, memory: Memory, room: Room) -> None:
+        await talk(memory, room)
+        await memory.reflector.drain()
+        ben = await memory.directory.find_person(memory.tenant, "ben")
+        async with memory.database.write() as conn:
+            await conn.execute(update(people).where(people.c.id == ben.id).values(opted_out_at=START))
+        assert not any("tea" in text for text in await texts(memory, room))
 
     async def test_a_person_s_export_holds_what_was_derived_from_their_messages(
         self, memory: Memory, room: Room
