@@ -25,6 +25,7 @@ from memory.erasure import next_version
 from memory.errors import Unavailable
 from memory.extraction.entities import NO_SUBJECT, subject
 from memory.extraction.entities import mentions as find_mentions
+from memory.failures import named
 from memory.models import TRIES, Embedding, EntityKind, Mention
 from memory.ports import Clock, Database, Embedder
 from memory.records import ModelKey
@@ -169,8 +170,8 @@ class Indexer:
             await self._supply.done(batch)
         except Unavailable:
             raise
-        except Exception:
-            log.exception("indexing.batch_failed", messages=len(batch.tasks))
+        except Exception as error:  # noqa: BLE001 - told without its words
+            log.warning("indexing.batch_failed", messages=len(batch.tasks), error=named(error))
         else:
             return done
         for task in batch.tasks:
@@ -179,8 +180,8 @@ class Indexer:
                 await self._supply.done(batch.only(task))
             except Unavailable:
                 raise
-            except Exception as error:
-                log.exception("indexing.message_failed", serial=task.serial)
+            except Exception as error:  # noqa: BLE001 - told without its words
+                log.warning("indexing.message_failed", serial=task.serial, error=named(error))
                 await self._supply.failed(batch, task, type(error).__name__)
         return len(batch.tasks)
 

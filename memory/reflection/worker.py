@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -22,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.contention import again
 from memory.errors import Unavailable
+from memory.failures import named
 from memory.indexing import Indexer
 from memory.leases import Lease
 from memory.ports import Clock, Database
@@ -227,17 +226,17 @@ class Reflector:
             return await self._store(read)
         except Unavailable:
             raise
-        except Exception:
-            log.exception("reflection.batch_failed", messages=len(tasks))
+        except Exception as error:  # noqa: BLE001 - told without its words
+            log.warning("reflection.batch_failed", messages=len(tasks), error=_reason("storing", error))
         written = 0
         for one in read:
             try:
                 written += await self._store([one])
             except Unavailable:
                 raise
-            except Exception as error:
-                log.exception("reflection.message_failed", serial=one.task.serial)
+            except Exception as error:  # noqa: BLE001 - told without its words
                 reason = _reason("storing", error)
+                log.warning("reflection.message_failed", serial=one.task.serial, error=reason)
                 await self._store([_Read(one.task, (), 0, one.done | one.failed, reason)])
         return written
 
@@ -311,8 +310,7 @@ class Reflector:
         for told, lines in ready:
             try:
                 summaries.append((told, await asyncio.to_thread(summarise, lines)))
-            except Exception as error:
-                log.exception("reflection.session_failed", session=told.session)
+            except Exception as error:  # noqa: BLE001 - told without its words
                 await self._fail(told, _reason("summary", error))
         return len(ready), await self._store_summaries(summaries) if summaries else 0
 
@@ -388,7 +386,5 @@ async def _delete_turns(conn: AsyncConnection, table: Table, rows: Sequence[tupl
 
 
 def _reason(where: str, error: Exception) -> str:
-    """Why it failed, without any words of the message: the error's type and the line that raised it."""
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    at = f" in {Path(last[0].filename).name} line {last[0].lineno}" if last else ""
-    return f"{where}: {type(error).__name__}{at}"[:_REASON]
+    """Why it failed, without any words of the message."""
+    return f"{where}: {named(error)}"[:_REASON]

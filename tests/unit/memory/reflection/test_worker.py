@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.testing import capture_logs
 
 from memory.errors import Unavailable
-from memory.models import Room
+from memory.models import Embedding, Room
 from memory.ports import Database
 from memory.reflection import queue
 from memory.reflection.book import MemoryBook
@@ -211,6 +212,17 @@ class TestFailing:
         assert "I moved hive 6 to the hedge yesterday" in await texts(memory, room)
         depth = await broken.depth()
         assert (depth.waiting, depth.failed) == (0, 1)
+
+    async def test_no_word_of_a_message_is_logged(self, memory: Memory, room: Room) -> None:
+        async def quotes(texts: Sequence[str]) -> list[Embedding]:
+            raise ValueError(texts[0])
+
+        memory.indexer._embedder.embed = quotes  # type: ignore[method-assign]
+        with capture_logs() as logged:
+            await talk(memory, room)
+        assert {line["event"] for line in logged} == {"indexing.batch_failed", "indexing.message_failed"}
+        assert all("ValueError in test_worker.py line" in line["error"] for line in logged)
+        assert "gate code" not in str(logged)
 
     async def test_what_failed_is_read_again_after_a_retry(self, memory: Memory, room: Room) -> None:
         await talk(memory, room)
