@@ -49,7 +49,7 @@ _SLICE = 400
 LOOK = 30.0
 """Seconds between two looks at the outbox when nobody nudges: another process may have left something there."""
 
-_PAUSE = 1.0  # seconds between two looks at whether it is worth waiting for what others have
+_PAUSE = 1.0  # seconds after a drain that failed, and between two looks at whether to wait for what others have
 _AHEAD = 2  # batches under way: one that is embedded, one that waits for it
 
 Progress = Callable[[int, int], None]
@@ -110,8 +110,11 @@ class Indexer:
                 await self.drain()
             except Unavailable as error:
                 log.warning("indexing.paused", reason=str(error))
-                await asyncio.sleep(1)
+                await asyncio.sleep(_PAUSE)
                 self._wake.set()
+            except Exception as error:  # noqa: BLE001 - told without its words; what waits is tried again
+                log.error("indexing.broken_off", error=named(error))  # noqa: TRY400 - likewise
+                await asyncio.sleep(_PAUSE)
             await self._supply.wait(self._wake, look)
 
     async def drain(self, progress: Progress | None = None) -> int:

@@ -12,7 +12,7 @@ from memory.ports import Clock
 from memory.reflection import queue
 from memory.reflection.book import sentence
 from memory.reflection.models import Aspect
-from memory.tables import memories, memory_sources, messages, reflection_queue, sessions
+from memory.tables import memories, memory_sources, messages, reflection_queue, session_queue, sessions
 
 
 class MemoryHolder:
@@ -79,7 +79,9 @@ async def forget_derived(conn: AsyncConnection, serials: Sequence[int], clock: C
     of = messages.c.serial.in_(serials)
     touched = set((await conn.execute(select(messages.c.session_id).where(of))).scalars()) - {None}
     await conn.execute(delete(memories).where(memories.c.session_id.in_(touched)))
-    await queue.put_sessions(conn, and_(sessions.c.id.in_(touched), sessions.c.ended_at.is_not(None)), now)
+    waiting = select(session_queue.c.session_id).where(session_queue.c.session_id == sessions.c.id).exists()
+    told = or_(sessions.c.ended_at.is_not(None), waiting)  # one that goes on may be being told all the same
+    await queue.put_sessions(conn, and_(sessions.c.id.in_(touched), told), now)
     beside = select(memories.c.id, memories.c.message_serial).join(
         memory_sources, memory_sources.c.memory_id == memories.c.id
     )

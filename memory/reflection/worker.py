@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 LOOK: Final = 30.0
 """Seconds between two looks at the queue when nobody nudges."""
 _REASON: Final = 255  # characters
+_PAUSE: Final = 1.0  # seconds after a drain that failed
 _MANY: Final = 50  # messages and sessions: fewer at a time are no news
 
 Profiles: TypeAlias = Callable[[int], Awaitable[bool]]
@@ -98,8 +99,11 @@ class Reflector:
                 await self.drain()
             except Unavailable as error:
                 log.warning("reflection.paused", reason=str(error))
-                await asyncio.sleep(1)
+                await asyncio.sleep(_PAUSE)
                 self._wake.set()
+            except Exception as error:  # noqa: BLE001 - told without its words; what waits is tried again
+                log.error("reflection.broken_off", error=named(error))  # noqa: TRY400 - likewise
+                await asyncio.sleep(_PAUSE)
             with suppress(TimeoutError):
                 async with asyncio.timeout(look):
                     await self._wake.wait()
@@ -312,7 +316,27 @@ class Reflector:
                 summaries.append((told, await asyncio.to_thread(summarise, lines)))
             except Exception as error:  # noqa: BLE001 - told without its words
                 await self._fail(told, _reason("summary", error))
-        return len(ready), await self._store_summaries(summaries) if summaries else 0
+        return len(ready), await self._keep_summaries(summaries)
+
+    async def _keep_summaries(self, summaries: Sequence[tuple[Told, Summary | None]]) -> int:
+        """Together; when they cannot be stored, each by itself, so that one cannot stop the others."""
+        if not summaries:
+            return 0
+        try:
+            return await self._store_summaries(summaries)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - told without its words
+            log.warning("reflection.batch_failed", sessions=len(summaries), error=_reason("storing", error))
+        written = 0
+        for one in summaries:
+            try:
+                written += await self._store_summaries([one])
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - told without its words
+                await self._fail(one[0], _reason("storing", error))
+        return written
 
     @again
     async def _store_summaries(self, summaries: Sequence[tuple[Told, Summary | None]]) -> int:
@@ -340,9 +364,10 @@ class Reflector:
 
     async def _fail(self, told: Told, reason: str) -> None:
         async with self._database.write() as conn:
-            row = session_queue.c.session_id == told.session
+            row = (session_queue.c.session_id == told.session, session_queue.c.turn == told.turn)
             values = {"attempts": session_queue.c.attempts + 1, "reason": reason, "claimed_until": None}
-            await conn.execute(update(session_queue).where(row).values(**values))
+            await conn.execute(update(session_queue).where(*row).values(**values))
+        log.warning("reflection.session_failed", session=told.session, error=reason)
 
 
 def inline(indexer: Indexer, reflector: Reflector) -> Callable[[], Awaitable[None]]:

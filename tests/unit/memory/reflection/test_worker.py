@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
-from structlog.testing import capture_logs
+from sqlalchemy import delete, func, select, update
 
-from memory.errors import Unavailable
-from memory.models import Embedding, Room
+from memory.models import Room
 from memory.ports import Database
-from memory.reflection import queue
+from memory.reflection import queue, reading
 from memory.reflection.book import MemoryBook
-from memory.reflection.models import Aspect, Derived, Material
+from memory.reflection.models import Aspect, Derived, Material, Summary
 from memory.reflection.processors import TABLE, Rules
-from memory.reflection.queue import TRIES, State
+from memory.reflection.queue import State
 from memory.reflection.worker import Reflector, _Read, inline
-from memory.tables import memories, memory_sources, people, reflection_queue, session_queue
+from memory.tables import memories, memory_sources, people, reflection_queue, sessions
 from tests.doubles import START
 from tests.parts import Memory, draft
 
@@ -76,12 +73,6 @@ def worker(memory: Memory, *processors: Rules, database: Database | None = None)
 
 def newer(version: int = 2) -> tuple[Rules, ...]:
     return tuple(replace(one, version=version) for one in TABLE if isinstance(one, Rules))
-
-
-def poisoned(material: Material) -> Sequence[Derived]:
-    if "cold tea" in material.text:
-        raise ZeroDivisionError("cold tea")
-    return ()
 
 
 def never(material: Material) -> Sequence[Derived]:
@@ -196,102 +187,6 @@ class TestVersions:
         assert await held(memory) == whole
 
 
-class TestFailing:
-    async def test_a_poisoned_message_fails_with_the_reason_and_stops_nobody(self, memory: Memory, room: Room) -> None:
-        serials = await talk(memory, room)
-        episodic, semantic, procedural = (one for one in TABLE if isinstance(one, Rules))
-        broken = worker(memory, episodic, replace(semantic, function=poisoned), procedural)
-        for _ in range(TRIES):
-            await broken.drain()
-        standing = await broken.standing(serials[1])
-        assert standing["semantic"].state is State.FAILED
-        assert standing["semantic"].reason is not None
-        assert "semantic: ZeroDivisionError in test_worker.py" in standing["semantic"].reason
-        assert "tea" not in standing["semantic"].reason
-        assert standing["procedural"].state is State.NOTHING
-        assert "I moved hive 6 to the hedge yesterday" in await texts(memory, room)
-        depth = await broken.depth()
-        assert (depth.waiting, depth.failed) == (0, 1)
-
-    async def test_no_word_of_a_message_is_logged(self, memory: Memory, room: Room) -> None:
-        async def quotes(texts: Sequence[str]) -> list[Embedding]:
-            raise ValueError(texts[0])
-
-        memory.indexer._embedder.embed = quotes  # type: ignore[method-assign]
-        with capture_logs() as logged:
-            await talk(memory, room)
-        assert {line["event"] for line in logged} == {"indexing.batch_failed", "indexing.message_failed"}
-        assert all("ValueError in test_worker.py line" in line["error"] for line in logged)
-        assert "gate code" not in str(logged)
-
-    async def test_what_failed_is_read_again_after_a_retry(self, memory: Memory, room: Room) -> None:
-        await talk(memory, room)
-        episodic, semantic, procedural = (one for one in TABLE if isinstance(one, Rules))
-        broken = worker(memory, episodic, replace(semantic, function=poisoned), procedural)
-        for _ in range(TRIES):
-            await broken.drain()
-        assert await memory.reflector.drain() == 0
-        assert await memory.reflector.retry() == 1
-        assert await memory.reflector.drain() == 1
-        assert "I prefer cold tea" in await texts(memory, room)
-
-    @pytest.mark.parametrize("late", [False, True])
-    async def test_broken_off_at_each_step_nothing_is_lost_or_doubled(
-        self, memory: Memory, room: Room, *, late: bool
-    ) -> None:
-        await talk(memory, room)
-        await end_session(memory)
-        for step in range(1, 40):
-            reflector = worker(memory, database=Stops(memory.database, step, late=late))
-            with suppress(Unavailable):
-                await reflector.drain()
-                break
-        else:
-            pytest.fail("it never came to its end")
-        assert step > 4
-        met = await held(memory)
-        async with memory.database.write() as conn:
-            await conn.execute(delete(memories))
-        await memory.reflector.afresh([room.id])
-        await memory.reflector.drain()
-        assert await held(memory) == met
-        assert (await count(memory, reflection_queue), await count(memory, session_queue)) == (0, 0)
-
-
-class Stops:
-    """A database that fails at its n-th transaction: before it begins, or late, when it was committed."""
-
-    def __init__(self, database: Database, step: int, *, late: bool) -> None:
-        self._database = database
-        self._left = step
-        self._late = late
-
-    @asynccontextmanager
-    async def _counted(self, opened: Any) -> AsyncIterator[AsyncConnection]:
-        self._left -= 1
-        if self._left == 0 and not self._late:
-            raise Unavailable("stopped")
-        async with opened as conn:
-            yield conn
-        if self._left == 0:
-            raise Unavailable("stopped")
-
-    def read(self) -> Any:
-        return self._counted(self._database.read())
-
-    def write(self, *, alone: bool = False) -> Any:
-        return self._counted(self._database.write(alone=alone))
-
-    async def pour(self, conn: AsyncConnection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        await self._database.pour(conn, table, rows)
-
-    async def scrub(self) -> None:
-        await self._database.scrub()
-
-    def scrubbing_later(self) -> Any:
-        return self._database.scrubbing_later()
-
-
 class TestChanging:
     async def test_an_edit_replaces_what_was_derived(self, memory: Memory, room: Room) -> None:
         await talk(memory, room)
@@ -353,6 +248,23 @@ class TestChanging:
         await memory.reflector.drain()
         [after] = await MemoryBook(memory.database).summaries([room.id], 5)
         assert quoted.serial not in {after.serial, *after.also}
+
+    @pytest.mark.parametrize("gone", [("e5",), ("e1", "e2", "e3", "e4", "e5", "e6", "e7")])
+    async def test_what_is_erased_while_its_going_session_is_told_is_told_no_more(
+        self, memory: Memory, room: Room, gone: tuple[str, ...]
+    ) -> None:
+        await talk(memory, room)
+        await end_session(memory)
+        async with memory.database.write() as conn:  # it goes on, as a thread does
+            await conn.execute(update(sessions).values(ended_at=None))
+        found = await memory.reflector._claim_sessions(0)
+        async with memory.database.read() as conn:
+            lines = await reading.lines(conn, found[0], memory.rooms._model)
+        assert lines
+        summary = Summary((lines[4].serial, lines[0].serial), ("lids",))
+        await memory.erasure.erase(room.id, gone, START)
+        assert await memory.reflector._keep_summaries([(found[0], summary)]) == 0
+        assert await count(memory, memories) == 0
 
     async def test_retention_takes_memories_with_their_messages(self, memory: Memory, room: Room) -> None:
         await talk(memory, room)
