@@ -86,6 +86,12 @@ class Reflector:
         self._aspects = {processor.bit: processor.aspects for processor in processors}
         self._wake = asyncio.Event()
         self._draining = asyncio.Lock()
+        self._running = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether somebody in this process is at `run`."""
+        return self._running > 0
 
     def nudge(self) -> None:
         """There is something to do."""
@@ -93,6 +99,13 @@ class Reflector:
 
     async def run(self, look: float = LOOK) -> None:
         """Works until cancelled; waits when there is nothing to do, and looks now and then for what others left."""
+        self._running += 1
+        try:
+            await self._run(look)
+        finally:
+            self._running -= 1
+
+    async def _run(self, look: float) -> None:
         while True:
             self._wake.clear()
             try:
@@ -108,8 +121,8 @@ class Reflector:
                 async with asyncio.timeout(look):
                     await self._wake.wait()
 
-    async def drain(self) -> int:
-        """Reads everything that waits; gives the number of messages and sessions read.
+    async def drain(self, most: int | None = None) -> int:
+        """Reads everything that waits, or about ``most`` of it; gives the number of messages and sessions read.
 
         Raises Unavailable when the database fails; what was not stored stays in the queue.
         """
@@ -117,11 +130,11 @@ class Reflector:
             began, written, done = time.perf_counter(), 0, 0
             await self._catch_up()
             after = 0
-            while tasks := await self._claim(after):
+            while (most is None or done < most) and (tasks := await self._claim(after)):
                 written += await self._finish(tasks)
                 after, done = tasks[-1].serial, done + len(tasks)
             after = 0
-            while found := await self._claim_sessions(after):
+            while (most is None or done < most) and (found := await self._claim_sessions(after)):
                 ready, made = await self._tell(found)
                 done, written = done + ready, written + made
                 after = found[-1].session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from bot.app import App
+from bot.beside import beside
 from bot.working import parts_of
 from memory.errors import BadInput
 from memory.models import Draft
@@ -126,6 +128,14 @@ class TestReflect:
         clock_of(app).advance(timedelta(days=1))
         await app.sessions.clean_up()
         assert (await result(app, "job", name="reflection"))["done"] == "1 messages and sessions reflected on"
+
+    async def test_the_job_leaves_it_to_a_worker_in_the_same_process(self, app: App) -> None:
+        await told(app, *SAID)
+        async with beside(app.reflector.run()):
+            await asyncio.sleep(0)
+            done = (await result(app, "job", name="reflection"))["done"]
+        assert done == "the worker beside this reflects on what waits"
+        assert not app.reflector.is_running
 
 
 class TestDoctor:

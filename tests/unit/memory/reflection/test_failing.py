@@ -88,7 +88,7 @@ class TestFailing:
                 tries.append(1)
                 raise ZeroDivisionError
 
-            one.drain = breaks  # type: ignore[method-assign]
+            one.drain = breaks  # type: ignore[method-assign,assignment]
             running = asyncio.create_task(one.run(0.01))
             async with asyncio.timeout(10):
                 while len(tries) < 2:  # noqa: ASYNC110 - nobody tells that it was tried

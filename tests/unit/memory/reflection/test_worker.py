@@ -109,6 +109,13 @@ class TestDeriving:
             assert (await conn.execute(select(memories).order_by(memories.c.id))).all() == before
         assert len(before) == 8
 
+    async def test_a_drain_of_so_much_leaves_the_rest(self, memory: Memory, room: Room) -> None:
+        await talk(memory, room)
+        await end_session(memory)
+        assert await memory.reflector.drain(1) == len(TALK)
+        assert (await memory.reflector.depth()).waiting == 1
+        assert await memory.reflector.drain(1) == 1
+
     async def test_the_states_of_a_message(self, memory: Memory, room: Room) -> None:
         [serial] = (await memory.journal.admit(room, [draft("x1", "Ana", "The gate code is 4471")])).serials
         pending = await memory.reflector.standing(serial)
