@@ -71,11 +71,15 @@ _PRONOUN: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a clause opens with. ``of`` is the key of the person that it names; ``personal``: it is about a person."""
+    """What a clause opens with. ``of`` is the key of the person that it names; ``personal``: it is about a person.
+
+    ``plural``: of many things; with the verb of one it is a name (*James has*).
+    """
 
     text: str
     personal: bool
     of: str | None = None
+    plural: bool = False
 
 
 def clauses(text: str) -> Iterator[str]:
@@ -127,7 +131,7 @@ def _noun_phrase(said: str, low: str) -> Subject | None:
     if article:
         return Subject(said, personal=article.group().strip() in {"my", "his", "her", "their"})
     plural = len(nouns) == 1 and low.endswith("s") and not low.endswith("ss") and said[:1].isupper()
-    return Subject(said, personal=False) if plural else None
+    return Subject(said, personal=False, plural=True) if plural else None
 
 
 def objects(words: str) -> str:

@@ -8,11 +8,21 @@ from typing import Any
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from memory.models import EntityKind
 from memory.ports import Clock
 from memory.reflection import queue
 from memory.reflection.book import sentence
 from memory.reflection.models import Aspect
-from memory.tables import memories, memory_sources, messages, reflection_queue, session_queue, sessions
+from memory.tables import (
+    entities,
+    memories,
+    memory_sources,
+    mentions,
+    messages,
+    reflection_queue,
+    session_queue,
+    sessions,
+)
 
 
 class MemoryHolder:
@@ -30,7 +40,8 @@ class MemoryHolder:
         """Memories know no events that are no messages."""
 
     async def erase_person(self, conn: AsyncConnection, person: int) -> None:
-        """What others told of somebody who is forgotten is derived no more."""
+        """What others told of somebody who is forgotten is derived no more; what is being read of them is stale."""
+        await queue.put(conn, sorted(await _naming(conn, person)), self._clock.now())
         await conn.execute(delete(memories).where(or_(memories.c.author_id == person, memories.c.about_id == person)))
 
     async def export_person(self, conn: AsyncConnection, person: int) -> AsyncIterator[dict[str, Any]]:
@@ -52,6 +63,14 @@ class MemoryHolder:
             }
         for item in await _summaries(conn, person):
             yield item
+
+
+async def _naming(conn: AsyncConnection, person: int) -> set[int]:
+    """The messages that name a person, or of which a memory tells of them."""
+    theirs = (entities.c.kind == EntityKind.PERSON, entities.c.key == str(person))
+    named = select(mentions.c.message_serial).join(entities, entities.c.id == mentions.c.entity_id).where(*theirs)
+    told = select(memories.c.message_serial).where(memories.c.about_id == person)
+    return {serial for query in (named, told) for serial in (await conn.execute(query)).scalars()}
 
 
 async def _summaries(conn: AsyncConnection, person: int) -> list[dict[str, Any]]:

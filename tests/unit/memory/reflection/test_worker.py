@@ -334,6 +334,26 @@ class TestPeople:
         await memory.reflector.drain()
         assert await texts(memory, room) == set()
 
+    @pytest.mark.parametrize("name", ["Ben", "James"])
+    async def test_what_is_being_read_of_somebody_forgotten_is_not_kept(
+        self, memory: Memory, room: Room, name: str
+    ) -> None:
+        await memory.say(room, (name, "hello"), ("Ana", "lovely weather"))
+        await memory.reflector.drain()
+        await memory.say(room, ("Ana", f"{name} has the grey key"))
+        tasks = await memory.reflector._claim(0)
+        store = memory.reflector._store
+
+        async def late(read: Sequence[_Read]) -> int:
+            await memory.privacy.forget_person(await memory.directory.find_person(memory.tenant, name))
+            return int(await store(read))
+
+        memory.reflector._store = late  # type: ignore[method-assign]
+        assert await memory.reflector._finish(tasks) == 0
+        memory.reflector._store = store  # type: ignore[method-assign]
+        await memory.reflector.drain()
+        assert await texts(memory, room) == set()
+
 
 class TestInlineAndWorker:
     async def test_both_end_in_the_same_memories(self, memory: Memory) -> None:
