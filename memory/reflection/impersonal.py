@@ -25,6 +25,7 @@ _LIVES: Final = frozenset(
 )  # what things do not do
 _DOES: Final = re.compile(r"\s+(?:is|was|has|had|knows|keeps|can|will|does|did|and|or|said|says)\b")
 _PRONOUNS: Final = frozenset("he she him her his hers he's she's himself herself".split())
+_OWN: Final = frozenset("i i'm i've my his her their".split())
 _CALENDAR: Final = frozenset(
     "january february march april may june july august september october november december monday tuesday wednesday"
     " thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays christmas"
@@ -79,6 +80,21 @@ def tells_of_nobody(one: Derived, material: Material, names: AbstractSet[str]) -
     said = f"a {one.object}" if one.aspect is Aspect.DECISION else one.object
     texts = (one.subject, said, *_answered(one, material))
     return not any(_names(text) or _opens_with_a_name(text) for text in texts)
+
+
+def may_tell_of_somebody(one: Derived, about: int | None) -> bool:
+    """Whether a memory that is kept may be about a person, by its words alone: for whom it is shown to."""
+    if about is not None or one.aspect not in _KEPT:
+        return one.aspect is not Aspect.SUMMARY
+    if one.aspect is Aspect.COMMAND:
+        return False
+    first, _, _ = one.subject.lower().partition(" ")
+    if first in _OWN or any(_is_somebody(word) for word in _words(f"{one.subject} {one.object}")):
+        return True
+    if one.aspect is Aspect.FACT:
+        return not _THING.match(one.subject) and not any(sign.isdigit() for sign in one.subject)
+    said = f"a {one.object}" if one.aspect is Aspect.DECISION else one.object
+    return any(_names(text) or _opens_with_a_name(text) for text in (one.subject, said))
 
 
 def _answered(one: Derived, material: Material) -> tuple[str, ...]:

@@ -64,6 +64,27 @@ class TestKnow:
         assert "gate" not in said
         assert derived.platform.sent[-1].private
 
+    @pytest.mark.parametrize(
+        ("who", "text", "thing", "private"),
+        [
+            ("Ana", "Ben has the grey key", "grey key", True),
+            ("Ana", "I moved the grey key yesterday", "grey key", True),
+            ("Ana", "My dad is a glazier", "glazier", True),
+            ("Ana", "We decided to fire Marta", "fire marta", True),
+            ("Ana", "The treasurer has the grey lamp", "grey lamp", True),
+            ("Ana", "Hive 4 is awfy light", "hive 4", False),
+            ("Ana", "The shed key hangs behind the butt", "shed key", False),
+        ],
+    )
+    async def test_what_is_told_of_somebody_is_private_also_when_a_thing_was_asked_for(
+        self, derived: Chat, who: str, text: str, thing: str, *, private: bool
+    ) -> None:
+        await derived.say(who, text, event_id="e9")
+        await derived.app.reflector.drain()
+        said = await derived.say("Cleo", f"!weave know {thing}")
+        assert "id e9" in said
+        assert derived.platform.sent[-1].private is private
+
     async def test_nothing_known_is_said(self, derived: Chat) -> None:
         assert "I have derived nothing about anvils here." in await derived.say("Ben", "!weave know anvils")
 
