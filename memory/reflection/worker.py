@@ -32,7 +32,7 @@ from memory.reflection.models import Derived, Material, Processor, Summary
 from memory.reflection.processors import SUMMARY, TABLE
 from memory.reflection.reading import Task, Told
 from memory.statements import hold_room
-from memory.tables import messages, reflection_queue, session_queue
+from memory.tables import messages, reflection_queue, session_queue, sessions
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +41,8 @@ LOOK: Final = 30.0
 _REASON: Final = 255  # characters
 _PAUSE: Final = 1.0  # seconds after a drain that failed
 _MANY: Final = 50  # messages and sessions: fewer at a time are no news
+
+_SUMMARIES: Final = {queue.SESSIONS: SUMMARY}
 
 Profiles: TypeAlias = Callable[[int], Awaitable[bool]]
 """Whether anything may be derived about people in a tenant."""
@@ -206,7 +208,8 @@ class Reflector:
 
     async def _claim(self, after: int) -> list[Task]:
         """The next messages behind a serial; with a lease they are ours as long as it lasts."""
-        rows = await self._take(reading.WAITING, reflection_queue, after)
+        ours = reading.WAITING.where(~queue.newer(messages.c.room_id, self._wanted))
+        rows = await self._take(ours, reflection_queue, after)
         return [reading.task(row) for row in rows]
 
     async def _take(self, query: Select[Any], table: Table, after: int) -> Sequence[Any]:
@@ -282,7 +285,7 @@ class Reflector:
         async with self._database.write() as conn:
             for room in sorted({one.task.room for one in read}):
                 await hold_room(conn, room)
-            newer = await queue.newer(conn, self._wanted)
+            newer = await queue.left_to_newer(conn, {one.task.room for one in read}, self._wanted)
             current = await _current(conn, [one.task.serial for one in read])
             fitting = [one for one in read if current.get(one.task.serial) == (one.task.revision, one.task.turn)]
             ours = [one for one in fitting if one.task.room not in newer]
@@ -314,7 +317,8 @@ class Reflector:
     # -- sessions -----------------------------------------------------------------------------------------------------
 
     async def _claim_sessions(self, after: int) -> list[Told]:
-        rows = await self._take(reading.WAITING_SESSIONS, session_queue, after)
+        ours = reading.WAITING_SESSIONS.where(~queue.newer(sessions.c.room_id, _SUMMARIES))
+        rows = await self._take(ours, session_queue, after)
         return [Told(row.id, row.room_id, row.turn, row.messages) for row in rows]
 
     async def _tell(self, found: Sequence[Told]) -> tuple[int, int]:
@@ -356,7 +360,7 @@ class Reflector:
         async with self._database.write() as conn:
             for room in sorted({told.room for told, _ in summaries}):
                 await hold_room(conn, room)
-            newer = await queue.newer(conn, {queue.SESSIONS: SUMMARY})
+            newer = await queue.left_to_newer(conn, {told.room for told, _ in summaries}, _SUMMARIES)
             keys = [told.session for told, _ in summaries]
             query = select(session_queue.c.session_id, session_queue.c.turn).where(session_queue.c.session_id.in_(keys))
             turns = {row.session_id: row.turn for row in await conn.execute(query)}

@@ -140,6 +140,14 @@ class TestDeriving:
         assert {told.serial, *told.also} <= set(serials)
         assert len(told.also) == 1
 
+    async def test_sessions_that_wait_to_be_indexed_are_not_looked_at(self, memory: Memory, room: Room) -> None:
+        drafts = [draft(f"e{n}", *line, START + timedelta(minutes=n)) for n, line in enumerate(TALK)]
+        await memory.journal.admit(room, drafts)
+        await end_session(memory)
+        assert await memory.reflector._claim_sessions(0) == []
+        await memory.indexer.drain()
+        assert len(await memory.reflector._claim_sessions(0)) == 1
+
     async def test_nothing_about_people_where_profiles_are_forbidden(self, memory: Memory, room: Room) -> None:
         async def forbidden(_tenant: int) -> bool:
             return False
@@ -178,7 +186,8 @@ class TestVersions:
         await worker(memory, *newer()).drain()
         before = await held(memory)
         await memory.say(room, ("Ana", "The lease costs 180 pounds"))
-        await memory.reflector.drain()
+        assert await memory.reflector.drain() == 0
+        assert await memory.reflector._claim(0) == []
         assert await held(memory) == before
         await worker(memory, *newer()).drain()
         assert len(await held(memory)) == len(before) + 1
