@@ -114,10 +114,17 @@ async def forget_derived(conn: AsyncConnection, serials: Sequence[int], clock: C
 async def _answering(conn: AsyncConnection, serials: Sequence[int]) -> set[int]:
     """The messages that are read with one of these before them: replies in its session, and the next one there."""
     later = messages.alias("later")
-    of = messages.c.serial.in_(serials)
     behind = and_(later.c.session_id == messages.c.session_id, later.c.serial > messages.c.serial)
     following = select(func.min(later.c.serial)).where(behind, later.c.serial.not_in(serials)).scalar_subquery()
-    found = set((await conn.execute(select(following).where(of))).scalars())
-    replies = select(later.c.serial).join(messages, and_(behind, later.c.reply_to == messages.c.external_id))
-    found |= set((await conn.execute(replies.where(of))).scalars())
+    query = select(messages.c.serial, messages.c.room_id, messages.c.session_id, messages.c.external_id)
+    rows = (await conn.execute(query.add_columns(following.label("next")).where(messages.c.serial.in_(serials)))).all()
+    found = {row.next for row in rows}
+    answer = select(messages.c.serial, messages.c.session_id, messages.c.reply_to)
+    for room in sorted({row.room_id for row in rows}):
+        asked = {row.external_id: row for row in rows if row.room_id == room}
+        replies = answer.where(messages.c.room_id == room, messages.c.reply_to.in_(asked))
+        for row in await conn.execute(replies):
+            before = asked[row.reply_to]
+            if before.session_id == row.session_id and before.serial < row.serial:
+                found.add(row.serial)
     return {serial for serial in found if serial is not None}

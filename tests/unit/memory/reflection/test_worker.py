@@ -16,6 +16,7 @@ from memory.models import Room
 from memory.ports import Database
 from memory.reflection import queue, reading
 from memory.reflection.book import MemoryBook
+from memory.reflection.holding import _answering
 from memory.reflection.models import Aspect, Derived, Material, Summary
 from memory.reflection.processors import TABLE, Rules
 from memory.reflection.queue import State
@@ -234,6 +235,16 @@ class TestChanging:
             await queue.put(conn, serials, START)
             await memory.reflector._end(conn, read)
         assert await count(memory, reflection_queue) == len(serials)
+
+    async def test_what_answers_is_found_by_an_index(self, memory: Memory, room: Room) -> None:
+        drafts = [draft(f"r{n}", "Ana", f"line {n}", START, f"r{n - 2}" if n > 1 else None) for n in range(9)]
+        serials = list((await memory.journal.admit(room, drafts)).serials)
+        async with memory.database.read() as conn:
+            assert await _answering(conn, [serials[3]]) == {serials[4], serials[5]}
+            query = f"SELECT serial FROM messages WHERE room_id = {room.id} AND reply_to IN ('r1', 'r2')"  # noqa: S608 - a number of the test's own
+            if conn.dialect.name == "sqlite":
+                plan = str((await conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}")).all())
+                assert "ix_messages_replies" in plan
 
     async def test_an_edit_of_a_proposal_changes_what_was_agreed(self, memory: Memory, room: Room) -> None:
         await talk(memory, room)
