@@ -98,8 +98,9 @@ async def forget_derived(conn: AsyncConnection, serials: Sequence[int], clock: C
     of = messages.c.serial.in_(serials)
     touched = set((await conn.execute(select(messages.c.session_id).where(of))).scalars()) - {None}
     await conn.execute(delete(memories).where(memories.c.session_id.in_(touched)))
-    waiting = select(session_queue.c.session_id).where(session_queue.c.session_id == sessions.c.id).exists()
-    told = or_(sessions.c.ended_at.is_not(None), waiting)  # one that goes on may be being told all the same
+    key = session_queue.c.session_id
+    waiting = (await conn.execute(select(key).where(key.in_(touched)))).scalars().all()
+    told = or_(sessions.c.ended_at.is_not(None), sessions.c.id.in_(waiting))  # one that goes on may be being told
     await queue.put_sessions(conn, and_(sessions.c.id.in_(touched), told), now)
     beside = select(memories.c.id, memories.c.message_serial).join(
         memory_sources, memory_sources.c.memory_id == memories.c.id
