@@ -165,7 +165,7 @@ async def _chat(app: App, screen: Screen, guest: Guest) -> None:
                 for event in batch:
                     await console.dispatch.handle(event)
         finally:
-            schedule.stop()
+            await schedule.stop()
     await app.engine.settle()
 
 
@@ -183,7 +183,7 @@ async def _run(app: App, screen: Screen, parts: Sequence[str]) -> None:
             screen.say(_running(app, connections, parts))
             await asyncio.Event().wait()
         finally:
-            schedule.stop()
+            await schedule.stop()
 
 
 async def _idle() -> None:

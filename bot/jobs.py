@@ -7,6 +7,7 @@ wakes us: its jobs live in memory.
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ LEASE: Final = timedelta(minutes=15)
 """A run that has not ended after this long belongs to a process that died; another takes it over."""
 KEPT: Final = timedelta(days=60)
 """How long runs are remembered; longer than any rhythm."""
+
+REFLECTED: Final = 2_000
+"""Messages after which a run of reflection stops: half a second to a few; the other jobs wait for it."""
 
 Post: TypeAlias = Callable[[Room, Page, str], Awaitable[None]]
 """Says something in a room; the last argument names the occasion, so that it is said once."""
@@ -222,10 +226,13 @@ async def look_at_the_tripwire(app: App, _post: Post, _room: Room | None) -> str
 
 
 async def reflect(app: App, _post: Post, _room: Room | None) -> str:
-    """Derives memories from what waits, and from the history where the rules are newer."""
+    """Derives memories from what waits, and from the history where the rules are newer; a slice of it at a time."""
     if app.settings.reflection == "off":
         return "reflection is off"
-    return f"{await app.reflector.drain()} messages and sessions reflected on"
+    if app.reflector.is_running:
+        app.reflector.nudge()
+        return "the worker beside this reflects on what waits"
+    return f"{await app.reflector.drain(REFLECTED)} messages and sessions reflected on"
 
 
 TABLE: Final[Mapping[str, Job]] = {
@@ -260,25 +267,42 @@ class Schedule:
         self._rooms = rooms
         self._book = JobBook(app)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._turn = asyncio.Lock()
+        self._first: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Makes up, once, what was missed, and keeps looking."""
+        """Keeps looking; what was missed is made up, once, beside whatever follows."""
         await self._book.tidy()
-        await self.look()
+        self._first = asyncio.create_task(self._make_up())
         self._scheduler.add_job(self.look, CronTrigger(second=1, timezone="UTC"), max_instances=1, coalesce=True)
         self._scheduler.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """No more jobs are started."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+        if self._first is not None:
+            self._first.cancel()
+            await asyncio.gather(self._first, return_exceptions=True)
+
+    async def made_up(self) -> None:
+        """Waits until what was missed is made up."""
+        if self._first is not None:
+            await self._first
+
+    async def _make_up(self) -> None:
+        try:
+            await self.look()
+        except Exception:
+            log.exception("jobs.first_look_failed")
 
     async def look(self) -> list[str]:
         """Runs everything that is due and was not run, and says what is to be said; gives what each job said."""
-        free = await self._book.free([due async for due in self.due()])
-        said = [await self._run(due) for due in free if await self._book.claim(*due.key)]
-        await falls.tell(self._app, self._post, self._rooms)
-        return said
+        async with self._turn:
+            free = await self._book.free([due async for due in self.due()])
+            said = [await self._run(due) for due in free if await self._book.claim(*due.key)]
+            await falls.tell(self._app, self._post, self._rooms)
+            return said
 
     async def due(self) -> AsyncIterator[Due]:
         """For each job (and room) the newest time at which it was due.

@@ -59,7 +59,8 @@ async def known(call: Call, what: str) -> Said:
     wanted = await call.app.preferences.of(call.room)
     names = {room.id: room.name for room in rooms}
     shown = _page(found, wanted, names if elsewhere else {})
-    return Said(shown, private=person is not None or elsewhere)
+    private = person is not None or elsewhere or any(one.personal for one in found)
+    return Said(shown, private=private)
 
 
 async def _may_read(call: Call, room: Room) -> bool:

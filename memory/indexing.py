@@ -26,6 +26,7 @@ from memory.erasure import next_version
 from memory.errors import Unavailable
 from memory.extraction.entities import NO_SUBJECT, subject
 from memory.extraction.entities import mentions as find_mentions
+from memory.failures import named
 from memory.models import TRIES, Embedding, EntityKind, Mention
 from memory.ports import Clock, Database, Embedder
 from memory.records import ModelKey
@@ -49,7 +50,7 @@ _SLICE = 400
 LOOK = 30.0
 """Seconds between two looks at the outbox when nobody nudges: another process may have left something there."""
 
-_PAUSE = 1.0  # seconds between two looks at whether it is worth waiting for what others have
+_PAUSE = 1.0  # seconds after a drain that failed, and between two looks at whether to wait for what others have
 _AHEAD = 2  # batches under way: one that is embedded, one that waits for it
 
 Progress = Callable[[int, int], None]
@@ -117,8 +118,11 @@ class Indexer:
                 await self.drain()
             except Unavailable as error:
                 log.warning("indexing.paused", reason=str(error))
-                await asyncio.sleep(1)
+                await asyncio.sleep(_PAUSE)
                 self._wake.set()
+            except Exception as error:  # noqa: BLE001 - told without its words; what waits is tried again
+                log.error("indexing.broken_off", error=named(error))  # noqa: TRY400 - likewise
+                await asyncio.sleep(_PAUSE)
             await self._supply.wait(self._wake, look)
 
     async def drain(self, progress: Progress | None = None) -> int:
@@ -177,8 +181,8 @@ class Indexer:
             await self._supply.done(batch)
         except Unavailable:
             raise
-        except Exception:
-            log.exception("indexing.batch_failed", messages=len(batch.tasks))
+        except Exception as error:  # noqa: BLE001 - told without its words
+            log.warning("indexing.batch_failed", messages=len(batch.tasks), error=named(error))
         else:
             return done
         for task in batch.tasks:
@@ -187,8 +191,8 @@ class Indexer:
                 await self._supply.done(batch.only(task))
             except Unavailable:
                 raise
-            except Exception as error:
-                log.exception("indexing.message_failed", serial=task.serial)
+            except Exception as error:  # noqa: BLE001 - told without its words
+                log.warning("indexing.message_failed", serial=task.serial, error=named(error))
                 await self._supply.failed(batch, task, type(error).__name__)
         return len(batch.tasks)
 

@@ -21,6 +21,7 @@ from memory.models import EntityKind, Person, Room
 from memory.ports import Clock, Database
 from memory.reflection import queue
 from memory.reflection.holding import forget_derived
+from memory.statements import hold_room
 from memory.tables import entities, mentions, messages, people, reactions, relations, rooms
 
 _NOBODY = ""
@@ -119,14 +120,19 @@ class Privacy:
     @again
     async def _reflect_anew(self, person: Person, after: int) -> int | None:
         """What rests on the next messages of a person is derived anew; gives the last of them, None without any."""
-        theirs = select(messages.c.serial).where(messages.c.author_id == person.id, messages.c.serial > after)
+        theirs = select(messages.c.serial, messages.c.room_id).where(messages.c.author_id == person.id)
         async with self._database.write() as conn:
-            serials = (await conn.execute(theirs.order_by(messages.c.serial).limit(SLICE))).scalars().all()
-            if not serials:
+            page = theirs.where(messages.c.serial > after).order_by(messages.c.serial).limit(SLICE)
+            found = (await conn.execute(page)).all()
+            if not found:
                 return None
+            for room in sorted({row.room_id for row in found}):  # who is storing what rests on them ends first
+                await hold_room(conn, room)
+            still = select(messages.c.serial).where(messages.c.serial.in_([row.serial for row in found]))
+            serials = (await conn.execute(still.order_by(messages.c.serial))).scalars().all()
             await forget_derived(conn, serials, self._clock)
             await queue.put(conn, serials, self._clock.now())
-            return int(serials[-1])
+            return int(found[-1].serial)
 
     async def know(self, person: Person) -> dict[str, Any]:
         """What is kept about a person, in numbers."""

@@ -92,6 +92,14 @@ messages = Table(
     sqlite_autoincrement=True,  # a serial is never used twice: indexes are keyed by it
 )
 
+Index(
+    "ix_messages_replies",
+    messages.c.room_id,
+    messages.c.reply_to,
+    sqlite_where=messages.c.reply_to.is_not(None),
+    postgresql_where=messages.c.reply_to.is_not(None),
+)
+
 message_revisions = Table(
     "message_revisions",
     metadata,

@@ -7,6 +7,7 @@ two seconds later than it should have answered by itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -52,6 +53,7 @@ def make_engine(url: URL, patience: float) -> AsyncEngine:
         max_overflow=POOL,
         pool_timeout=_WAIT_FOR_POOL,
         pool_pre_ping=True,
+        hide_parameters=True,  # they are people's words, and an error is logged
     )
     event.listen(engine.sync_engine, "handle_error", _silent)
     return engine
@@ -151,6 +153,11 @@ _CLASSES: Final[dict[str, str]] = {
 }
 
 
+_VALUES: Final = re.compile(
+    r"(invalid input (?:for query argument \$\d+|(?:syntax|value) for [\w ]+)): .*|()\nDETAIL:.*", re.DOTALL
+)
+
+
 def translated(error: BaseException) -> Unavailable | BadInput | None:
     """Our error for one of the driver's; None when it is a broken promise of our own and should show."""
     if isinstance(error, PoolTimeout):
@@ -167,6 +174,21 @@ def translated(error: BaseException) -> Unavailable | BadInput | None:
         return None
     otherwise = "the server did not do it: look into its log, then try again"
     return Unavailable(f"PostgreSQL says {state}: {_CLASSES.get(state[:2], otherwise)}")
+
+
+def hush(error: BaseException) -> None:
+    """Takes the values of rows out of what an error and its causes say: the server and its driver quote them."""
+    met: set[int] = set()
+    waiting: list[Any] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in met:
+            continue
+        met.add(id(one))
+        one.args = tuple(_VALUES.sub(r"\1", part) if isinstance(part, str) else part for part in one.args)
+        if hasattr(one, "detail") and hasattr(one, "sqlstate"):
+            one.detail = None
+        waiting += [one.__cause__, one.__context__, getattr(one, "orig", None)]
 
 
 def connecting(error: BaseException) -> Unavailable | BadInput | None:

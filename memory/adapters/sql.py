@@ -49,7 +49,9 @@ class SqlDatabase:
         self._engine: AsyncEngine
         if self.is_embedded:
             self._engine = create_async_engine(
-                chosen, connect_args={"factory": _Connection, "async_creator_fn": sqlite_driver.connect}
+                chosen,
+                connect_args={"factory": _Connection, "async_creator_fn": sqlite_driver.connect},
+                hide_parameters=True,  # they are people's words, and an error is logged
             )
             event.listen(self._engine.sync_engine, "connect", _prepare)
             event.listen(self._engine.sync_engine, "begin", _begin)
@@ -112,6 +114,8 @@ class SqlDatabase:
         try:
             yield
         except SQLAlchemyError as exc:
+            if not self.is_embedded:
+                postgres.hush(exc)
             error = _of_sqlite(exc) if self.is_embedded else postgres.translated(exc)
             if error is None:
                 raise  # a broken promise of our own (a constraint, a type): let it show

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from memory.columns import AnyRow
 from memory.models import Person
 from memory.ports import Database
-from memory.reflection.models import FIRST_PERSON, Aspect
+from memory.reflection.impersonal import may_tell_of_somebody
+from memory.reflection.models import FIRST_PERSON, Aspect, Derived
 from memory.reflection.storing import key_of
 from memory.tables import entities, memories, memory_sources, mentions, messages, people
 from memory.text import terms
@@ -25,7 +26,10 @@ NEWEST: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A memory as people see it. ``message_id`` names the message that it derives from, ``also`` further serials."""
+    """A memory as people see it. ``message_id`` names the message that it derives from, ``also`` further serials.
+
+    ``personal``: it may tell of somebody.
+    """
 
     id: int
     room: int
@@ -40,6 +44,7 @@ class Remembered:
     message_id: str
     serial: int
     session: int | None
+    personal: bool
     also: tuple[int, ...] = ()
 
 
@@ -90,7 +95,7 @@ class MemoryBook:
             select(memories, people.c.name, messages.c.external_id)
             .join(messages, messages.c.serial == memories.c.message_serial)
             .join(people, people.c.id == memories.c.author_id)
-            .where(memories.c.room_id.in_(rooms))
+            .where(memories.c.room_id.in_(rooms), people.c.opted_out_at.is_(None))
             .order_by(memories.c.created_at.desc(), memories.c.id.desc())
             .limit(NEWEST)
         )
@@ -130,6 +135,7 @@ def _tells_of_self(one: Remembered) -> bool:
 
 
 def _remembered(row: AnyRow, also: Iterable[int]) -> Remembered:
+    told = Derived(Aspect(row.aspect), row.subject, row.verb, row.object)
     values: dict[str, Any] = {
         "id": row.id,
         "room": row.room_id,
@@ -144,5 +150,6 @@ def _remembered(row: AnyRow, also: Iterable[int]) -> Remembered:
         "message_id": row.external_id,
         "serial": row.message_serial,
         "session": row.session_id,
+        "personal": may_tell_of_somebody(told, row.about_id),
     }
     return Remembered(**values, also=tuple(also))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from memory import ranking
 from memory.extraction import dates
 from memory.extraction.entities import normal
 from memory.models import EntityKind
@@ -22,7 +23,6 @@ OBJECT: Final = 160
 """Characters of an object."""
 NOUNS: Final = 4
 """Words of a subject behind its article."""
-_NAME: Final = 3  # letters of the shortest part of a name that stands for the person
 
 _FENCE: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _QUOTED_LINE: Final = re.compile(r"^>.*$", re.MULTILINE)
@@ -71,11 +71,15 @@ _PRONOUN: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a clause opens with. ``of`` is the key of the person that it names; ``personal``: it is about a person."""
+    """What a clause opens with. ``of`` is the key of the person that it names; ``personal``: it is about a person.
+
+    ``plural``: of many things; with the verb of one it is a name (*James has*).
+    """
 
     text: str
     personal: bool
     of: str | None = None
+    plural: bool = False
 
 
 def clauses(text: str) -> Iterator[str]:
@@ -96,16 +100,11 @@ def is_unsure(clause: str) -> bool:
 
 
 def people(material: Material) -> Mapping[str, str]:
-    """The forms of the names of people whom the message names: in lower case, to their keys."""
-    found: dict[str, str] = {}
-    for mention in material.mentions:
-        if mention.kind is EntityKind.PERSON and mention.label:
-            name = mention.label.lower()
-            found[name] = mention.key
-            for part in name.split()[:1]:
-                if len(part) >= _NAME and part not in STOP:
-                    found.setdefault(part, mention.key)
-    return found
+    """The names of people whom the message names, and the parts that are one's alone: in lower case, to their keys."""
+    named = [one for one in material.mentions if one.kind is EntityKind.PERSON and one.label]
+    parts = ranking.names((int(one.key), one.label) for one in named)
+    known = {form: str(key) for form, key in parts.items() if form not in STOP}
+    return known | {one.label.lower(): one.key for one in named}
 
 
 def subject(words: str, material: Material) -> Subject | None:
@@ -132,7 +131,7 @@ def _noun_phrase(said: str, low: str) -> Subject | None:
     if article:
         return Subject(said, personal=article.group().strip() in {"my", "his", "her", "their"})
     plural = len(nouns) == 1 and low.endswith("s") and not low.endswith("ss") and said[:1].isupper()
-    return Subject(said, personal=False) if plural else None
+    return Subject(said, personal=False, plural=True) if plural else None
 
 
 def objects(words: str) -> str:

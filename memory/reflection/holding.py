@@ -8,11 +8,21 @@ from typing import Any
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from memory.models import EntityKind
 from memory.ports import Clock
 from memory.reflection import queue
 from memory.reflection.book import sentence
 from memory.reflection.models import Aspect
-from memory.tables import memories, memory_sources, messages, reflection_queue, sessions
+from memory.tables import (
+    entities,
+    memories,
+    memory_sources,
+    mentions,
+    messages,
+    reflection_queue,
+    session_queue,
+    sessions,
+)
 
 
 class MemoryHolder:
@@ -30,7 +40,8 @@ class MemoryHolder:
         """Memories know no events that are no messages."""
 
     async def erase_person(self, conn: AsyncConnection, person: int) -> None:
-        """What others told of somebody who is forgotten is derived no more."""
+        """What others told of somebody who is forgotten is derived no more; what is being read of them is stale."""
+        await queue.put(conn, sorted(await _naming(conn, person)), self._clock.now())
         await conn.execute(delete(memories).where(or_(memories.c.author_id == person, memories.c.about_id == person)))
 
     async def export_person(self, conn: AsyncConnection, person: int) -> AsyncIterator[dict[str, Any]]:
@@ -52,6 +63,14 @@ class MemoryHolder:
             }
         for item in await _summaries(conn, person):
             yield item
+
+
+async def _naming(conn: AsyncConnection, person: int) -> set[int]:
+    """The messages that name a person, or of which a memory tells of them."""
+    theirs = (entities.c.kind == EntityKind.PERSON, entities.c.key == str(person))
+    named = select(mentions.c.message_serial).join(entities, entities.c.id == mentions.c.entity_id).where(*theirs)
+    told = select(memories.c.message_serial).where(memories.c.about_id == person)
+    return {serial for query in (named, told) for serial in (await conn.execute(query)).scalars()}
 
 
 async def _summaries(conn: AsyncConnection, person: int) -> list[dict[str, Any]]:
@@ -79,7 +98,10 @@ async def forget_derived(conn: AsyncConnection, serials: Sequence[int], clock: C
     of = messages.c.serial.in_(serials)
     touched = set((await conn.execute(select(messages.c.session_id).where(of))).scalars()) - {None}
     await conn.execute(delete(memories).where(memories.c.session_id.in_(touched)))
-    await queue.put_sessions(conn, and_(sessions.c.id.in_(touched), sessions.c.ended_at.is_not(None)), now)
+    key = session_queue.c.session_id
+    waiting = (await conn.execute(select(key).where(key.in_(touched)))).scalars().all()
+    told = or_(sessions.c.ended_at.is_not(None), sessions.c.id.in_(waiting))  # one that goes on may be being told
+    await queue.put_sessions(conn, and_(sessions.c.id.in_(touched), told), now)
     beside = select(memories.c.id, memories.c.message_serial).join(
         memory_sources, memory_sources.c.memory_id == memories.c.id
     )
@@ -93,10 +115,17 @@ async def forget_derived(conn: AsyncConnection, serials: Sequence[int], clock: C
 async def _answering(conn: AsyncConnection, serials: Sequence[int]) -> set[int]:
     """The messages that are read with one of these before them: replies in its session, and the next one there."""
     later = messages.alias("later")
-    of = messages.c.serial.in_(serials)
     behind = and_(later.c.session_id == messages.c.session_id, later.c.serial > messages.c.serial)
     following = select(func.min(later.c.serial)).where(behind, later.c.serial.not_in(serials)).scalar_subquery()
-    found = set((await conn.execute(select(following).where(of))).scalars())
-    replies = select(later.c.serial).join(messages, and_(behind, later.c.reply_to == messages.c.external_id))
-    found |= set((await conn.execute(replies.where(of))).scalars())
+    query = select(messages.c.serial, messages.c.room_id, messages.c.session_id, messages.c.external_id)
+    rows = (await conn.execute(query.add_columns(following.label("next")).where(messages.c.serial.in_(serials)))).all()
+    found = {row.next for row in rows}
+    answer = select(messages.c.serial, messages.c.session_id, messages.c.reply_to)
+    for room in sorted({row.room_id for row in rows}):
+        asked = {row.external_id: row for row in rows if row.room_id == room}
+        replies = answer.where(messages.c.room_id == room, messages.c.reply_to.in_(asked))
+        for row in await conn.execute(replies):
+            before = asked[row.reply_to]
+            if before.session_id == row.session_id and before.serial < row.serial:
+                found.add(row.serial)
     return {serial for serial in found if serial is not None}

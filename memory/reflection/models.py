@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Protocol
 
-from memory.models import Mention
+from memory.models import Floats, Mention
 
 FIRST_PERSON: Final = frozenset({"i", "we", "my", "our", "i'm", "we're", "i've", "we've"})
 """Subjects that stand for whoever wrote the message, or for the team."""
@@ -125,7 +125,7 @@ class Line:
     serial: int
     author: int
     text: str
-    vector: Sequence[float]
+    vector: Floats | tuple[()]
     mentions: tuple[Mention, ...] = ()
 
 

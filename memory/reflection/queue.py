@@ -7,12 +7,12 @@ its room (or is indexed first): it is done when there are memories of it, else n
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, and_, delete, func, literal, select, update
+from sqlalchemy import ColumnElement, Select, Table, and_, delete, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.reflection.models import Processor
@@ -139,14 +139,13 @@ def _putting(conn: AsyncConnection, table: Table, chosen: Select[Any] | None = N
 
 async def behind(conn: AsyncConnection, wanted: dict[int, int]) -> dict[int, dict[int, int]]:
     """The rooms that older rules read: by room, the bits that lag with the version that is wanted."""
-    known: dict[int, dict[int, int]] = {room: {} for room in (await conn.execute(select(rooms.c.id))).scalars()}
-    for row in await conn.execute(select(reflections)):
-        known.setdefault(row.room_id, {})[row.bit] = row.version
-    lag = {
-        room: {bit: version for bit, version in wanted.items() if there.get(bit, 0) < version}
-        for room, there in known.items()
-    }
-    return {room: bits for room, bits in lag.items() if bits}
+    lag: dict[int, dict[int, int]] = {}
+    for bit, version in wanted.items():
+        there = (reflections.c.room_id == rooms.c.id, reflections.c.bit == bit, reflections.c.version >= version)
+        lagging = select(rooms.c.id).where(~select(reflections.c.bit).where(*there).exists())
+        for room in (await conn.execute(lagging)).scalars():
+            lag.setdefault(room, {})[bit] = version
+    return lag
 
 
 async def reached(conn: AsyncConnection, room: int, bits: dict[int, int]) -> None:
@@ -164,10 +163,16 @@ async def afresh(conn: AsyncConnection, room: int) -> None:
     await conn.execute(delete(reflections).where(reflections.c.room_id == room))
 
 
-async def newer(conn: AsyncConnection, wanted: dict[int, int]) -> set[int]:
-    """The rooms that newer rules than ours read: a newer process is at them."""
-    found = await conn.execute(select(reflections))
-    return {row.room_id for row in found if row.version > wanted.get(row.bit, row.version)}
+def newer(room: ColumnElement[int], wanted: dict[int, int]) -> ColumnElement[bool]:
+    """Whether newer rules than ours read a room: a newer process is at it, and everything there is left to it."""
+    above = or_(*(and_(reflections.c.bit == bit, reflections.c.version > version) for bit, version in wanted.items()))
+    return select(reflections.c.bit).where(reflections.c.room_id == room, above).exists()
+
+
+async def left_to_newer(conn: AsyncConnection, rooms_: Iterable[int], wanted: dict[int, int]) -> set[int]:
+    """Those of the rooms that newer rules than ours read."""
+    query = select(rooms.c.id).where(rooms.c.id.in_(sorted(rooms_)), newer(rooms.c.id, wanted))
+    return set((await conn.execute(query)).scalars())
 
 
 async def retry(conn: AsyncConnection) -> int:

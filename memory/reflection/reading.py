@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
 from memory.embedding import unpack_vectors
-from memory.models import EntityKind, Mention
+from memory.models import EntityKind, Floats, Mention
 from memory.records import ModelKey
 from memory.reflection.episodic import READ, SESSION
+from memory.reflection.impersonal import name_parts
 from memory.reflection.models import Before, Line, Material
 from memory.reflection.queue import TRIES
 from memory.sessions import GAP
@@ -32,7 +33,7 @@ from memory.tables import (
 
 PAGE: Final = 256
 """Messages that are read and derived at a time."""
-SESSIONS: Final = 64
+SESSIONS: Final = 16
 """Sessions that are told at a time."""
 _SLICE: Final = 400
 
@@ -59,14 +60,21 @@ WAITING: Final = (
     .limit(PAGE)
 )
 """The next messages behind a serial that wait to be read."""
+_INSIDE = messages.alias("inside")
+_UNREAD = (
+    select(index_outbox.c.message_serial)
+    .join(_INSIDE, _INSIDE.c.serial == index_outbox.c.message_serial)
+    .where(_INSIDE.c.session_id == session_queue.c.session_id, index_outbox.c.attempts < TRIES)
+    .exists()
+)
 WAITING_SESSIONS: Final = (
     select(sessions.c.id, sessions.c.room_id, sessions.c.messages, session_queue.c.turn)
     .join(session_queue, session_queue.c.session_id == sessions.c.id)
-    .where(session_queue.c.session_id > bindparam("after"), session_queue.c.attempts < TRIES)
+    .where(session_queue.c.session_id > bindparam("after"), session_queue.c.attempts < TRIES, ~_UNREAD)
     .order_by(session_queue.c.session_id)
     .limit(SESSIONS)
 )
-"""The next ended sessions behind a key that wait to be told."""
+"""The next ended sessions behind a key that wait to be told, and of which no message waits to be indexed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +188,15 @@ async def _answered(conn: AsyncConnection, tasks: Sequence[Task]) -> dict[int, B
     return found
 
 
+async def names(conn: AsyncConnection, tenants: Iterable[int]) -> dict[int, frozenset[str]]:
+    """The parts of the names of everybody in these tenants."""
+    found: dict[int, set[str]] = {tenant: set() for tenant in tenants}
+    query = select(people.c.tenant_id, people.c.name).where(people.c.tenant_id.in_(found), people.c.name != "")
+    for row in await conn.execute(query):
+        found[row.tenant_id] |= name_parts(row.name)
+    return {tenant: frozenset(parts) for tenant, parts in found.items()}
+
+
 async def _named(conn: AsyncConnection, room: int, names: Sequence[str]) -> dict[str, AnyRow]:
     columns = (messages.c.serial, messages.c.session_id, messages.c.external_id)
     return {
@@ -232,9 +249,9 @@ async def lines(conn: AsyncConnection, told: Told, model: ModelKey) -> tuple[Lin
     )
 
 
-async def _vectors(conn: AsyncConnection, hashes: Iterable[bytes], model: ModelKey) -> dict[bytes, Sequence[float]]:
+async def _vectors(conn: AsyncConnection, hashes: Iterable[bytes], model: ModelKey) -> dict[bytes, Floats]:
     """The first vector of each text, by content hash."""
-    found: dict[bytes, Sequence[float]] = {}
+    found: dict[bytes, Floats] = {}
     for some in _sliced(sorted(hashes)):
         query: Select[Any] = select(embeddings.c.content_hash, embeddings.c.vectors).where(
             embeddings.c.content_hash.in_(some), embeddings.c.model_id == model.id
@@ -242,7 +259,7 @@ async def _vectors(conn: AsyncConnection, hashes: Iterable[bytes], model: ModelK
         for row in await conn.execute(query):
             vectors = unpack_vectors(row.vectors, model.dim)
             if len(vectors):
-                found[row.content_hash] = vectors[0].tolist()
+                found[row.content_hash] = vectors[0].copy()  # of the first chunk alone
     return found
 
 

@@ -20,6 +20,7 @@ _STATES: Final = (
     r"|keeps|looks after"
     r"|speaks|studies|drives|comes from|grows|survives?|makes|gives|goes|stays|arrives)"
 )
+_OF_ONE: Final = re.compile(r"\w+s\b|isn't", re.IGNORECASE)
 _FACT: Final = re.compile(rf"^(?P<subject>[^,;:?!]{{2,60}}?)\s+(?P<verb>{_STATES})\s+(?P<object>.+)$", re.IGNORECASE)
 _OPINION: Final = re.compile(
     r"^(?:(?:so|really|very|pretty|quite|just|such|absolutely|truly|always|a|an|the|most|more|too|not|all"
@@ -187,6 +188,8 @@ def _fact(clause: str, material: Material) -> Iterator[Derived]:
     if match["verb"].lower() in {"has", "have"} and _PERFECT.match(thing):
         return
     if subject is None or not thing or _OPINION.match(thing) or _GOING_ON.match(thing) or _SAID.match(thing):
+        return
+    if subject.plural and _OF_ONE.match(match["verb"]):
         return
     if subject.of is not None:
         yield Derived(Aspect.RELATION, subject.text, match["verb"], thing, personal=True, of=subject.of)

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -22,24 +20,29 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.contention import again
 from memory.errors import Unavailable
+from memory.failures import named
 from memory.indexing import Indexer
 from memory.leases import Lease
 from memory.ports import Clock, Database
 from memory.records import ModelKey
 from memory.reflection import queue, reading, storing
 from memory.reflection.episodic import summarise
+from memory.reflection.impersonal import tells_of_nobody
 from memory.reflection.models import Derived, Material, Processor, Summary
 from memory.reflection.processors import SUMMARY, TABLE
 from memory.reflection.reading import Task, Told
 from memory.statements import hold_room
-from memory.tables import messages, reflection_queue, session_queue
+from memory.tables import messages, reflection_queue, session_queue, sessions
 
 log = structlog.get_logger(__name__)
 
 LOOK: Final = 30.0
 """Seconds between two looks at the queue when nobody nudges."""
 _REASON: Final = 255  # characters
+_PAUSE: Final = 1.0  # seconds after a drain that failed
 _MANY: Final = 50  # messages and sessions: fewer at a time are no news
+
+_SUMMARIES: Final = {queue.SESSIONS: SUMMARY}
 
 Profiles: TypeAlias = Callable[[int], Awaitable[bool]]
 """Whether anything may be derived about people in a tenant."""
@@ -85,6 +88,12 @@ class Reflector:
         self._aspects = {processor.bit: processor.aspects for processor in processors}
         self._wake = asyncio.Event()
         self._draining = asyncio.Lock()
+        self._running = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether somebody in this process is at `run`."""
+        return self._running > 0
 
     def nudge(self) -> None:
         """There is something to do."""
@@ -92,20 +101,30 @@ class Reflector:
 
     async def run(self, look: float = LOOK) -> None:
         """Works until cancelled; waits when there is nothing to do, and looks now and then for what others left."""
+        self._running += 1
+        try:
+            await self._run(look)
+        finally:
+            self._running -= 1
+
+    async def _run(self, look: float) -> None:
         while True:
             self._wake.clear()
             try:
                 await self.drain()
             except Unavailable as error:
                 log.warning("reflection.paused", reason=str(error))
-                await asyncio.sleep(1)
+                await asyncio.sleep(_PAUSE)
                 self._wake.set()
+            except Exception as error:  # noqa: BLE001 - told without its words; what waits is tried again
+                log.error("reflection.broken_off", error=named(error))  # noqa: TRY400 - likewise
+                await asyncio.sleep(_PAUSE)
             with suppress(TimeoutError):
                 async with asyncio.timeout(look):
                     await self._wake.wait()
 
-    async def drain(self) -> int:
-        """Reads everything that waits; gives the number of messages and sessions read.
+    async def drain(self, most: int | None = None) -> int:
+        """Reads everything that waits, or about ``most`` of it; gives the number of messages and sessions read.
 
         Raises Unavailable when the database fails; what was not stored stays in the queue.
         """
@@ -113,11 +132,11 @@ class Reflector:
             began, written, done = time.perf_counter(), 0, 0
             await self._catch_up()
             after = 0
-            while tasks := await self._claim(after):
+            while (most is None or done < most) and (tasks := await self._claim(after)):
                 written += await self._finish(tasks)
                 after, done = tasks[-1].serial, done + len(tasks)
             after = 0
-            while found := await self._claim_sessions(after):
+            while (most is None or done < most) and (found := await self._claim_sessions(after)):
                 ready, made = await self._tell(found)
                 done, written = done + ready, written + made
                 after = found[-1].session
@@ -169,7 +188,12 @@ class Reflector:
         last: int | None = 0
         while last is not None and todo:
             last = await self._put_slice(room, last, todo)
+        await self._end_history(room, bits)
+
+    @again
+    async def _end_history(self, room: int, bits: Mapping[int, int]) -> None:
         async with self._database.write() as conn:
+            await hold_room(conn, room)
             if queue.SESSIONS in bits:
                 await queue.put_sessions_of(conn, room, self._clock.now())
             await queue.reached(conn, room, dict(bits))
@@ -184,7 +208,8 @@ class Reflector:
 
     async def _claim(self, after: int) -> list[Task]:
         """The next messages behind a serial; with a lease they are ours as long as it lasts."""
-        rows = await self._take(reading.WAITING, reflection_queue, after)
+        ours = reading.WAITING.where(~queue.newer(messages.c.room_id, self._wanted))
+        rows = await self._take(ours, reflection_queue, after)
         return [reading.task(row) for row in rows]
 
     async def _take(self, query: Select[Any], table: Table, after: int) -> Sequence[Any]:
@@ -210,32 +235,36 @@ class Reflector:
 
     async def _finish(self, tasks: Sequence[Task]) -> int:
         """Stores a batch; when it cannot be stored, each message by itself, so that one cannot stop the others."""
+        silent = [tenant for tenant in {task.tenant for task in tasks} if not await self._profiles(tenant)]
         async with self._database.read() as conn:
             found = await reading.materials(conn, tasks)
-        allowed = {tenant: await self._profiles(tenant) for tenant in {task.tenant for task in tasks}}
+            names = await reading.names(conn, silent) if silent else {}
         read = await asyncio.to_thread(
-            lambda: [self._read(task, found[task.serial], profiles=allowed[task.tenant]) for task in tasks]
+            lambda: [self._read(task, found[task.serial], names.get(task.tenant)) for task in tasks]
         )
         try:
             return await self._store(read)
         except Unavailable:
             raise
-        except Exception:
-            log.exception("reflection.batch_failed", messages=len(tasks))
+        except Exception as error:  # noqa: BLE001 - told without its words
+            log.warning("reflection.batch_failed", messages=len(tasks), error=_reason("storing", error))
         written = 0
         for one in read:
             try:
                 written += await self._store([one])
             except Unavailable:
                 raise
-            except Exception as error:
-                log.exception("reflection.message_failed", serial=one.task.serial)
+            except Exception as error:  # noqa: BLE001 - told without its words
                 reason = _reason("storing", error)
+                log.warning("reflection.message_failed", serial=one.task.serial, error=reason)
                 await self._store([_Read(one.task, (), 0, one.done | one.failed, reason)])
         return written
 
-    def _read(self, task: Task, material: Material, *, profiles: bool) -> _Read:
-        """Lets each processor that has not read the message do so; one that fails stops none of the others."""
+    def _read(self, task: Task, material: Material, names: frozenset[str] | None) -> _Read:
+        """Lets each processor that has not read the message do so; one that fails stops none of the others.
+
+        ``names``: of the people of whom nothing may be derived; None where it may.
+        """
         derived: list[Derived] = []
         done, failed, reasons = 0, 0, []
         for processor in self._processors:
@@ -243,7 +272,7 @@ class Reflector:
                 continue
             try:
                 found = () if task.opted_out else processor.derive(material)
-                derived += [one for one in found if profiles or not one.personal]
+                derived += [one for one in found if names is None or tells_of_nobody(one, material, names)]
                 done |= processor.bit
             except Exception as error:  # noqa: BLE001 - counted and kept as the reason; the others go on
                 failed |= processor.bit
@@ -256,7 +285,7 @@ class Reflector:
         async with self._database.write() as conn:
             for room in sorted({one.task.room for one in read}):
                 await hold_room(conn, room)
-            newer = await queue.newer(conn, self._wanted)
+            newer = await queue.left_to_newer(conn, {one.task.room for one in read}, self._wanted)
             current = await _current(conn, [one.task.serial for one in read])
             fitting = [one for one in read if current.get(one.task.serial) == (one.task.revision, one.task.turn)]
             ours = [one for one in fitting if one.task.room not in newer]
@@ -270,22 +299,26 @@ class Reflector:
         return frozenset().union(*(aspects for bit, aspects in self._aspects.items() if bits & bit))
 
     async def _end(self, conn: AsyncConnection, read: Sequence[_Read]) -> None:
-        """Rows that everybody has read go; the others keep what is left to do, one try less where something failed."""
+        """Rows that everybody has read go; the others keep what is left to do, one try less where something failed.
+
+        Only in the turn that was read: a row that was put again waits on.
+        """
         table = reflection_queue
-        over = [one.task.serial for one in read if not one.task.todo & ~one.done]
-        for start in range(0, len(over), reading.PAGE):
-            await conn.execute(delete(table).where(table.c.message_serial.in_(over[start : start + reading.PAGE])))
+        over = [(one.task.serial, one.task.turn) for one in read if not one.task.todo & ~one.done]
+        await _delete_turns(conn, table, over)
         for one in read:
             left = one.task.todo & ~one.done
             if left:
                 tries = table.c.attempts + (1 if one.failed else 0)
                 values = {"todo": left, "attempts": tries, "reason": one.reason, "claimed_until": None}
-                await conn.execute(update(table).where(table.c.message_serial == one.task.serial).values(**values))
+                row = (table.c.message_serial == one.task.serial, table.c.turn == one.task.turn)
+                await conn.execute(update(table).where(*row).values(**values))
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
     async def _claim_sessions(self, after: int) -> list[Told]:
-        rows = await self._take(reading.WAITING_SESSIONS, session_queue, after)
+        ours = reading.WAITING_SESSIONS.where(~queue.newer(sessions.c.room_id, _SUMMARIES))
+        rows = await self._take(ours, session_queue, after)
         return [Told(row.id, row.room_id, row.turn, row.messages) for row in rows]
 
     async def _tell(self, found: Sequence[Told]) -> tuple[int, int]:
@@ -298,17 +331,36 @@ class Reflector:
         for told, lines in ready:
             try:
                 summaries.append((told, await asyncio.to_thread(summarise, lines)))
-            except Exception as error:
-                log.exception("reflection.session_failed", session=told.session)
+            except Exception as error:  # noqa: BLE001 - told without its words
                 await self._fail(told, _reason("summary", error))
-        return len(ready), await self._store_summaries(summaries) if summaries else 0
+        return len(ready), await self._keep_summaries(summaries)
+
+    async def _keep_summaries(self, summaries: Sequence[tuple[Told, Summary | None]]) -> int:
+        """Together; when they cannot be stored, each by itself, so that one cannot stop the others."""
+        if not summaries:
+            return 0
+        try:
+            return await self._store_summaries(summaries)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - told without its words
+            log.warning("reflection.batch_failed", sessions=len(summaries), error=_reason("storing", error))
+        written = 0
+        for one in summaries:
+            try:
+                written += await self._store_summaries([one])
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - told without its words
+                await self._fail(one[0], _reason("storing", error))
+        return written
 
     @again
     async def _store_summaries(self, summaries: Sequence[tuple[Told, Summary | None]]) -> int:
         async with self._database.write() as conn:
             for room in sorted({told.room for told, _ in summaries}):
                 await hold_room(conn, room)
-            newer = await queue.newer(conn, {queue.SESSIONS: SUMMARY})
+            newer = await queue.left_to_newer(conn, {told.room for told, _ in summaries}, _SUMMARIES)
             keys = [told.session for told, _ in summaries]
             query = select(session_queue.c.session_id, session_queue.c.turn).where(session_queue.c.session_id.in_(keys))
             turns = {row.session_id: row.turn for row in await conn.execute(query)}
@@ -318,8 +370,7 @@ class Reflector:
                 if turns.get(told.session) == told.turn and told.room not in newer
             ]
             written = await storing.tell(conn, fitting)
-            over = [told.session for told, _ in fitting]
-            await conn.execute(delete(session_queue).where(session_queue.c.session_id.in_(over)))
+            await _delete_turns(conn, session_queue, [(told.session, told.turn) for told, _ in fitting])
             return written
 
     async def _release(self, found: Sequence[Told]) -> None:
@@ -330,9 +381,10 @@ class Reflector:
 
     async def _fail(self, told: Told, reason: str) -> None:
         async with self._database.write() as conn:
-            row = session_queue.c.session_id == told.session
+            row = (session_queue.c.session_id == told.session, session_queue.c.turn == told.turn)
             values = {"attempts": session_queue.c.attempts + 1, "reason": reason, "claimed_until": None}
-            await conn.execute(update(session_queue).where(row).values(**values))
+            await conn.execute(update(session_queue).where(*row).values(**values))
+        log.warning("reflection.session_failed", session=told.session, error=reason)
 
 
 def inline(indexer: Indexer, reflector: Reflector) -> Callable[[], Awaitable[None]]:
@@ -365,8 +417,16 @@ async def _current(conn: AsyncConnection, serials: Sequence[int]) -> dict[int, t
     return found
 
 
+async def _delete_turns(conn: AsyncConnection, table: Table, rows: Sequence[tuple[int, int]]) -> None:
+    """Deletes rows of a queue, given as (key, turn)."""
+    key = next(iter(table.primary_key.columns))
+    for turn in sorted({turn for _, turn in rows}):
+        keys = [number for number, own in rows if own == turn]
+        for start in range(0, len(keys), reading.PAGE):
+            some = key.in_(keys[start : start + reading.PAGE])
+            await conn.execute(delete(table).where(some, table.c.turn == turn))
+
+
 def _reason(where: str, error: Exception) -> str:
-    """Why it failed, without any words of the message: the error's type and the line that raised it."""
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    at = f" in {Path(last[0].filename).name} line {last[0].lineno}" if last else ""
-    return f"{where}: {type(error).__name__}{at}"[:_REASON]
+    """Why it failed, without any words of the message."""
+    return f"{where}: {named(error)}"[:_REASON]

@@ -17,6 +17,14 @@ depends_on = None
 def upgrade() -> None:
     """Forward."""
     op.create_index(op.f("ix_messages_session_id_serial"), "messages", ["session_id", "serial"])
+    replies = sa.text("reply_to IS NOT NULL")
+    op.create_index(
+        "ix_messages_replies",
+        "messages",
+        ["room_id", "reply_to"],
+        sqlite_where=replies,
+        postgresql_where=replies,
+    )
     op.drop_index(op.f("ix_memories_room_id"), table_name="memories")
     op.drop_table("memories")
     op.create_table(
@@ -108,6 +116,7 @@ def downgrade() -> None:
         sa.UniqueConstraint("message_serial", "kind", name=op.f("uq_memories_message_serial_kind")),
     )
     op.create_index(op.f("ix_memories_room_id"), "memories", ["room_id"])
+    op.drop_index("ix_messages_replies", table_name="messages")
     op.drop_index(op.f("ix_messages_session_id_serial"), table_name="messages")
 
 

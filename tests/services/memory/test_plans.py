@@ -44,6 +44,7 @@ INSERT INTO memories (room_id, kind, aspect, number, author_id, created_at, mess
     FROM generate_series(1, 20000) m;
 INSERT INTO memory_sources (memory_id, place, message_serial) SELECT id, 1, message_serial + 1 FROM memories;
 INSERT INTO reflection_queue (message_serial, todo, since) SELECT 1000 + m, 7, 0 FROM generate_series(1, 100000) m;
+INSERT INTO session_queue (session_id, since) SELECT 100 + s, 0 FROM generate_series(1, 4000) s;
 INSERT INTO reactions (room_id, event_id, target, person_id, emoji, added_at)
     SELECT 101 + m % 40, 'r' || m, 'e' || m, 101 + m % 500, 'x', 0 FROM generate_series(1, 20000) m;
 INSERT INTO tombstones (room_id, external_id, serial, version, deleted_at)

@@ -17,6 +17,7 @@ from bot.inbox import Kind
 from memory.leases import LASTS
 from memory.models import Person
 from memory.reflection.reading import PAGE
+from memory.statements import hold_room
 from memory.tables import embeddings, messages, tenants
 from routing.tables import votes
 from tests.doubles import START
@@ -173,6 +174,29 @@ class TestReflecting:
             alive.clock.advance(LASTS + timedelta(seconds=1))
             assert await alive.reflector.drain() == 1
             assert await count(alive, "SELECT count(*) FROM memories") == 1
+
+    async def test_opting_out_waits_for_whoever_is_storing(self, tmp_path: Path) -> None:
+        async with several(tmp_path, 2) as (one, other):
+            room = await one.room()
+            await one.say(room, ("Ana", "I prefer cold tea."))
+            ana = await person(one, "ana")
+            async with other.database.write() as conn:
+                await hold_room(conn, room.id)
+                leaving = asyncio.create_task(one.privacy.opt_out(ana, out=True))
+                await asyncio.wait({leaving}, timeout=0.5)
+                assert not leaving.done()
+            await leaving
+
+    async def test_history_waits_for_whoever_is_storing(self, tmp_path: Path) -> None:
+        async with several(tmp_path, 2) as (one, other):
+            room = await one.room()
+            await one.say(room, ("Ana", "I prefer cold tea."))
+            async with other.database.write() as conn:
+                await hold_room(conn, room.id)
+                putting = asyncio.ensure_future(one.reflector._end_history(room.id, {0: 1}))
+                await asyncio.wait({putting}, timeout=0.5)
+                assert not putting.done()
+            await putting
 
 
 class TestAnswering:

@@ -99,12 +99,14 @@ class TestTheDigest:
         async with open_bot(tmp_path, clock=clock) as app:
             room = Room1(app, await app.directory.find_room(app.tenant, "hives"))
             await room.schedule.start()
-            room.schedule.stop()
+            await room.schedule.made_up()
+            await room.schedule.stop()
             assert len(room.posted) == 1
         async with open_bot(tmp_path, clock=clock) as app:
             room = Room1(app, await app.directory.find_room(app.tenant, "hives"))
             await room.schedule.start()
-            room.schedule.stop()
+            await room.schedule.made_up()
+            await room.schedule.stop()
             assert room.posted == []
 
     async def test_a_new_room_has_missed_nothing(self, hives: Room1) -> None:
@@ -250,11 +252,26 @@ class TestTheOthers:
     def test_every_job_says_what_it_does(self) -> None:
         assert all(job.words for job in TABLE.values())
 
+    async def test_nobody_waits_for_what_is_made_up_at_the_start(self, hives: Room1) -> None:
+        asked, answered = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> list[Room]:
+            asked.set()
+            await answered.wait()
+            return []
+
+        schedule = Schedule(hives.app, hives.post, slow)
+        async with asyncio.timeout(10):
+            await schedule.start()
+            await asked.wait()
+            await schedule.stop()
+        assert not answered.is_set()
+
     async def test_the_scheduler_looks_every_minute_until_it_is_stopped(self, hives: Room1) -> None:
         await hives.schedule.start()
         [looking] = hives.schedule._scheduler.get_jobs()
         assert str(looking.trigger) == "cron[second='1']"
         for _ in range(2):
-            hives.schedule.stop()
+            await hives.schedule.stop()
         await asyncio.sleep(0)
         assert not hives.schedule._scheduler.running

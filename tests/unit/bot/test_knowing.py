@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from bot.app import App
+from bot.beside import beside
 from bot.working import parts_of
 from memory.errors import BadInput
 from memory.models import Draft
@@ -61,6 +63,27 @@ class TestKnow:
         assert "Preferences\n  I prefer cold tea  (Ben" in said
         assert "gate" not in said
         assert derived.platform.sent[-1].private
+
+    @pytest.mark.parametrize(
+        ("who", "text", "thing", "private"),
+        [
+            ("Ana", "Ben has the grey key", "grey key", True),
+            ("Ana", "I moved the grey key yesterday", "grey key", True),
+            ("Ana", "My dad is a glazier", "glazier", True),
+            ("Ana", "We decided to fire Marta", "fire marta", True),
+            ("Ana", "The treasurer has the grey lamp", "grey lamp", True),
+            ("Ana", "Hive 4 is awfy light", "hive 4", False),
+            ("Ana", "The shed key hangs behind the butt", "shed key", False),
+        ],
+    )
+    async def test_what_is_told_of_somebody_is_private_also_when_a_thing_was_asked_for(
+        self, derived: Chat, who: str, text: str, thing: str, *, private: bool
+    ) -> None:
+        await derived.say(who, text, event_id="e9")
+        await derived.app.reflector.drain()
+        said = await derived.say("Cleo", f"!weave know {thing}")
+        assert "id e9" in said
+        assert derived.platform.sent[-1].private is private
 
     async def test_nothing_known_is_said(self, derived: Chat) -> None:
         assert "I have derived nothing about anvils here." in await derived.say("Ben", "!weave know anvils")
@@ -126,6 +149,14 @@ class TestReflect:
         clock_of(app).advance(timedelta(days=1))
         await app.sessions.clean_up()
         assert (await result(app, "job", name="reflection"))["done"] == "1 messages and sessions reflected on"
+
+    async def test_the_job_leaves_it_to_a_worker_in_the_same_process(self, app: App) -> None:
+        await told(app, *SAID)
+        async with beside(app.reflector.run()):
+            await asyncio.sleep(0)
+            done = (await result(app, "job", name="reflection"))["done"]
+        assert done == "the worker beside this reflects on what waits"
+        assert not app.reflector.is_running
 
 
 class TestDoctor:

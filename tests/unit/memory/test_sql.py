@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from memory.tables import tenants
 from tests.doubles import START
 
 ROW = {"platform": "local", "name": "x", "created_at": START}
+PRIVATE = "nobody's business"
 
 
 async def add(database: SqlDatabase, names: list[str], pages: int | None = None) -> None:
@@ -102,6 +104,16 @@ class TestRefusals:
             await add(database, [f"{i}" * 50 for i in range(2000)], pages=1)
         async with database.read() as conn:
             assert (await conn.execute(select(tenants))).all() == []
+        await database.close()
+
+    async def test_an_error_that_is_logged_quotes_no_row(self, tmp_path: Path) -> None:
+        database = SqlDatabase.in_folder(tmp_path)
+        async with database.write() as conn:
+            await conn.run_sync(metadata.create_all)
+        twice = [PRIVATE] * 2
+        with pytest.raises(IntegrityError) as failed:
+            await add(database, twice)
+        assert PRIVATE not in "".join(traceback.format_exception(failed.value))
         await database.close()
 
     def test_a_time_without_a_zone_is_refused(self) -> None:

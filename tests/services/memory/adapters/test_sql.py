@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from tests.services.servers import Server, address
 pytestmark = pytest.mark.services
 
 ROW = {"platform": "local", "name": "x", "created_at": START}
+PRIVATE = "nobody's business"
 SHORT = 2.0  # seconds
 
 
@@ -54,6 +56,32 @@ async def add(database: SqlDatabase, *given: str) -> None:
     async with database.write() as conn:
         for name in given:
             await conn.execute(insert(tenants).values(external_id=name, **ROW))
+
+
+async def pour(database: SqlDatabase, *given: str) -> None:
+    async with database.write() as conn:
+        await database.pour(conn, tenants, [[1 + i, "local", name, "x", 0, 0] for i, name in enumerate(given)])
+
+
+@pytest.mark.parametrize("adding", [add, pour])
+async def test_an_error_that_is_logged_quotes_no_row(
+    database: SqlDatabase, adding: Callable[..., Awaitable[None]]
+) -> None:
+    async with database.write() as conn:
+        await conn.run_sync(metadata.create_all)
+    twice = [PRIVATE] * 2
+    with pytest.raises(DBAPIError) as failed:
+        await adding(database, *twice)
+    said = "".join(traceback.format_exception(failed.value))
+    assert "uq_tenants" in said
+    assert PRIVATE not in said
+
+
+async def test_a_value_of_the_wrong_type_is_not_quoted_either(database: SqlDatabase) -> None:
+    with pytest.raises(DBAPIError) as failed:
+        async with database.read() as conn:
+            await conn.execute(text("SELECT 1 WHERE 1 = :given"), {"given": PRIVATE})
+    assert PRIVATE not in "".join(traceback.format_exception(failed.value))
 
 
 async def names(database: SqlDatabase) -> list[str]:

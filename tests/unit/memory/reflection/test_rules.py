@@ -71,6 +71,15 @@ class TestSemantic:
         assert (own.of, own.personal) == (None, True)
         assert not thing.personal
 
+    @pytest.mark.parametrize("text", ["Nair has the grey key", "Priya has the grey key", "Priya Nair has the grey key"])
+    def test_every_part_of_a_name_names_the_person(self, text: str) -> None:
+        [found] = semantic.derive(material(text, PRIYA))
+        assert (found.aspect, found.of) == (Aspect.RELATION, "7")
+
+    def test_a_part_that_two_people_share_names_neither(self) -> None:
+        other = Mention(EntityKind.PERSON, "8", "Priya Das")
+        assert all(one.of is None for one in semantic.derive(material("Priya has the key", PRIYA, other)))
+
 
 class TestEpisodic:
     @pytest.mark.parametrize(
