@@ -10,7 +10,7 @@ DATA ?= data
 WORKERS ?= auto
 WORKERS_ON_SERVERS ?= 4
 # What only a real server can exercise: `make test-services` tests it, so it is not counted where no server is.
-ON_SERVERS := bot/adapters/matrix/*,bot/matrix_cli.py,memory/adapters/neo4j*.py,memory/adapters/rabbitmq.py,memory/adapters/redis*.py
+ON_SERVERS := bot/adapters/matrix/*,bot/matrix_cli.py,memory/adapters/neo4j*.py,memory/adapters/rabbitmq*.py,memory/adapters/redis*.py
 SERVERS := deploy/local-services run --
 # A worker that has done its tests takes half of what another still has before it.
 BESIDE = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal

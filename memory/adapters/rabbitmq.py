@@ -9,7 +9,6 @@ is fair, each on a channel of its own: closing that channel returns all that it 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import time
 from collections import deque
@@ -24,14 +23,12 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import (
     AMQPError,
-    AuthenticationError,
     ChannelClosed,
     ChannelInvalidStateError,
-    ChannelNotFoundEntity,
     DeliveryError,
-    ProbableAuthenticationError,
 )
 
+from memory.adapters import rabbitmq_wire as wire
 from memory.breaker import Breaker
 from memory.errors import BadInput, Unavailable
 from memory.models import TRIES, DeadLetter, Priority, QueueState, Taken, WorkItem, WorkKind
@@ -45,12 +42,7 @@ name of a queue holds it."""
 BALANCE: Final = 1.0
 """Seconds between two looks at how many workers there are."""
 
-_CRASHES: Final = 200
-"""Deliveries that were never answered: the item takes its worker with it. The server counts what it has merely sent
-ahead, too, whenever a worker leaves: so many that nobody restarts a worker as often while the same items wait."""
 _PREFETCH: Final = 2048  # of a shard's queue: a batch
-_MOST_AHEAD: Final = 65_535  # of a channel; 0 is any number
-_SILENCE: Final = 0.5  # seconds after which no more dead letters are sent
 _HEARTBEAT: Final = 15  # seconds; a frozen worker loses its items after two
 _TOGETHER: Final = 250  # publishes whose confirmations are awaited together, within the patience for one call
 _LETTERS: Final = 4  # times the patience of other calls, for all dead letters: 10,000 take some 3 s on a busy machine
@@ -60,7 +52,6 @@ _FAILURES: Final = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 
 _Given = TypeVar("_Given")
 _Place: TypeAlias = tuple[WorkKind, int]
-_Bodies: TypeAlias = Sequence[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +130,13 @@ class RabbitQueue:
         """Each is confirmed by a majority of the queue's replicas."""
         for start in range(0, len(items), _TOGETHER):
             some = items[start : start + _TOGETHER]
-            bodies = [(self._queue(one.kind, one.room % self._shards, one.priority), _body(one, 0)) for one in some]
+            bodies = [(self._queue(one.kind, one.room % self._shards, one.priority), wire.body(one, 0)) for one in some]
             kinds = {one.kind for one in some}
 
-            async def work(session: _Session, kinds: set[WorkKind] = kinds, bodies: _Bodies = bodies) -> None:
+            async def work(session: _Session, kinds: set[WorkKind] = kinds, bodies: wire.Bodies = bodies) -> None:
                 for kind in kinds:
                     await self._declare(session, kind)
-                await _publish(session.publishing, bodies)
+                await wire.publish(session.publishing, bodies)
 
             await self._watched(work)
 
@@ -192,7 +183,7 @@ class RabbitQueue:
         async def work(session: _Session) -> bool:
             if (message := _still_out(taken)) is None:
                 return False
-            await _publish(session.publishing, [(to, _body(item, tries, reason if dead else ""))])
+            await wire.publish(session.publishing, [(to, wire.body(item, tries, reason if dead else ""))])
             await message.ack()
             return dead
 
@@ -215,8 +206,8 @@ class RabbitQueue:
         async def work(session: _Session) -> QueueState:
             await self._declare(session, kind)
             async with session.counting:
-                counted = {name: await _count(session.asking, name) for name in self._queues(kind)}
-                dead = await _count(session.asking, self._letters(kind))
+                counted = {name: await wire.count(session.asking, name) for name in self._queues(kind)}
+                dead = await wire.count(session.asking, self._letters(kind))
             here = [share for (of, _), share in session.shares.items() if of is kind]
             held = sum(len(share.out) + sum(map(len, share.ready.values())) for share in here)
             ages = [one for share in here for ready in share.ready.values() for one in list(ready)[:1]]
@@ -233,7 +224,7 @@ class RabbitQueue:
 
         async def work(session: _Session) -> list[DeadLetter]:
             async with self._looking(session, kind, limit) as letters:
-                return [_letter(kind, message) async for message in letters]
+                return [wire.letter(kind, message) async for message in letters]
 
         return await self._watched(work, times=_LETTERS)
 
@@ -244,9 +235,9 @@ class RabbitQueue:
             items: list[WorkItem] = []
             async with self._looking(session, kind) as letters:
                 async for message in letters:
-                    item = _letter(kind, message).item
+                    item = wire.letter(kind, message).item
                     name = self._queue(kind, item.room % self._shards, item.priority)
-                    await _publish(session.publishing, [(name, _body(item, 0))])
+                    await wire.publish(session.publishing, [(name, wire.body(item, 0))])
                     await message.ack()
                     items.append(item)
             return items
@@ -261,7 +252,7 @@ class RabbitQueue:
             for kind in WorkKind:
                 async with self._looking(session, kind) as letters:
                     async for message in letters:
-                        item = _letter(kind, message).item
+                        item = wire.letter(kind, message).item
                         if item.serial in gone and (below is None or item.revision < below):
                             await message.ack()
 
@@ -302,7 +293,7 @@ class RabbitQueue:
                         return await work(await self._open())
             except _FAILURES as exc:
                 await self._forget()
-                raise Unavailable(_sentence(exc, limit)) from exc
+                raise Unavailable(wire.sentence(exc, limit)) from exc
 
     def _limit(self) -> float:
         """Seconds for the next call: the first ones of a connection declare and consume some dozens of queues."""
@@ -348,7 +339,7 @@ class RabbitQueue:
             arguments: dict[str, Any] = {
                 "x-queue-type": "quorum",
                 "x-single-active-consumer": True,
-                "x-delivery-limit": _CRASHES,
+                "x-delivery-limit": wire.CRASHES,
                 "x-overflow": "reject-publish",
                 "x-dead-letter-strategy": "at-least-once",
                 "x-dead-letter-exchange": "",
@@ -366,7 +357,7 @@ class RabbitQueue:
                 if kind not in session.consuming:
                     channel = session.asking
                     workers = await channel.declare_queue(self._workers(kind), auto_delete=True, durable=False)
-                    await workers.consume(_never)
+                    await workers.consume(wire.never)
                     await self._balance(session, kind)
                     session.consuming[kind] = asyncio.create_task(self._keep_balanced(session, kind))
         return session
@@ -378,18 +369,18 @@ class RabbitQueue:
                 async with asyncio.timeout(self._patience), session.counting:
                     await self._balance(session, kind)
             except _FAILURES as exc:
-                log.info("queue.lost", reason=_sentence(exc, self._patience))
+                log.info("queue.lost", reason=wire.sentence(exc, self._patience))
                 session.lost()
 
     async def _balance(self, session: _Session, kind: WorkKind) -> None:
         """Takes shards that nobody has, up to a fair share, and lets those go that are too many and rest."""
-        _, workers = await _count(session.asking, self._workers(kind))
+        _, workers = await wire.count(session.asking, self._workers(kind))
         fair = math.ceil(self._shards / max(workers, 1))
         for place in [one for one, share in session.shares.items() if share.channel.is_closed]:
             del session.shares[place]  # the server has closed it: an item was out for longer than it allows
         mine = [shard for of, shard in session.shares if of is kind]
         consumers = {
-            shard: (await _count(session.asking, self._queue(kind, shard, Priority.HISTORY)))[1]
+            shard: (await wire.count(session.asking, self._queue(kind, shard, Priority.HISTORY)))[1]
             for shard in range(self._shards)
         }
         for shard in [one for one in mine if not consumers[one]]:  # its queues were deleted, and declared by others
@@ -428,7 +419,7 @@ class RabbitQueue:
         share = session.shares[kind, shard] = _Share(channel)
 
         async def arrived(message: AbstractIncomingMessage) -> None:
-            item, tries, _ = _read(message.body, kind)
+            item, tries, _ = wire.read(message.body, kind)
             share.ready[item.priority].append(Taken(item, tries, _Receipt(share, message)))
             session.arrived[kind].set()
 
@@ -445,7 +436,7 @@ class RabbitQueue:
         async with self._dead:
             channel = await session.connection.channel()
             try:
-                yield _messages(channel, self._letters(kind), limit)
+                yield wire.messages(channel, self._letters(kind), limit)
             finally:
                 with suppress(*_FAILURES):
                     await channel.close()
@@ -453,40 +444,6 @@ class RabbitQueue:
     def _arrive(self, kind: WorkKind) -> None:
         if self._session is not None:
             self._session.arrived[kind].set()
-
-
-async def _messages(channel: AbstractChannel, name: str, limit: float) -> AsyncIterator[AbstractIncomingMessage]:
-    """As the server sends them, all without being asked: one that is asked for takes a way there and back."""
-    count = int(min(limit, (await _count(channel, name))[0]))
-    if not count:
-        return
-    await channel.set_qos(prefetch_count=count if count <= _MOST_AHEAD else 0)
-    arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
-    await (await channel.get_queue(name, ensure=False)).consume(arrived.put)
-    for _ in range(count):
-        try:
-            async with asyncio.timeout(_SILENCE):
-                message = await arrived.get()
-        except TimeoutError:
-            return  # somebody else is looking at the others
-        yield message
-
-
-async def _publish(channel: AbstractChannel, bodies: _Bodies) -> None:
-    """Until all are confirmed. Raises DeliveryError when there is no such queue."""
-    exchange, kept = channel.default_exchange, aio_pika.DeliveryMode.PERSISTENT
-    messages = [(aio_pika.Message(body, delivery_mode=kept, timestamp=time.time()), name) for name, body in bodies]
-    await asyncio.gather(*(exchange.publish(message, name) for message, name in messages))
-
-
-async def _count(channel: AbstractChannel, name: str) -> tuple[int, int]:
-    """Messages that wait, and consumers."""
-    found = (await channel.declare_queue(name, passive=True)).declaration_result
-    return found.message_count or 0, found.consumer_count or 0
-
-
-async def _never(_: AbstractIncomingMessage) -> None:
-    """Nothing comes in the queue of the workers."""
 
 
 def _ready(session: _Session, kind: WorkKind) -> bool:
@@ -510,29 +467,3 @@ def _still_out(taken: Taken) -> AbstractIncomingMessage | None:
         return None
     receipt.share.out.discard(place)
     return None if receipt.share.channel.is_closed else receipt.message
-
-
-def _body(item: WorkItem, tries: int, reason: str = "") -> bytes:
-    return json.dumps([item.room, item.serial, item.revision, int(item.priority), tries, reason]).encode()
-
-
-def _read(body: bytes, kind: WorkKind) -> tuple[WorkItem, int, str]:
-    room, serial, revision, priority, tries, reason = json.loads(body)
-    return WorkItem(kind, room, serial, revision, Priority(priority)), tries, reason
-
-
-def _letter(kind: WorkKind, message: AbstractIncomingMessage) -> DeadLetter:
-    """One that the server has put there itself was never answered."""
-    item, tries, reason = _read(message.body, kind)
-    return DeadLetter(item, tries, reason or f"taken {_CRASHES} times and never finished")
-
-
-def _sentence(exc: BaseException, patience: float) -> str:
-    """Without the address: it holds the password."""
-    if isinstance(exc, AuthenticationError | ProbableAuthenticationError):
-        return "RabbitMQ refuses the login: correct the user and the password in WEAVEBOT_QUEUE_URL"
-    if isinstance(exc, TimeoutError):
-        return f"RabbitMQ did not answer within {patience:g} s: is the server overloaded?"
-    if isinstance(exc, DeliveryError | ChannelNotFoundEntity):
-        return "RabbitMQ has lost its queues: they are declared anew"
-    return "RabbitMQ does not answer: start it, or correct WEAVEBOT_QUEUE_URL"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from memory.adapters import rabbitmq
+from memory.adapters import rabbitmq_wire
 from memory.adapters.rabbitmq import RabbitQueue
 from tests.contract.work_queue import INDEX, Opening, SharedQueueContract, item, serials, taken
 from tests.services.queues import Corner, corner_of
@@ -39,7 +39,7 @@ class TestRabbit:
     async def test_an_item_that_takes_its_workers_with_it_is_a_dead_letter_in_the_end(
         self, corner: Corner, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(rabbitmq, "_CRASHES", 2)
+        monkeypatch.setattr(rabbitmq_wire, "CRASHES", 2)
         for _ in range(3):
             queue = await corner.open()
             await queue.publish([] if corner.opened[0] is not queue else [item(1)])
@@ -66,8 +66,8 @@ class TestRabbit:
         session = await queue._open()
         name = queue._letters(INDEX)
         for start in range(0, 3_000, 1000):
-            some = [(name, rabbitmq._body(item(serial), 3, "ValueError")) for serial in range(start, start + 1000)]
-            await rabbitmq._publish(session.publishing, some)
+            some = [(name, rabbitmq_wire.body(item(serial), 3, "ValueError")) for serial in range(start, start + 1000)]
+            await rabbitmq_wire.publish(session.publishing, some)
         assert len(await queue.dead(INDEX, 10_000)) == 3_000
         assert len(await queue.dead(INDEX, 2_000)) == 2_000
         await queue.drop(range(0, 3_000, 2))
