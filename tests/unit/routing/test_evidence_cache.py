@@ -11,12 +11,13 @@ from datetime import timedelta
 import pytest
 import structlog
 import zstandard
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from memory.adapters.in_memory import ProcessCache
 from memory.errors import Unavailable
 from memory.models import Context, Query, Room, Scope, Slot
 from memory.pseudonyms import Pseudonyms
+from memory.tables import messages
 from routing import evidence_cache
 from routing.confidence import Confidence
 from routing.evidence import Evidence, Findings
@@ -414,6 +415,18 @@ class TestWhatIsKept:
         assert not server._values
         answer = await self.weave(memory, self.shuttle(memory, server), room)
         assert "e1" not in [citation.message_id for citation in answer.citations]
+
+    async def test_findings_of_messages_that_read_otherwise_now_are_not_used(
+        self, memory: Memory, room: Room, server: Moody
+    ) -> None:
+        """An older copy of the database that was restored gives the same serials and versions to other messages."""
+        await memory.say(room, *TALK)
+        await self.weave(memory, self.shuttle(memory, server), room)
+        async with memory.database.write() as conn:
+            await conn.execute(update(messages).where(messages.c.external_id == "e3").values(text="the door is locked"))
+        two = self.shuttle(memory, server)
+        await self.weave(memory, two, room)
+        assert (two._cache.counts.shared, two._cache.counts.missed) == (0, 1)
 
     async def test_what_is_written_afterwards_is_found(self, memory: Memory, room: Room, server: Moody) -> None:
         await memory.say(room, *TALK)
