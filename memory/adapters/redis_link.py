@@ -136,12 +136,17 @@ class RedisLink:
         """What ``work`` does with the client, within ``limit`` seconds (`Address.answering`).
 
         With ``repeat`` it is done again when the connection is lost: only for what may be done twice. Raises
-        Unavailable when the server does not answer in time, refuses, or rests after a failure.
+        Unavailable when the server does not answer in time, refuses, or rests after a failure. One that has no memory
+        left is not left alone: what needs none it can do, as to delete.
         """
         allowed = self._address.answering if limit is None else limit
+        full: driver.OutOfMemoryError | None = None
         try:
             with self._breaker.watched():
-                given = await self._bounded(work, allowed, ATTEMPTS if repeat else 1)
+                try:
+                    given = await self._bounded(work, allowed, ATTEMPTS if repeat else 1)
+                except driver.OutOfMemoryError as exc:
+                    full = exc
         except Unavailable as exc:
             if not self._down and self._breaker.resting:
                 self._down = True
@@ -150,12 +155,17 @@ class RedisLink:
         if self._down:
             self._down = False
             log.info("redis.back")
+        if full is not None:
+            raise Unavailable(_sentence(full)) from full
         return given
 
     async def close(self) -> None:
-        """Closes every connection."""
-        await self._client.aclose()
-        await self._pool.disconnect()
+        """Closes every connection, also to a server that does not say goodbye."""
+        try:
+            await self._client.aclose()
+            await self._pool.disconnect()  # all of them, whatever one raises
+        except (driver.RedisError, OSError) as exc:
+            log.warning("redis.not_closed", reason=_sentence(exc))
 
     async def _bounded(self, work: Work[_Given], limit: float, attempts: int) -> _Given:
         late = Unavailable(f"Redis did not answer within {limit:g} s: is the server overloaded?")
@@ -168,6 +178,8 @@ class RedisLink:
                         return await work(self._client)
         except (TimeoutError, driver.TimeoutError) as exc:
             raise late from exc
+        except driver.OutOfMemoryError:
+            raise
         except (driver.RedisError, OSError) as exc:
             raise Unavailable(_sentence(exc)) from exc
         raise late  # not reached: the last attempt gives or raises
