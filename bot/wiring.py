@@ -207,7 +207,8 @@ async def open_queue(url: str, database: Database, clock: Clock) -> WorkQueue:
     from memory.adapters.redis_link import Address, RedisLink  # noqa: PLC0415 - 0.1 s, likewise
     from memory.adapters.redis_queue import RedisQueue  # noqa: PLC0415 - likewise
 
-    return RedisQueue(RedisLink(Address.read(url), Breaker("Redis", clock)), name)
+    address = Address.read(url, setting="WEAVEBOT_QUEUE_URL")
+    return RedisQueue(RedisLink(address, Breaker("Redis", clock)), name)
 
 
 async def open_graph(settings: Settings, database: Database, clock: Clock) -> Neo4jIndex:
