@@ -146,12 +146,8 @@ async def open_app(
         indexer = Indexer(database, shared, model, time, supply=supply, after=reflector.nudge)
         engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
 
-        cache, evidence = None, EvidenceCache()
-        if settings.redis_url:
-            names = await pseudonyms_of(database, time)
-            cache = open_cache(settings, names, time)
-            stack.push_async_callback(cache.close)
-            evidence = EvidenceCache(Shared(cache, names, f"{shared.model} {'neo4j' if server else 'process'}"))
+        setting = f"{shared.model} {'neo4j' if server else 'process'}"
+        cache, evidence = await open_evidence(settings, database, time, stack, setting)
 
         book = AnswerBook(database)
         learner = Learner(database, book, time)
@@ -234,7 +230,8 @@ async def open_queue(url: str, database: SqlDatabase, clock: Clock) -> WorkQueue
     from memory.adapters.redis_link import Address, RedisLink  # noqa: PLC0415 - 0.1 s, likewise
     from memory.adapters.redis_queue import RedisQueue  # noqa: PLC0415 - likewise
 
-    return RedisQueue(RedisLink(Address.read(url), Breaker("Redis", clock)), name)
+    address = Address.read(url, setting="WEAVEBOT_QUEUE_URL")
+    return RedisQueue(RedisLink(address, Breaker("Redis", clock)), name)
 
 
 async def open_graph(settings: Settings, database: Database, clock: Clock) -> Neo4jIndex:
@@ -257,6 +254,23 @@ async def open_graph(settings: Settings, database: Database, clock: Clock) -> Ne
     line = Neo4jLink(address, Breaker("Neo4j", clock))
     names = await pseudonyms_of(database, clock)
     return Neo4jGraphIndex(line, names, links_of, clock, labels=settings.neo4j_labels)
+
+
+async def open_evidence(
+    settings: Settings, database: Database, clock: Clock, stack: contextlib.AsyncExitStack, setting: str
+) -> tuple[RedisCache | None, EvidenceCache]:
+    """The cache server, when there is one, and what was found before; the stack closes both.
+
+    ``setting`` is everything of the set-up that decides what is found.
+    """
+    if not settings.redis_url:
+        return None, EvidenceCache()
+    names = await pseudonyms_of(database, clock)
+    cache = open_cache(settings, names, clock)
+    stack.push_async_callback(cache.close)
+    evidence = EvidenceCache(Shared(cache, names, setting))
+    stack.push_async_callback(evidence.close)
+    return cache, evidence
 
 
 def open_cache(settings: Settings, names: Pseudonyms, clock: Clock) -> RedisCache:

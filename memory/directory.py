@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow, storable
 from memory.contention import again
+from memory.erasure import next_version
 from memory.errors import Ambiguous, NotFound
-from memory.models import Person, Room, Tenant
+from memory.models import EntityKind, Person, Room, Tenant
 from memory.ports import Clock, Database
 from memory.reflection import queue
 from memory.statements import add_missing
-from memory.tables import people, rooms, tenants
+from memory.tables import entities, messages, people, rooms, tenants
 
 _NAME_LENGTH = 255
 
@@ -153,8 +154,17 @@ async def admit_people(conn: AsyncConnection, tenant: int, names: dict[str, str]
         name = storable(names[key], _NAME_LENGTH)
         if person.name != name and name and not person.opted_out:
             await conn.execute(update(people).where(people.c.id == person.id).values(name=name))
+            await _renew_rooms(conn, person.id)
             known[key] = Person(person.id, tenant, key, name)
     return known
+
+
+async def _renew_rooms(conn: AsyncConnection, person: int) -> None:
+    """The rooms where somebody wrote or is named change with the name: what was found there tells the old one."""
+    wrote = select(messages.c.room_id).where(messages.c.author_id == person)
+    named = select(entities.c.room_id).where(entities.c.kind == EntityKind.PERSON, entities.c.key == str(person))
+    for room in sorted((await conn.execute(wrote.union(named))).scalars()):
+        await next_version(conn, room)
 
 
 async def _known(conn: AsyncConnection, tenant: int, names: dict[str, str]) -> dict[str, Person]:

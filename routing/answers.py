@@ -39,6 +39,7 @@ from routing.tables import answers, citations, decisions, digests, votes
 
 GONE = "(a message that this answer cited was edited or deleted)"
 _NO_QUESTION = "(forgotten)"
+_SOME: Final = 400  # keys of one statement
 _LAST: Final = 1_000  # answers of a room that tell what is asked often
 
 
@@ -373,10 +374,13 @@ async def _answered(conn: AsyncConnection, draft: Draft) -> tuple[int, str] | No
 
 async def _stands(conn: AsyncConnection, read: Mapping[int, int]) -> bool:
     """Whether messages are there as they were read."""
-    if not read:
-        return True
-    query = select(messages.c.serial, messages.c.revision).where(messages.c.serial.in_(read))
-    return {row.serial: row.revision for row in await conn.execute(query)} == read
+    serials = list(read)
+    for start in range(0, len(serials), _SOME):
+        some = serials[start : start + _SOME]
+        query = select(messages.c.serial, messages.c.revision).where(messages.c.serial.in_(some))
+        if {row.serial: row.revision for row in await conn.execute(query)} != {key: read[key] for key in some}:
+            return False
+    return True
 
 
 async def _kept(conn: AsyncConnection, row: AnyRow) -> Kept:

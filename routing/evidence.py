@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 
 from memory.engine import Engine
@@ -24,7 +25,8 @@ class Findings:
 
     ``ranked`` are the serials of all hits, best first, ``hits`` the first of them, which are shown. ``missing`` are the
     sources that did not answer; ``whole``: nothing was left out for want of an answer or of time. ``read`` are the
-    messages behind the answer, serial: revision.
+    messages behind the answer, serial: revision. ``imprint`` is a digest of everything that is told of the ranked
+    messages; where somebody else may read it, it is sealed.
     """
 
     ranked: tuple[int, ...]
@@ -35,6 +37,7 @@ class Findings:
     traces: tuple[Trace, ...] = ()
     whole: bool = True
     read: Mapping[int, int] = field(default_factory=dict)
+    imprint: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,9 @@ async def gathered(
         pool=finding.kept(found, hits, query.text),
         traces=found.traces,
         whole=found.whole,
-        read={hit.serial: texts[hit.serial].revision for hit in hits[: max(DEPTH, query.limit)]},
     )
-    return findings, await _told(engine, query, tokens, findings, texts)
+    evidence = await _told(engine, query, tokens, findings, texts)
+    return evidence.findings, evidence
 
 
 async def told(engine: Engine, query: Query, tokens: int, findings: Findings) -> Evidence | None:
@@ -85,10 +88,23 @@ async def _told(
     cited = [texts[hit.serial] for hit in findings.hits]
     scores = [hit.score for hit in findings.hits]
     searched = await engine.span(query.scope.rooms)
+    ranked = [texts[serial] for serial in findings.ranked]
+    context = await engine.context(ranked, tokens, zone)
+    behind = {*findings.ranked[: max(DEPTH, query.limit)], *context.serials}
     return Evidence(
-        findings=findings,
+        findings=replace(
+            findings,
+            read={message.serial: message.revision for message in ranked if message.serial in behind},
+            imprint=_imprint(ranked),
+        ),
         messages={message.serial: message for message in cited},
-        context=await engine.context([texts[serial] for serial in findings.ranked], tokens, zone),
+        context=context,
         text=wording.compose(query, cited, scores, findings.confidence, searched, zone),
         terms=tuple(wording.terms_of(query)),
     )
+
+
+def _imprint(ranked: Sequence[Message]) -> bytes:
+    """Another one when anything of the messages is: a database that was restored gives serials and revisions anew."""
+    told = [(m.serial, m.room, m.revision, m.author, m.author_name, m.sent_at.isoformat(), m.text) for m in ranked]
+    return hashlib.blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -40,6 +40,7 @@ _POLL: Final = 0.02
 _NAMESPACE: Final = "evidence"
 _ALL: Final = "all"
 _EVERY: Final = 2.0
+_LAST: Final = 1.0  # seconds for what is still being written at the end
 
 Key: TypeAlias = tuple[object, ...]
 Look: TypeAlias = Callable[[], Awaitable[tuple[Findings, Evidence]]]
@@ -126,6 +127,7 @@ class EvidenceCache:
         self._held: Held[Evidence] = Held()
         self._flights: dict[Key, asyncio.Future[Evidence]] = {}
         self._owed: set[str] = set()
+        self._writing: set[asyncio.Task[None]] = set()
         self.counts = Counts()
 
     async def of(self, wanted: Wanted, look: Look, tell: Tell) -> Evidence:
@@ -175,6 +177,18 @@ class EvidenceCache:
             await asyncio.sleep(every)
             await self.settle()
 
+    async def written(self, patience: float | None = None) -> None:
+        """What was found so far is in the shared cache when this returns, or not taken; ``patience`` is in seconds."""
+        if self._writing:
+            await asyncio.wait(self._writing, timeout=patience)
+
+    async def close(self, patience: float = _LAST) -> None:
+        """What is still being written may take ``patience`` seconds."""
+        await self.written(patience)
+        for task in self._writing:
+            task.cancel()
+        await asyncio.gather(*self._writing, return_exceptions=True)
+
     def _count(self, where: Literal["own", "shared", "missed"], wanted: Wanted) -> None:
         if not wanted.ahead:
             setattr(self.counts, where, getattr(self.counts, where) + 1)
@@ -221,12 +235,13 @@ class EvidenceCache:
             self._count("shared", wanted)
             return evidence
         self._count("missed", wanted)
+        findings: Findings | None = None
         try:
             findings, evidence = await look()
-            if findings.whole:
-                await cached.put(findings)
         finally:
-            await cached.released()
+            task = asyncio.create_task(cached.ended(findings))  # beside: nobody waits for a slow server to take it
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
         return evidence
 
 
@@ -255,7 +270,10 @@ class _Cached:
             return None
         rooms = self._query.scope.rooms
         findings = evidence_codec.unpack(value, self._query.text, self._slot.key, rooms, self._seal)
-        return None if findings is None else await self._tell(findings)
+        evidence = None if findings is None else await self._tell(findings)
+        if findings is None or evidence is None or self._seal(evidence.findings.imprint) != findings.imprint:
+            return None  # or of messages that read otherwise now, as after an older copy of the database was restored
+        return evidence
 
     async def claimed(self) -> bool:
         """Whether it is on us to look; also when nobody can tell."""
@@ -275,6 +293,14 @@ class _Cached:
             if (evidence := await self.get()) is not None:
                 return evidence
         return None
+
+    async def ended(self, findings: Findings | None) -> None:
+        """After the look: keeps what it gave, when it gave all, and lets others look."""
+        try:
+            if findings is not None and findings.whole:
+                await self.put(findings)
+        finally:
+            await self.released()
 
     async def put(self, findings: Findings) -> None:
         """Keeps findings, unless something of them was dropped since the first look."""

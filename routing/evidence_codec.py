@@ -24,7 +24,7 @@ from routing.patterns.trace import Trace
 from routing.pool_book import DEPTH, KeptPool
 from routing.questions import Kind
 
-VERSION: Final = 1
+VERSION: Final = 2
 MOST: Final = 1 << 18
 """Bytes of findings, packed."""
 
@@ -54,6 +54,7 @@ def pack(findings: Findings, question: str, key: str, seal: Seal) -> bytes | Non
         "traces": [trace.compact() for trace in findings.traces],
         "whole": findings.whole,
         "read": list(findings.read.items()),
+        "imprint": seal(findings.imprint).hex(),
     }
     body = zstandard.ZstdCompressor().compress(json.dumps(kept, separators=(",", ":")).encode())
     whole = _HEAD + seal(_HEAD + key.encode() + body) + body
@@ -61,7 +62,10 @@ def pack(findings: Findings, question: str, key: str, seal: Seal) -> bytes | Non
 
 
 def unpack(data: bytes, question: str, key: str, rooms: Collection[int], seal: Seal) -> Findings | None:
-    """The findings; None when the bytes are not `pack`'s, for this key, of this version, from these rooms."""
+    """The findings; None when the bytes are not `pack`'s, for this key, of this version, from these rooms.
+
+    Their imprint is sealed.
+    """
     start = len(_HEAD) + _SEAL
     body = data[start:]
     if (
@@ -99,6 +103,7 @@ def _read(kept: dict[str, Any], question: str) -> Findings:
         traces=tuple(Trace.read(trace) for trace in kept["traces"]),
         whole=bool(kept["whole"]),
         read={int(serial): int(revision) for serial, revision in kept["read"]},
+        imprint=bytes.fromhex(kept["imprint"]),
     )
 
 

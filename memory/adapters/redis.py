@@ -41,16 +41,17 @@ return 1
 """
 _DROP: Final = """
 for i = 1, #KEYS / 2 do
-  redis.call('SET', KEYS[2 * i - 1], ARGV[1], 'PX', ARGV[2])
   local index = KEYS[2 * i]
   local held = redis.call('ZRANGE', index, 0, -1)
   for first = 1, #held, 500 do
     redis.call('UNLINK', unpack(held, first, math.min(first + 499, #held)))
   end
   redis.call('DEL', index)
+  redis.call('SET', KEYS[2 * i - 1], ARGV[1], 'PX', ARGV[2])
 end
 return 1
 """
+"""What takes memory comes last: a server that has none left refuses a script that begins with it."""
 _RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 _COUNT: Final = """
 local count = redis.call('INCR', KEYS[1])

@@ -34,9 +34,8 @@ ATTEMPTS: Final = 3
 """How often a command is sent that may be done twice."""
 
 _PORT: Final = 6379
-_WRONG_URL: Final = (
-    "WEAVEBOT_REDIS_URL is not right: write redis://USER:PASSWORD@HOST:6379/0, or rediss:// for TLS, without options."
-)
+_SETTING: Final = "WEAVEBOT_REDIS_URL"
+_WRONG_URL: Final = "{} is not right: write redis://USER:PASSWORD@HOST:6379/0, or rediss:// for TLS, without options."
 
 _Given = TypeVar("_Given")
 Work: TypeAlias = Callable[[Redis], Awaitable[_Given]]
@@ -48,7 +47,7 @@ class Address:
 
     ``answering`` bounds a command with everything that it waits for, ``connecting`` the opening of a connection in
     calls that may take longer. With ``secure`` the server's certificate is checked, against the system's authorities
-    or those in the file ``authorities``.
+    or those in the file ``authorities``. ``setting`` is where it was read, for whoever has to correct it.
     """
 
     host: str
@@ -60,21 +59,28 @@ class Address:
     authorities: Path | None = None
     connecting: float = 3.0
     answering: float = 0.1
+    setting: str = _SETTING
 
     @classmethod
     def read(
-        cls, url: str, *, authorities: Path | None = None, connecting: float = 3.0, answering: float = 0.1
+        cls,
+        url: str,
+        *,
+        authorities: Path | None = None,
+        connecting: float = 3.0,
+        answering: float = 0.1,
+        setting: str = _SETTING,
     ) -> Address:
         """The address that a URL names. Raises BadInput, which does not repeat it, when it names none."""
         try:
             parts = urlsplit(url)
             port, database = parts.port or _PORT, int(parts.path.strip("/") or 0)
         except ValueError:
-            raise BadInput(_WRONG_URL) from None
+            raise BadInput(_WRONG_URL.format(setting)) from None
         if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.query or parts.fragment:
-            raise BadInput(_WRONG_URL)
+            raise BadInput(_WRONG_URL.format(setting))
         if database < 0:
-            raise BadInput(_WRONG_URL)
+            raise BadInput(_WRONG_URL.format(setting))
         return cls(
             host=parts.hostname,
             port=port,
@@ -85,6 +91,7 @@ class Address:
             authorities=authorities,
             connecting=connecting,
             answering=answering,
+            setting=setting,
         )
 
 
@@ -136,12 +143,17 @@ class RedisLink:
         """What ``work`` does with the client, within ``limit`` seconds (`Address.answering`).
 
         With ``repeat`` it is done again when the connection is lost: only for what may be done twice. Raises
-        Unavailable when the server does not answer in time, refuses, or rests after a failure.
+        Unavailable when the server does not answer in time, refuses, or rests after a failure. One that has no memory
+        left is not left alone: what needs none it can do, as to delete.
         """
         allowed = self._address.answering if limit is None else limit
+        full: driver.OutOfMemoryError | None = None
         try:
             with self._breaker.watched():
-                given = await self._bounded(work, allowed, ATTEMPTS if repeat else 1)
+                try:
+                    given = await self._bounded(work, allowed, ATTEMPTS if repeat else 1)
+                except driver.OutOfMemoryError as exc:
+                    full = exc
         except Unavailable as exc:
             if not self._down and self._breaker.resting:
                 self._down = True
@@ -150,12 +162,17 @@ class RedisLink:
         if self._down:
             self._down = False
             log.info("redis.back")
+        if full is not None:
+            raise Unavailable(_sentence(full, self._address.setting)) from full
         return given
 
     async def close(self) -> None:
-        """Closes every connection."""
-        await self._client.aclose()
-        await self._pool.disconnect()
+        """Closes every connection, also to a server that does not say goodbye."""
+        try:
+            await self._client.aclose()
+            await self._pool.disconnect()  # all of them, whatever one raises
+        except (driver.RedisError, OSError) as exc:
+            log.warning("redis.not_closed", reason=_sentence(exc, self._address.setting))
 
     async def _bounded(self, work: Work[_Given], limit: float, attempts: int) -> _Given:
         late = Unavailable(f"Redis did not answer within {limit:g} s: is the server overloaded?")
@@ -168,8 +185,10 @@ class RedisLink:
                         return await work(self._client)
         except (TimeoutError, driver.TimeoutError) as exc:
             raise late from exc
+        except driver.OutOfMemoryError:
+            raise
         except (driver.RedisError, OSError) as exc:
-            raise Unavailable(_sentence(exc)) from exc
+            raise Unavailable(_sentence(exc, self._address.setting)) from exc
         raise late  # not reached: the last attempt gives or raises
 
 
@@ -200,23 +219,23 @@ def _check_authorities(file: Path | None) -> None:
 
 
 _REFUSALS: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (driver.AuthenticationError, "Redis refuses the login: correct the user and the password in WEAVEBOT_REDIS_URL"),
+    (driver.AuthenticationError, "Redis refuses the login: correct the user and the password in {}"),
     (driver.NoPermissionError, "Redis does not let this user do it: give it the rights that docs/redis.md lists"),
     (driver.OutOfMemoryError, "Redis has no memory left: raise maxmemory, or set maxmemory-policy to volatile-lru"),
-    (driver.ReadOnlyError, "Redis is a replica that takes no writes: name the primary in WEAVEBOT_REDIS_URL"),
+    (driver.ReadOnlyError, "Redis is a replica that takes no writes: name the primary in {}"),
     (driver.BusyLoadingError, "Redis is loading its data: wait until it has started"),
     (driver.MaxConnectionsError, "Redis takes no more connections: raise maxclients there"),
 )
 """The driver's errors that have a fix of their own, the special ones first."""
 
 
-def _sentence(exc: Exception) -> str:
+def _sentence(exc: Exception, setting: str) -> str:
     """What to do. Nothing of what the server said, which may quote what was asked."""
     if _is_distrusted(exc):
         return "The certificate of Redis is not trusted: name its authority's file in WEAVEBOT_REDIS_CA"
     for kind, words in _REFUSALS:
         if isinstance(exc, kind):
-            return words
+            return words.format(setting)
     if isinstance(exc, driver.ResponseError):
         return f"Redis could not do it ({str(exc).partition(' ')[0]})"
-    return "Redis does not answer: start it, or correct WEAVEBOT_REDIS_URL"
+    return f"Redis does not answer: start it, or correct {setting}"

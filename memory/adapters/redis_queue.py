@@ -39,7 +39,6 @@ LEASE: Final = 15.0
 GROUP: Final = "workers"
 _CRASHES: Final = 20  # times that it was given out and never answered: the item takes its worker with it
 _PAGE: Final = 1000
-_SETTING: Final = ("WEAVEBOT_REDIS_URL", "WEAVEBOT_QUEUE_URL")  # the line speaks of the former
 
 _Given = TypeVar("_Given")
 _Left: TypeAlias = tuple[str, list[Taken], list[int]]  # where the next page begins, items, how often each was given
@@ -246,10 +245,7 @@ class RedisQueue:
     async def _run(
         self, work: Callable[[Redis], Awaitable[_Given]], *, repeat: bool = True, more: float = 0.0
     ) -> _Given:
-        try:
-            return await self._link.run(work, repeat=repeat, limit=self._patience + more)
-        except Unavailable as exc:
-            raise Unavailable(str(exc).replace(*_SETTING)) from exc.__cause__
+        return await self._link.run(work, repeat=repeat, limit=self._patience + more)
 
     async def _script(self, words: str, kind: WorkKind, told: Sequence[Any]) -> Any:
         """Runs a script on all keys of a kind. Each may be run twice: the second time it finds nothing to do."""

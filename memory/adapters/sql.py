@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import URL, Table, event, insert, make_url, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from memory.adapters import postgres, sqlite_driver
@@ -24,6 +24,10 @@ from memory.errors import BadInput, Unavailable
 PATIENCE: Final = 30.0
 """Seconds that a database server may take for one statement."""
 _BUSY_MS: Final = 15_000
+_HELD_UP_MS: Final = 200
+"""How long a try to empty the log keeps writers waiting at most, while a reader of an old snapshot holds it."""
+_EMPTYING: Final = 15.0
+"""Seconds in which the log must have been emptied."""
 log = structlog.get_logger(__name__)
 
 _LATER: ContextVar[bool] = ContextVar("scrubbing_later", default=False)
@@ -113,7 +117,7 @@ class SqlDatabase:
         """Turns the driver's errors into ours."""
         try:
             yield
-        except SQLAlchemyError as exc:
+        except (SQLAlchemyError, sqlite3.Error) as exc:
             if not self.is_embedded:
                 postgres.hush(exc)
             error = _of_sqlite(exc) if self.is_embedded else postgres.translated(exc)
@@ -156,22 +160,29 @@ class SqlDatabase:
         if not self.is_embedded:
             await self._vacuumed()
             return
-        async with self._turn:
-            await self._empty_log()
-
-    async def _empty_log(self) -> None:
-        async with self._engine.connect() as conn:
-            raw = await conn.get_raw_connection()
-            driver: Any = raw.driver_connection
-            for _ in range(50):
-                cursor = await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                busy = (await cursor.fetchone())[0]
-                await cursor.close()
-                if not busy:
+        end = asyncio.get_running_loop().time() + _EMPTYING
+        while True:
+            async with self._turn:
+                if await self._is_log_emptied():
                     self._to_scrub = False
                     return
-                await asyncio.sleep(0.05)  # a reader still holds the old snapshot
-        raise Unavailable("the write-ahead log could not be emptied because a reader holds it: run the command again")
+            if asyncio.get_running_loop().time() >= end:
+                raise Unavailable(
+                    "the write-ahead log could not be emptied because a reader holds it: run the command again"
+                )
+            await asyncio.sleep(0.05)  # a reader still holds the old snapshot: whoever writes has a turn first
+
+    async def _is_log_emptied(self) -> bool:
+        """One try; False while a reader holds the log."""
+        with self._translated():
+            async with self._engine.connect() as conn:
+                driver: Any = (await conn.get_raw_connection()).driver_connection
+                try:
+                    await _asked(driver, f"PRAGMA busy_timeout={_HELD_UP_MS}")
+                    busy: int = await _asked(driver, "PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    await _asked(driver, f"PRAGMA busy_timeout={_BUSY_MS}")
+        return not busy
 
     async def _vacuumed(self) -> None:
         """Waits for it as long as for a statement; what takes longer is done beside us, and what fails another time.
@@ -243,6 +254,14 @@ def _prepare(connection: Any, _record: object) -> None:
         raise
 
 
+async def _asked(driver: Any, statement: str) -> Any:
+    """The first value that a statement of one row gives, outside of any transaction."""
+    cursor = await driver.execute(statement)
+    (value, *_) = await cursor.fetchone()
+    await cursor.close()
+    return value
+
+
 def _begin(conn: Connection) -> None:
     writes = conn.get_execution_options().get("weavebot_write", False)
     conn.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
@@ -258,14 +277,16 @@ _SENTENCES = (
 )
 
 
-def _of_sqlite(error: SQLAlchemyError) -> Unavailable | None:
-    if not isinstance(error, DBAPIError):
+def _of_sqlite(error: Exception) -> Unavailable | None:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, sqlite3.Error):
         return None
-    words = str(error.orig).lower()
+    words = str(cause).lower()
     for sign, sentence in _SENTENCES:
         if sign in words:
             return Unavailable(sentence)
-    return Unavailable(f"the database does not answer ({error.orig})") if isinstance(error, OperationalError) else None
+    unanswered = isinstance(cause, sqlite3.OperationalError)
+    return Unavailable(f"the database does not answer ({cause})") if unanswered else None
 
 
 def _url(given: str) -> URL:

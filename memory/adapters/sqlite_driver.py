@@ -2,7 +2,8 @@
 
 SQLAlchemy makes a cursor, executes, fetches and closes, and aiosqlite carries each of these to its thread and back (a
 tenth of a millisecond on an idle machine, more on a busy one). Here the statement, its first rows and the end of its
-cursor are one errand, and a rollback of nothing is none. Only a cursor with more rows stays open, for whoever streams.
+cursor are one errand, and a rollback of nothing is none. Only a cursor with more rows stays open, for whoever streams;
+a rollback ends it too, for it would keep the snapshot of a stream that nobody reads to its end.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class _Cursor:
     async def _end(self) -> None:
         if self._more is not None:
             more, self._more = self._more, None
-            await self._connection.errand(more.close)
+            await self._connection.errand(partial(self._connection.end, more))
 
     async def _run(self, method: Callable[..., sqlite3.Cursor], operation: str, parameters: Any) -> Self:
         await self.close()
@@ -109,10 +110,10 @@ class _Cursor:
         cursor = self._more
         if cursor is None:
             return
-        rows, ended = await self._connection.errand(partial(_fetched, cursor, size))
+        rows, ended = await self._connection.errand(partial(self._connection.fetch, cursor, size))
         self._rows.extend(rows)
         if ended:
-            await self._end()
+            self._more = None
 
 
 class Connection(aiosqlite.Connection):
@@ -122,6 +123,7 @@ class Connection(aiosqlite.Connection):
         super().__init__(connector, iter_chunk_size=64)
         self._thread.daemon = True
         self._sent = self._done = 0
+        self._open: set[sqlite3.Cursor] = set()  # with more rows; changed by the thread alone
 
     def cursor(self) -> _Cursor:  # type: ignore[override]  # no errand before there is a statement
         """A cursor."""
@@ -140,10 +142,32 @@ class Connection(aiosqlite.Connection):
             method(cursor, operation, parameters)
             rows, ended = _fetched(cursor, FIRST) if cursor.description else ([], True)
             more = not ended
+            if more:
+                self._open.add(cursor)
             return _Result(cursor.description, rows, cursor.rowcount, cursor.lastrowid, cursor if more else None)
         finally:
             if not more:
                 cursor.close()
+
+    def fetch(self, cursor: sqlite3.Cursor, size: int | None) -> tuple[list[Any], bool]:
+        """In the thread: the next rows, and whether they were the last, after which the cursor is closed."""
+        rows, ended = _fetched(cursor, size)
+        if ended:
+            self.end(cursor)
+        return rows, ended
+
+    def end(self, cursor: sqlite3.Cursor) -> None:
+        """In the thread: closes a cursor that had more rows."""
+        self._open.discard(cursor)
+        cursor.close()
+
+    def _end_all(self) -> None:
+        while self._open:
+            self._open.pop().close()
+
+    def _take_back(self) -> None:
+        self._end_all()
+        self._conn.rollback()
 
     async def _execute(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         def counted() -> Any:
@@ -157,9 +181,23 @@ class Connection(aiosqlite.Connection):
         return await super()._execute(counted)  # type: ignore[no-untyped-call]  # likewise
 
     async def rollback(self) -> None:
-        """Takes back what was not committed; no errand when there is nothing, nor anything under way that may begin."""
-        if self._sent != self._done or self.in_transaction:
-            await super().rollback()
+        """Takes back what was not committed; no errand when there is nothing, nor anything under way that may begin.
+
+        Nobody reads on afterwards: cursors that are still open are closed first.
+        """
+        if self._sent != self._done or self.in_transaction or self._open:
+            await self.errand(self._take_back)
+
+    async def close(self) -> None:
+        """Ends whatever is still read, then closes."""
+        if self._connection is not None:
+            await self.errand(self._end_all)
+        await super().close()
+
+    def stop(self) -> Any:
+        """Ends the thread, after whatever is still read."""
+        self._tx.put_nowait((None, self._end_all))
+        return super().stop()
 
 
 def connect(database: str | Path, **chosen: Any) -> Connection:

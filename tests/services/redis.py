@@ -17,6 +17,7 @@ from memory.adapters.redis_link import Address, RedisLink
 from memory.breaker import Breaker
 from memory.ports import Clock
 from tests.doubles import HandClock
+from tests.e2e.eventually import eventually
 from tests.services.servers import address
 
 SERVER = "redis"
@@ -71,10 +72,21 @@ async def secure_server(folder: Path) -> AsyncIterator[int]:
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
+        await eventually(lambda: _listens(port), bool)
         yield port
     finally:
         server.kill()
         await server.wait()
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("localhost", port)
+        writer.close()
+        await writer.wait_closed()
+    except OSError:
+        return False
+    return True
 
 
 async def scan(link: RedisLink, installation: str) -> dict[str, bytes]:

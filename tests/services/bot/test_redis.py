@@ -76,7 +76,9 @@ async def room_of(app: App) -> Room:
 
 async def ask(app: App, question: str = QUESTION) -> Answer:
     scope = Scope(app.tenant, ((await room_of(app)).id,))
-    return await app.shuttle.weave(question, scope, asked_at=START, route="chat", seed=1)
+    answer = await app.shuttle.weave(question, scope, asked_at=START, route="chat", seed=1)
+    await app.evidence.written()
+    return answer
 
 
 async def everything(app: App) -> dict[str, bytes]:

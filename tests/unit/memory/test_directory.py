@@ -60,3 +60,29 @@ class TestPeople:
         again = await memory.directory.person(memory.tenant, "u1", "Samira")
         assert (again.id, again.name) == (first.id, "Samira")
         assert await memory.directory.count_people(memory.tenant) == 1
+
+    async def test_a_new_name_renews_the_rooms_where_the_person_wrote_and_no_other(
+        self, memory: Memory, room: Room
+    ) -> None:
+        quiet, other = await memory.room("quiet"), await memory.room("other")
+        await memory.say(room, ("Ana", "the extractor is broken"))
+        await memory.say(quiet, ("Ana", "the meadow floods"))
+        await memory.say(other, ("Ben", "honey prices stay"))
+        before = await memory.engine.versions(memory.scope(room, quiet, other))
+        await memory.directory.person(memory.tenant, "ana", "Ana")
+        assert await memory.engine.versions(memory.scope(room, quiet, other)) == before
+        await memory.directory.person(memory.tenant, "ana", "Zora")
+        after = await memory.engine.versions(memory.scope(room, quiet, other))
+        assert [new > old for new, old in zip(after, before, strict=True)] == [True, True, False]
+        assert "zora" in await memory.rooms.names(quiet.id)
+
+    async def test_an_answer_tells_the_new_name(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, ("Ana", "the extractor is broken"), ("Ben", "the meadow floods"))
+        for old, new in (("Ana", "Zora"), ("Zora", "Mia")):
+            told = await memory.shuttle.weave("what is broken?", memory.scope(room), route="chat", seed=1)
+            await memory.directory.person(memory.tenant, "ana", new)
+            again = await memory.shuttle.weave("what is broken?", memory.scope(room), route="chat", seed=1)
+            assert told.context is not None
+            assert again.context is not None
+            assert (f"{old}:" in told.context.text, f"{new}:" in told.context.text) == (True, False)
+            assert (f"{old}:" in again.context.text, f"{new}:" in again.context.text) == (False, True)

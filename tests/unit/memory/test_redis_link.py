@@ -75,7 +75,6 @@ class TestCalls:
         [
             (driver.AuthenticationError(f"WRONGPASS {SECRET}"), "refuses the login"),
             (driver.NoPermissionError(SECRET), "does not let this user"),
-            (driver.OutOfMemoryError(SECRET), "no memory left"),
             (driver.ReadOnlyError(SECRET), "takes no writes"),
             (driver.BusyLoadingError(SECRET), "is loading its data"),
             (driver.MaxConnectionsError(SECRET), "no more connections"),
@@ -95,6 +94,26 @@ class TestCalls:
             await link.run(fail)
         assert SECRET not in str(raised.value)
         assert link.resting
+
+    @pytest.mark.parametrize("error", [driver.AuthenticationError(), driver.ReadOnlyError(), driver.ConnectionError()])
+    async def test_the_setting_that_it_names_is_the_one_that_the_address_was_read_from(self, error: Exception) -> None:
+        async def fail(_: object) -> None:
+            raise error
+
+        with pytest.raises(BadInput, match="WEAVEBOT_QUEUE_URL is not right"):
+            Address.read("", setting="WEAVEBOT_QUEUE_URL")
+        link = line(Address.read("redis://localhost", answering=0.5, setting="WEAVEBOT_QUEUE_URL"))
+        with pytest.raises(Unavailable, match="WEAVEBOT_QUEUE_URL"):
+            await link.run(fail)
+
+    async def test_a_server_without_memory_is_not_left_alone(self, link: RedisLink) -> None:
+        async def fail(_: object) -> None:
+            raise driver.OutOfMemoryError(SECRET)
+
+        with pytest.raises(Unavailable, match="no memory left") as raised:
+            await link.run(fail)
+        assert SECRET not in str(raised.value)
+        assert not link.resting
 
     async def test_a_command_that_may_be_done_twice_is_sent_again(self, link: RedisLink) -> None:
         tries = []

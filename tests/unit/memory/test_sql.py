@@ -8,6 +8,7 @@ import sqlite3
 import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -145,6 +146,37 @@ class TestScrubbing:
             await database.scrub()
             assert holds(tmp_path, b"needle-in")
         assert not holds(tmp_path, b"needle-in")
+        await database.close()
+
+    async def test_while_a_reader_is_in_the_way_others_write(self, tmp_path: Path) -> None:
+        database = SqlDatabase.in_folder(tmp_path)
+        async with database.write() as conn:
+            await conn.run_sync(metadata.create_all)
+        reader = sqlite3.connect(tmp_path / "weavebot.sqlite3", isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM tenants").fetchall()
+        await add(database, ["needle-in-a-haystack"])
+        async with database.write() as conn:
+            await conn.execute(tenants.delete())
+        scrubbing = asyncio.create_task(database.scrub())
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(5):
+            await add(database, ["meanwhile"])
+        assert not scrubbing.done()
+        reader.close()
+        await scrubbing
+        assert not holds(tmp_path, b"needle-in")
+        await database.close()
+
+    async def test_what_sqlite_refuses_is_one_sentence(self, tmp_path: Path) -> None:
+        database = SqlDatabase.in_folder(tmp_path)
+        async with database.write() as conn:
+            await conn.run_sync(metadata.create_all)
+        async with database.read() as conn:
+            driver: Any = (await conn.get_raw_connection()).driver_connection
+        await driver.errand(lambda: driver._conn.execute("BEGIN").execute("SELECT * FROM tenants").fetchall())
+        with pytest.raises(Unavailable, match="busy"):
+            await database.scrub()
         await database.close()
 
     async def test_a_copy_of_the_folder_taken_at_any_time_is_whole(self, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -123,6 +123,63 @@ class TestRollback:
         await connection.rollback()
         await slow
         assert not connection.in_transaction
+
+    async def test_ends_what_nobody_reads_to_its_end(self, connection: Connection) -> None:
+        cursor = connection.cursor()
+        await cursor.execute("SELECT id FROM t")
+        await connection.rollback()
+        await connection.cursor().execute("DROP TABLE t")  # refused while a statement is under way
+
+
+@pytest.mark.parametrize("stop", [Connection.close, Connection.stop])
+async def test_a_connection_that_goes_leaves_no_statement_open(
+    connection: Connection, tmp_path: Path, stop: Callable[[Connection], Awaitable[None]]
+) -> None:
+    left_behind = connection.cursor()
+    await connection.cursor().execute("PRAGMA journal_mode=WAL")
+    await connection.cursor().execute("DELETE FROM t WHERE id = 1")
+    await left_behind.execute("SELECT id FROM t")
+    other = sqlite3.connect(tmp_path / "a.sqlite3", timeout=0)
+    await stop(connection)
+    assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    other.close()
+
+
+class TestAStreamThatIsBrokenOff:
+    @pytest.fixture
+    async def database(self, tmp_path: Path) -> AsyncIterator[SqlDatabase]:
+        """Whose only connection was reading a long result when its task was cancelled."""
+        opened = SqlDatabase.in_folder(tmp_path)
+        async with opened.write() as conn:
+            await conn.execute(text("CREATE TABLE t (id INTEGER PRIMARY KEY)"))
+            await conn.execute(text("INSERT INTO t (id) VALUES (:id)"), [{"id": i} for i in range(MANY)])
+        reading = asyncio.Event()
+
+        async def read() -> None:
+            async with opened.read() as conn:
+                pages = (await conn.stream(text("SELECT id FROM t"))).partitions(10)
+                await anext(pages)
+                reading.set()
+                await asyncio.Event().wait()
+
+        self.task = asyncio.create_task(read())  # held, as whoever waits for it holds it
+        await reading.wait()
+        self.task.cancel()
+        await asyncio.wait([self.task])
+        yield opened
+        await opened.close()
+
+    async def test_keeps_no_old_snapshot(self, database: SqlDatabase, tmp_path: Path) -> None:
+        other = sqlite3.connect(tmp_path / "weavebot.sqlite3", isolation_level=None)
+        other.execute("DELETE FROM t WHERE id < 7")
+        other.close()
+        async with database.read() as conn:
+            assert (await conn.execute(text("SELECT count(*) FROM t"))).scalar() == MANY - 7
+        async with database.write() as conn:
+            await conn.execute(text("DELETE FROM t"))
+
+    async def test_is_in_the_way_of_no_scrub(self, database: SqlDatabase) -> None:
+        await database.scrub()
 
 
 async def test_a_transaction_costs_an_errand_a_statement(tmp_path: Path) -> None:

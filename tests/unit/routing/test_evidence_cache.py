@@ -11,12 +11,13 @@ from datetime import timedelta
 import pytest
 import structlog
 import zstandard
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from memory.adapters.in_memory import ProcessCache
 from memory.errors import Unavailable
 from memory.models import Context, Query, Room, Scope, Slot
 from memory.pseudonyms import Pseudonyms
+from memory.tables import messages
 from routing import evidence_cache
 from routing.confidence import Confidence
 from routing.evidence import Evidence, Findings
@@ -73,6 +74,7 @@ class Moody(ProcessCache):
 
     away = False
     calls = 0
+    slow: asyncio.Event | None = None  # until it is set nothing is taken
 
     async def get(self, slot: Slot) -> tuple[bytes | None, tuple[str, ...]]:
         self._answer()
@@ -80,6 +82,8 @@ class Moody(ProcessCache):
 
     async def put(self, slot: Slot, value: bytes, ttl: timedelta, seen: Sequence[str]) -> bool:
         self._answer()
+        if self.slow is not None:
+            await self.slow.wait()
         return await super().put(slot, value, ttl, seen)
 
     async def drop(self, namespace: str, tags: Sequence[str]) -> None:
@@ -123,7 +127,9 @@ def there(server: Moody) -> EvidenceCache:
 
 
 async def ask(cache: EvidenceCache, looker: Looker, what: Wanted | None = None) -> Evidence:
-    return await cache.of(what or wanted(), looker.look, looker.tell)
+    found = await cache.of(what or wanted(), looker.look, looker.tell)
+    await cache.written()
+    return found
 
 
 class TestOneLook:
@@ -243,6 +249,7 @@ class TestShared:
         await asyncio.sleep(0.01)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
+        await here.written()
         assert not server._claims
         await ask(there, looker)
         assert looker.looks == 1
@@ -342,6 +349,28 @@ class TestAway:
         assert (await ask(here, looker, wanted("door?"))).findings.ranked == (1, 2)
 
 
+class TestSlow:
+    async def test_nobody_waits_until_it_has_taken_what_was_found(
+        self, here: EvidenceCache, there: EvidenceCache, server: Moody
+    ) -> None:
+        server.slow, looker = asyncio.Event(), Looker()
+        async with asyncio.timeout(5):
+            calls = [here.of(wanted(), looker.look, looker.tell) for _ in range(3)]
+            assert {one.findings.ranked for one in await asyncio.gather(*calls)} == {(1, 2)}
+        assert not server._values
+        server.slow.set()
+        await here.written()
+        await ask(there, looker)
+        assert looker.looks == 1
+
+    async def test_what_it_does_not_take_is_given_up_at_the_end(self, here: EvidenceCache, server: Moody) -> None:
+        server.slow, looker = asyncio.Event(), Looker()
+        await here.of(wanted(), looker.look, looker.tell)
+        async with asyncio.timeout(5):
+            await here.close(patience=0.01)
+        assert (server._values, server._claims) == ({}, {})
+
+
 class TestWhatIsKept:
     """On a whole memory: two shuttles that share a cache answer alike, and the cache holds no word."""
 
@@ -360,7 +389,9 @@ class TestWhatIsKept:
 
     @staticmethod
     async def weave(memory: Memory, shuttle: Shuttle, room: Room, question: str = QUESTION) -> Answer:
-        return await shuttle.weave(question, memory.scope(room), asked_at=START, route=CHAT, seed=1)
+        answer = await shuttle.weave(question, memory.scope(room), asked_at=START, route=CHAT, seed=1)
+        await shuttle._cache.written()
+        return answer
 
     async def test_an_answer_from_shared_findings_is_the_answer(
         self, memory: Memory, room: Room, server: Moody
@@ -414,6 +445,18 @@ class TestWhatIsKept:
         assert not server._values
         answer = await self.weave(memory, self.shuttle(memory, server), room)
         assert "e1" not in [citation.message_id for citation in answer.citations]
+
+    async def test_findings_of_messages_that_read_otherwise_now_are_not_used(
+        self, memory: Memory, room: Room, server: Moody
+    ) -> None:
+        """An older copy of the database that was restored gives the same serials and versions to other messages."""
+        await memory.say(room, *TALK)
+        await self.weave(memory, self.shuttle(memory, server), room)
+        async with memory.database.write() as conn:
+            await conn.execute(update(messages).where(messages.c.external_id == "e3").values(text="the door is locked"))
+        two = self.shuttle(memory, server)
+        await self.weave(memory, two, room)
+        assert (two._cache.counts.shared, two._cache.counts.missed) == (0, 1)
 
     async def test_what_is_written_afterwards_is_found(self, memory: Memory, room: Room, server: Moody) -> None:
         await memory.say(room, *TALK)

@@ -375,6 +375,20 @@ class TestWhatChangesWhileAQuestionIsUnderWay:
         assert [one.text for one in answer.citations] == ["the padlock code is a secret"]
         assert "4471" not in "".join((await self.kept(memory))[0])
 
+    async def test_one_that_only_the_context_tells_is_not_in_it_when_it_was_erased(
+        self, memory: Memory, room: Room, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await memory.say(room, *[("Ana", f"the extractor note {number}") for number in range(60)])
+        before = await memory.shuttle.weave("extractor note?", memory.scope(room), asked_at=START, route="chat", seed=1)
+        assert before.context is not None
+        last = (await memory.engine.read(before.context.serials))[before.context.serials[-1]]
+        assert len(before.context.serials) == 60
+        self.meanwhile(monkeypatch, [partial(memory.journal.delete, room, last.external_id, START)])
+        answer = await memory.shuttle.weave("extractor note?", memory.scope(room), asked_at=START, route="chat", seed=1)
+        assert answer.context is not None
+        assert last.serial not in answer.context.serials
+        assert f"{last.text}\n" not in f"{answer.context.text}\n"
+
     async def test_one_that_changes_all_the_time_leaves_no_text(
         self, memory: Memory, room: Room, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from memory.adapters.redis import RedisCache
-from memory.adapters.redis_link import RedisLink
+from memory.adapters.redis_link import Address, RedisLink
 from memory.errors import Unavailable
 from tests.contract.cache import LONG, SHORT, CacheContract, Pause, kept, slot, there
-from tests.services.redis import lasting, open_link, redis_address
+from tests.services.redis import PATIENT, lasting, make_authority, open_link, redis_address, secure_server
 
 pytestmark = pytest.mark.services
 
@@ -80,6 +80,19 @@ class TestServer:
         await kept(cache, slot("b", "x"))
         index = cache._names.index("evidence", "x")
         assert await link.run(lambda redis: redis.zcard(index)) == 1
+
+    async def test_a_deletion_removes_also_when_the_server_is_full(self, tmp_path: Path) -> None:
+        make_authority(tmp_path)
+        async with secure_server(tmp_path) as port:  # of its own: it refuses everybody
+            where = Address("localhost", port, secure=True, authorities=tmp_path / "ca.pem", answering=PATIENT)
+            async with open_link(where) as link:
+                cache = RedisCache(link, secrets.token_hex(4))
+                await kept(cache, slot("a", "x"))
+                await link.run(lambda redis: redis.config_set("maxmemory", 1))
+                with pytest.raises(Unavailable, match="no memory left"):
+                    await kept(cache, slot("b", "x"))
+                await cache.drop("evidence", ["x"])
+                assert await there(cache, slot("a", "x")) is None
 
     async def test_it_says_what_it_is(self, cache: RedisCache) -> None:
         health = await cache.health()

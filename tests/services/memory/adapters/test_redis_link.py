@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -14,7 +16,6 @@ import structlog
 from memory.adapters.redis_link import Address
 from memory.errors import Unavailable
 from tests.doubles import HandClock
-from tests.e2e.eventually import eventually
 from tests.services.redis import make_authority, open_link, ping, redis_address, secure_server
 from tests.services.servers import Server
 
@@ -113,17 +114,7 @@ class TestTls:
         """A server with a certificate of an authority that nobody knows."""
         authorities = make_authority(tmp_path)
         async with secure_server(tmp_path) as port:
-            where = Address("localhost", port, secure=True, authorities=authorities, answering=5.0)
-
-            async def up() -> bool:
-                async with open_link(where) as link:
-                    try:
-                        return await link.run(ping)
-                    except Unavailable:
-                        return False
-
-            await eventually(up, bool)
-            yield where
+            yield Address("localhost", port, secure=True, authorities=authorities, answering=5.0)
 
     async def test_a_certificate_of_a_known_authority_is_taken(self, secure: Address) -> None:
         async with open_link(secure) as link:
@@ -143,3 +134,11 @@ class TestTls:
         async with open_link(replace(secure, secure=False)) as link:
             with pytest.raises(Unavailable, match="does not answer"):
                 await link.run(ping)
+
+    async def test_one_that_is_frozen_can_be_left(self, secure: Address) -> None:
+        async with open_link(replace(secure, connecting=0.3)) as link:
+            said: dict[str, int] = await link.run(lambda redis: redis.info("server"))
+            os.kill(said["process_id"], signal.SIGSTOP)
+            with structlog.testing.capture_logs() as logs:
+                await link.close()
+            assert [entry["event"] for entry in logs] == ["redis.not_closed"]
