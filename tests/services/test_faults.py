@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import traceback
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -121,6 +122,8 @@ def die_importing(folder: Path, url: str, kill_at: int) -> int:
 
             asyncio.run(work())
             status = 0
+        except BaseException:  # noqa: BLE001 - the process ends here, and says why
+            traceback.print_exc()
         finally:
             os._exit(status)
     _, status = os.waitpid(child, 0)
