@@ -23,8 +23,8 @@ def postgres(port: int) -> bool:
 
 
 def redis(port: int) -> bool:
-    """Redis answers a PING, if only to ask for the password."""
-    return _told(port, b"PING\r\n", 1) in (b"+", b"-")
+    """Redis answers the PING of a user who may do nothing else; one that is loading its data says that it is."""
+    return _told(port, b"AUTH probe any\r\nPING\r\n", 6) == b"+OK\r\n+"
 
 
 def amqp(port: int) -> bool:

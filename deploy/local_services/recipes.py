@@ -89,7 +89,8 @@ def _settle_postgres(plan: Plan) -> None:
 
 def _redis(folder: Path) -> Plan:
     program, port, password = installing.redis_program(), free_port(), secrets.token_hex(16)
-    lines = ["bind 127.0.0.1", f"port {port}", f"requirepass {password}", f"dir {folder}", "appendonly yes"]
+    lines = ["bind 127.0.0.1", f"port {port}", f"dir {folder}", "appendonly yes"]
+    lines += [f"user default on >{password} ~* &* +@all", "user probe on nopass +ping"]
     _write(folder / "redis.conf", "\n".join(lines) + "\n")
     url = f"redis://:{password}@127.0.0.1:{port}/0"
     return Plan({"REDIS_URL": url}, [program, str(folder / "redis.conf")], port=port)
