@@ -18,7 +18,9 @@ NAMES: Final = {
     "written": "six rooms of our own",
     "replies": "votes on QMSum, LoCoMo measured",
 }
-COLOURS: Final = {"shipped prior": "#1f6fb2", "plain RRF": "#d9822b"}
+COLOURS: Final = {"shipped prior": "#1f6fb2", "the formula": "#3a8f4d", "plain RRF": "#d9822b"}
+SAID: Final = {"shipped prior": "from what ships", "the formula": "from the formula", "plain RRF": "from plain RRF"}
+BELOW: Final = frozenset({"the formula"})
 STYLE: Final[Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -57,7 +59,8 @@ def _line(axes: Any, one: Mapping[str, Any]) -> None:
     low, high = ([start + gain[i] for gain in one["gain"]] for i in (1, 2))
     axes.fill_between(one["checkpoints"], low, high, color=colour, alpha=0.18, linewidth=0)
     axes.plot(one["checkpoints"], one["recall"], "o-", color=colour, markersize=3)
-    axes.annotate(f"from the {one['start']}", (0, start), (6, 5), textcoords="offset points", color=colour)
+    offset = (6, -12) if one["start"] in BELOW else (6, 5)
+    axes.annotate(SAID[one["start"]], (0, start), offset, textcoords="offset points", color=colour)
     if one["start"] == "shipped prior":
         axes.axhline(one["all labels"], color=colour, linestyle=":", linewidth=1)
         said = {"textcoords": "offset points", "color": colour, "fontsize": 8, "ha": "right"}

@@ -15,7 +15,7 @@ weights are the product's. After every hundred answers, later after a quarter mo
 the product learns them. The start and the directions that ship (`routing.weights`) come from the demo room and the
 written rooms; where one of these is measured, they are fitted again without it.
 
-Three starts: the shipped prior, the formula alone (``--starts formula``), and plain reciprocal rank fusion of BM25 and
+Three starts: the shipped prior, the formula alone, and plain reciprocal rank fusion of BM25 and
 MiniLM on single messages. The ceiling of each is what all labels of the same rooms teach the same learner. Candidates
 and their columns come from the engine, asked once (`benchmarks.pools`). Intervals are 95 %, over seeds, paired.
 """
@@ -349,7 +349,7 @@ def main() -> None:
     """Every curve; JSON to ``benchmarks/out/learning-curve.json``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", default=["locomo", "replies", "written"])
-    parser.add_argument("--starts", nargs="+", choices=STARTS, default=["shipped", "rrf"])
+    parser.add_argument("--starts", nargs="+", choices=STARTS, default=list(STARTS))
     parser.add_argument("--seeds", type=int, default=SEEDS)
     arguments = parser.parse_args()
     found = []

@@ -87,17 +87,20 @@ def _parameters(function: Callable[..., None], names: dict[str, Any] | None = No
     return {name: one.replace(annotation=hints.get(name, Any)) for name, one in signature.parameters.items()}
 
 
-def _carry_out(flags: Flags, name: str, given: dict[str, Any], *, command: str, file: Path | None = None) -> int:
-    from bot.carrying import carry_out  # noqa: PLC0415 - help and wrong use must not wait for 0.3 s of imports
+def carry_out(flags: Flags, name: str, given: dict[str, Any], *, command: str, file: Path | None = None) -> int:
+    """Does what a command means, in this process or in the one that owns the data; gives the exit status."""
+    from bot import carrying  # noqa: PLC0415 - help and wrong use must not wait for 0.3 s of imports
 
-    return carry_out(flags, name, given, command=command, file=file)
+    return carrying.carry_out(flags, name, given, command=command, file=file)
 
 
-def _leave(status: int) -> NoReturn:
+def leave(status: int) -> NoReturn:
+    """Ends the command."""
     raise typer.Exit(status)
 
 
-def _wrong(sentence: str) -> NoReturn:
+def wrong(sentence: str) -> NoReturn:
+    """Ends the command with what is wrong with how it was called."""
     typer.echo(f"weavebot: {sentence}", err=True)
     raise typer.Exit(WRONG_USE)
 
@@ -120,7 +123,7 @@ def import_(
     Example: weavebot import history.jsonl --room hives
     """
     command = f"import {file.name}"
-    _leave(_carry_out(flags, "import", {"room": room}, command=command, file=file))
+    leave(carry_out(flags, "import", {"room": room}, command=command, file=file))
 
 
 ROUTES = (
@@ -155,11 +158,11 @@ def ask(
     Example: weavebot ask "Who inspected the hives last Tuesday?" --room hives --as Ana
     """
     if (question is None) == (batch is None):
-        _wrong("Give a question, or a file of questions with --batch.")
+        wrong("Give a question, or a file of questions with --batch.")
     given: dict[str, Any] = {"room": room, "person": person, "limit": limit, "tokens": tokens, "route": route}
     if batch is not None:
-        _leave(_carry_out(flags, "ask_batch", {**given, "seed": seed}, command="ask --batch", file=batch))
-    _leave(_carry_out(flags, "ask", {**given, "seed": seed, "question": question}, command="ask"))
+        leave(carry_out(flags, "ask_batch", {**given, "seed": seed}, command="ask --batch", file=batch))
+    leave(carry_out(flags, "ask", {**given, "seed": seed, "question": question}, command="ask"))
 
 
 @command()
@@ -181,12 +184,12 @@ def react(
     """
     if batch is not None:
         if answer_id is not None:
-            _wrong("Give an answer and an emoji, or a file of votes with --batch.")
-        _leave(_carry_out(flags, "react_batch", {}, command="react --batch", file=batch))
+            wrong("Give an answer and an emoji, or a file of votes with --batch.")
+        leave(carry_out(flags, "react_batch", {}, command="react --batch", file=batch))
     if answer_id is None or emoji is None or person is None:
-        _wrong("Say which answer, which emoji and who you are: weavebot react ANSWER_ID 👍 --as NAME.")
+        wrong("Say which answer, which emoji and who you are: weavebot react ANSWER_ID 👍 --as NAME.")
     given = {"answer_id": answer_id, "emoji": emoji, "person": person, "remove": remove}
-    _leave(_carry_out(flags, "react", given, command="react"))
+    leave(carry_out(flags, "react", given, command="react"))
 
 
 @command()
@@ -201,7 +204,7 @@ def stats(
 
     Example: weavebot stats --room hives
     """
-    _leave(_carry_out(flags, "stats", {"room": room}, command="stats"))
+    leave(carry_out(flags, "stats", {"room": room}, command="stats"))
 
 
 @command()
@@ -214,7 +217,7 @@ def digest(
 
     Example: weavebot digest --room hives
     """
-    _leave(_carry_out(flags, "digest", {"room": room}, command="digest"))
+    leave(carry_out(flags, "digest", {"room": room}, command="digest"))
 
 
 @command()
@@ -232,9 +235,9 @@ def forget(
     Example: weavebot forget --person Ana
     """
     if (message is None) == (person is None):
-        _wrong("Say what to forget: --message ID or --person NAME.")
+        wrong("Say what to forget: --message ID or --person NAME.")
     given = {"message": message, "person": person, "room": room}
-    _leave(_carry_out(flags, "forget", given, command="forget"))
+    leave(carry_out(flags, "forget", given, command="forget"))
 
 
 @command()
@@ -247,7 +250,7 @@ def export(
 
     Example: weavebot export --person Ana > ana.jsonl
     """
-    _leave(_carry_out(flags, "export", {"person": person}, command="export"))
+    leave(carry_out(flags, "export", {"person": person}, command="export"))
 
 
 @command()
@@ -265,7 +268,7 @@ def reindex(
 
     Example: weavebot reindex
     """
-    _leave(_carry_out(flags, "reindex", {"model": model, "store": store}, command="reindex"))
+    leave(carry_out(flags, "reindex", {"model": model, "store": store}, command="reindex"))
 
 
 @command()
@@ -278,7 +281,7 @@ def queue(
 
     Example: weavebot queue --retry-dead
     """
-    _leave(_carry_out(flags, "queue", {"retry_dead": retry_dead}, command="queue"))
+    leave(carry_out(flags, "queue", {"retry_dead": retry_dead}, command="queue"))
 
 
 @command()
@@ -296,7 +299,7 @@ def reflect(
 
     Example: weavebot reflect --room hives --again
     """
-    _leave(_carry_out(flags, "reflect", {"room": room, "again": again}, command="reflect"))
+    leave(carry_out(flags, "reflect", {"room": room, "again": again}, command="reflect"))
 
 
 @command()
@@ -314,7 +317,7 @@ def settings(
     Example: weavebot settings digest_at friday 16:00 --room hives
     """
     given = {"room": room, "name": name, "value": " ".join(value) if value else None}
-    _leave(_carry_out(flags, "settings", given, command="settings"))
+    leave(carry_out(flags, "settings", given, command="settings"))
 
 
 @command()
@@ -328,86 +331,7 @@ def job(
 
     Example: weavebot job digest --room hives
     """
-    _leave(_carry_out(flags, "job", {"name": name, "room": room}, command="job"))
-
-
-@command()
-def learn(
-    flags: Flags,
-    *,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE", help="Draw it into FILE.svg or FILE.png.")
-    ] = None,
-    room: Annotated[str | None, typer.Option("--room", metavar="NAME", help="Only what was asked here.")] = None,
-) -> None:
-    """Show what votes have taught so far: rewards over time, what each route earned, confidence against votes.
-
-    A picture needs matplotlib: pip install 'weavebot[plot]'.
-
-    Example: weavebot learn --plot learned.svg --room hives
-    """
-    where = None if plot is None else str(plot.expanduser().absolute())  # the owner of the folder may be elsewhere
-    _leave(_carry_out(flags, "learn", {"plot": where, "room": room}, command="learn"))
-
-
-@command()
-def evaluate(
-    flags: Flags,
-    *,
-    policy: Annotated[
-        str | None, typer.Option("--policy", metavar="NAME", help="A policy, a route or uniform; without it, all.")
-    ] = None,
-    room: Annotated[str | None, typer.Option("--room", metavar="NAME", help="Only what was asked here.")] = None,
-    since: Annotated[str | None, typer.Option("--since", metavar="DATE", help="Only what was asked since.")] = None,
-) -> None:
-    """Judge policies on the decisions that were logged: what each would have earned in votes.
-
-    Policies are rules, thompson, greedy and cautious. Each decision was logged with its true propensity, so the log
-    tells what another policy would have earned (IPS, SNIPS and doubly robust estimates with 95 % intervals).
-
-    Example: weavebot evaluate --policy greedy --since 2026-03-01
-    """
-    _leave(_carry_out(flags, "evaluate", {"policy": policy, "room": room, "since": since}, command="evaluate"))
-
-
-@command()
-def promote(
-    flags: Flags,
-    *,
-    policy: Annotated[
-        str | None, typer.Argument(metavar="POLICY", help="Without it: which policy is in force.")
-    ] = None,
-    back: Annotated[bool, typer.Option("--back", help="Take the last promotion back.")] = False,
-    room: Annotated[str | None, typer.Option("--room", metavar="NAME", help="A room of the team.")] = None,
-) -> None:
-    """Put a policy in force, if the votes prove it better than the one that decides now.
-
-    Policies are rules, thompson (from the start), greedy, cautious and formula. A policy that the votes show to be
-    worse than the rules is taken out by itself (weavebot job tripwire).
-
-    Example: weavebot promote greedy
-    """
-    if back and policy is not None:
-        _wrong("Name a policy, or take the last promotion back with --back.")
-    _leave(_carry_out(flags, "promote", {"policy": policy, "back": back, "room": room}, command="promote"))
-
-
-@command()
-def experiment(
-    flags: Flags,
-    *,
-    action: Annotated[
-        str | None, typer.Argument(metavar="start|stop", help="Without it: what the last one has shown.")
-    ] = None,
-    policies: Annotated[list[str] | None, typer.Argument(metavar="POLICY", help="Two, to start.")] = None,
-    room: Annotated[str | None, typer.Option("--room", metavar="NAME", help="A room of the team.")] = None,
-) -> None:
-    """Try two policies, each on half of the threads; look as often as you like.
-
-    Example: weavebot experiment start thompson greedy
-    """
-    given = {"action": action, "policies": policies or [], "room": room}
-    _leave(_carry_out(flags, "experiment", given, command="experiment"))
+    leave(carry_out(flags, "job", {"name": name, "room": room}, command="job"))
 
 
 @command()
@@ -416,7 +340,7 @@ def doctor(flags: Flags) -> None:
 
     Example: weavebot doctor
     """
-    _leave(_carry_out(flags, "doctor", {}, command="doctor"))
+    leave(carry_out(flags, "doctor", {}, command="doctor"))
 
 
 @command()
@@ -438,9 +362,9 @@ def migrate(
     """
     if to is None:
         if dry_run:
-            _wrong("--dry-run goes with --to URL.")
-        _leave(_carry_out(flags, "migrate", {}, command="migrate"))
-    _leave(_carry_out(flags, "move", {"to": to, "dry_run": dry_run}, command="migrate --to"))
+            wrong("--dry-run goes with --to URL.")
+        leave(carry_out(flags, "migrate", {}, command="migrate"))
+    leave(carry_out(flags, "move", {"to": to, "dry_run": dry_run}, command="migrate --to"))
 
 
 @command()
@@ -458,7 +382,7 @@ def chat(
     with murmur("Opening the room ..."):
         from bot.hosting import host_chat  # noqa: PLC0415 - heavy parts are imported by the commands that need them
 
-    _leave(host_chat(flags, room=room, person=person, demo=demo))
+    leave(host_chat(flags, room=room, person=person, demo=demo))
 
 
 @command()
@@ -484,12 +408,12 @@ def run(
     """
     from bot.hosting import host_run  # noqa: PLC0415 - heavy parts are imported by the commands that need them
 
-    _leave(host_run(flags, only=only))
+    leave(host_run(flags, only=only))
 
 
 def perform(arguments: Sequence[str]) -> int:
     """Carries out one command line and gives the exit status; errors are one sentence on stderr."""
-    from bot import matrix_cli  # noqa: F401, PLC0415 - adds its commands, and needs this module for that
+    from bot import matrix_cli, policies_cli  # noqa: F401, PLC0415 - they add commands, and need this module for that
 
     try:
         outcome = cli(list(arguments), standalone_mode=False, prog_name="weavebot")
