@@ -154,15 +154,20 @@ async def admit_people(conn: AsyncConnection, tenant: int, names: dict[str, str]
         name = storable(names[key], _NAME_LENGTH)
         if person.name != name and name and not person.opted_out:
             await conn.execute(update(people).where(people.c.id == person.id).values(name=name))
-            await _renew_rooms(conn, person.id)
+            await _renew_rooms(conn, tenant, person.id)
             known[key] = Person(person.id, tenant, key, name)
     return known
 
 
-async def _renew_rooms(conn: AsyncConnection, person: int) -> None:
+async def _renew_rooms(conn: AsyncConnection, tenant: int, person: int) -> None:
     """The rooms where somebody wrote or is named change with the name: what was found there tells the old one."""
     wrote = select(messages.c.room_id).where(messages.c.author_id == person)
-    named = select(entities.c.room_id).where(entities.c.kind == EntityKind.PERSON, entities.c.key == str(person))
+    theirs = rooms.join(entities, entities.c.room_id == rooms.c.id)  # room by room: that is what the index begins with
+    named = (
+        select(rooms.c.id)
+        .select_from(theirs)
+        .where(rooms.c.tenant_id == tenant, entities.c.kind == EntityKind.PERSON, entities.c.key == str(person))
+    )
     for room in sorted((await conn.execute(wrote.union(named))).scalars()):
         await next_version(conn, room)
 
