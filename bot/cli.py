@@ -353,9 +353,9 @@ def migrate(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --to: say what would be moved.")] = False,
 ) -> None:
-    """Bring the database to this version's schema (every other command does so too, when it starts).
+    """Bring the database to this version's schema, or move the data folder to PostgreSQL (--to).
 
-    With --to, move everything that the data folder holds to PostgreSQL. Interrupted and run again, it goes on. In the
+    Every other command brings the schema up to date too, when it starts. With --to, move everything that the data folder holds to PostgreSQL. Interrupted and run again, it goes on. In the
     end both are compared, row by row and by asking the same questions.
 
     Example: weavebot migrate --to postgresql://weavebot:PASSWORD@localhost:5432/weavebot

@@ -86,8 +86,10 @@ class CacheContract:
             assert await kept(cache, where, b"new")
 
     async def test_dropping_what_is_not_there_does_nothing(self, cache: Cache) -> None:
+        await kept(cache, slot("a", "x"))
         await cache.drop("evidence", ["nobody", "nothing"])
         await cache.drop("evidence", [])
+        assert await there(cache, slot("a", "x")) == b"value"
 
     async def test_one_of_many_may_compute(self, cache: Cache) -> None:
         tokens = await asyncio.gather(*(cache.claim(slot(), LONG) for _ in range(20)))

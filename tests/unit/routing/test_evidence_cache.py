@@ -10,7 +10,6 @@ from datetime import timedelta
 
 import pytest
 import structlog
-import zstandard
 from sqlalchemy import func, select, update
 
 from memory.adapters.in_memory import ProcessCache
@@ -28,6 +27,7 @@ from routing.shuttle import Shuttle
 from routing.tables import answers, decisions
 from tests.doubles import START, HandClock
 from tests.parts import Memory
+from tests.unit.routing.telling import opened, ordered
 
 NAMES = Pseudonyms(b"secret of this installation")
 TALK = (
@@ -499,16 +499,3 @@ class TestWhatIsKept:
         answer = await self.weave(memory, two, room)
         assert answer.citations[0].message_id == "e1"
         assert two._cache.counts.shared == 0
-
-
-def opened(value: bytes) -> str:
-    """The words of packed findings."""
-    return zstandard.ZstdDecompressor().decompress(value[18:]).decode()
-
-
-def ordered(answer: Answer) -> str:
-    """All of an answer in words: a number that is missing (NaN) equals itself there, and features have one order."""
-    cited = [
-        replace(one, hit=replace(one.hit, features=dict(sorted(one.hit.features.items())))) for one in answer.citations
-    ]
-    return repr(replace(answer, citations=tuple(cited)))
