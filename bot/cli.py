@@ -355,8 +355,9 @@ def migrate(
 ) -> None:
     """Bring the database to this version's schema, or move the data folder to PostgreSQL (--to).
 
-    Every other command brings the schema up to date too, when it starts. With --to, move everything that the data folder holds to PostgreSQL. Interrupted and run again, it goes on. In the
-    end both are compared, row by row and by asking the same questions.
+    Every other command brings the schema up to date too, when it starts. A move takes everything that the data folder
+    holds. Interrupted and run again, it goes on. In the end both are compared, row by row and by asking the same
+    questions.
 
     Example: weavebot migrate --to postgresql://weavebot:PASSWORD@localhost:5432/weavebot
     """

@@ -14,11 +14,10 @@ from sqlalchemy import func, select, update
 
 from memory.adapters.in_memory import ProcessCache
 from memory.errors import Unavailable
-from memory.models import Context, Query, Room, Scope, Slot
+from memory.models import Query, Room, Scope, Slot
 from memory.pseudonyms import Pseudonyms
 from memory.tables import messages
 from routing import evidence_cache
-from routing.confidence import Confidence
 from routing.evidence import Evidence, Findings
 from routing.evidence_cache import KEPT, EvidenceCache, Shared, Wanted
 from routing.models import Answer
@@ -27,7 +26,7 @@ from routing.shuttle import Shuttle
 from routing.tables import answers, decisions
 from tests.doubles import START, HandClock
 from tests.parts import Memory
-from tests.unit.routing.telling import opened, ordered
+from tests.unit.routing.telling import evidence, opened, ordered
 
 NAMES = Pseudonyms(b"secret of this installation")
 TALK = (
@@ -36,11 +35,6 @@ TALK = (
     ("Cleo", "the smokehouse door sticks when it rains"),
 )
 QUESTION = "Where is the key of the smokehouse?"
-
-
-def evidence(*serials: int, whole: bool = True) -> Evidence:
-    findings = Findings(serials, (), Confidence(0.5, (), abstains=False), whole=whole)
-    return Evidence(findings, {}, Context("", 0, (), 0), f"said by {serials}", ())
 
 
 def wanted(question: str = "key?", *rooms: int, down: tuple[str, ...] = ()) -> Wanted:
