@@ -13,7 +13,7 @@ from memory.models import Context, Hit, Message, Query
 from routing import finding, wording
 from routing.confidence import Confidence, assess
 from routing.finding import Found, Taught
-from routing.models import Route
+from routing.models import Citation, Route
 from routing.patterns.trace import Trace
 from routing.pool_book import DEPTH, KeptPool
 from routing.questions import kind_of
@@ -45,10 +45,9 @@ class Evidence:
     """Findings with the messages themselves; the same for everybody who may read the rooms."""
 
     findings: Findings
-    messages: Mapping[int, Message]
+    citations: tuple[Citation, ...]
     context: Context
     text: str
-    terms: tuple[str, ...]
 
 
 async def gathered(
@@ -97,11 +96,28 @@ async def _told(
             read={message.serial: message.revision for message in ranked if message.serial in behind},
             imprint=_imprint(ranked),
         ),
-        messages={message.serial: message for message in cited},
+        citations=citations(findings.hits, texts, tuple(wording.terms_of(query))),
         context=context,
         text=wording.compose(query, cited, scores, findings.confidence, searched, zone),
-        terms=tuple(wording.terms_of(query)),
     )
+
+
+def citations(hits: Sequence[Hit], messages: Mapping[int, Message], terms: Sequence[str]) -> tuple[Citation, ...]:
+    """The hits with what their messages say; quoted is what says most about the terms."""
+    cited = []
+    for hit in hits:
+        message = messages[hit.serial]
+        cited.append(
+            Citation(
+                hit=hit,
+                message_id=message.external_id,
+                author=message.author_name,
+                sent_at=message.sent_at,
+                text=message.text,
+                quote=wording.quote(message.text, terms),
+            )
+        )
+    return tuple(cited)
 
 
 def _imprint(ranked: Sequence[Message]) -> bytes:

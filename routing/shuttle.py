@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from memory.engine import Engine
 from memory.errors import Contended, NotFound
-from memory.models import Hit, Message, Person, Query, Scope
+from memory.models import Person, Query, Scope
 from memory.ports import Clock
-from routing import explain, finding, following, questions, rewards, wording
+from routing import explain, finding, following, questions, rewards
 from routing.answers import GONE, AnswerBook, Draft, Kept
 from routing.bearings import Bearings
-from routing.evidence import Evidence, Findings, gathered, told
+from routing.evidence import Evidence, Findings, citations, gathered, told
 from routing.evidence_cache import EvidenceCache, Held, Wanted
 from routing.experiments import Assignment
 from routing.features import Probe, Situation, features
 from routing.finding import UNTOLD, Taught
 from routing.health import Health, routes_without
 from routing.learner import Learner
-from routing.models import Answer, Citation, Decision, Features, Route
+from routing.models import Answer, Decision, Features, Route
 from routing.paths.finding import GRAPH
 from routing.paths.finding import lines as path_lines
 from routing.paths.learner import PathLearner, PathModel
@@ -159,7 +159,7 @@ class Shuttle:
                 confidence=found.confidence.value,
                 abstained=found.confidence.abstains,
                 reasons=(*_lacking(decision, found.missing), *found.confidence.reasons),
-                citations=_citations(found.hits, evidence.messages, evidence.terms),
+                citations=evidence.citations,
                 decision=decision,
                 context=evidence.context,
                 ms=(time.perf_counter() - began) * 1000,
@@ -445,7 +445,7 @@ class Shuttle:
             confidence=kept.confidence,
             abstained=kept.abstained,
             reasons=(),
-            citations=_citations([hit for hit in kept.cited if hit.serial in texts], texts, ()),
+            citations=citations([hit for hit in kept.cited if hit.serial in texts], texts, ()),
             decision=decision,
             context=None,
             ms=kept.ms,
@@ -462,20 +462,3 @@ def _asked(query: Query, rooms: Sequence[int]) -> tuple[object, ...]:
     """What a question finds depends on its words and what joined them, when and where it is asked, and the rooms."""
     when = (query.asked_at.date(), str(query.asked_at.tzinfo))
     return (query.text, query.expansion, *when, *((room, query.versions[room]) for room in rooms))
-
-
-def _citations(hits: Sequence[Hit], messages: Mapping[int, Message], terms: Sequence[str]) -> tuple[Citation, ...]:
-    cited = []
-    for hit in hits:
-        message = messages[hit.serial]
-        cited.append(
-            Citation(
-                hit=hit,
-                message_id=message.external_id,
-                author=message.author_name,
-                sent_at=message.sent_at,
-                text=message.text,
-                quote=wording.quote(message.text, terms),
-            )
-        )
-    return tuple(cited)

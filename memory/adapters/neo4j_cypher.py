@@ -152,7 +152,7 @@ NEXT: Final = """
 UNWIND $serials AS serial MATCH (m:Message {scope: $scope, serial: serial}) WHERE m.session IS NOT NULL
 CALL (m) {
   MATCH (next:Message) WHERE next.scope = $scope AND next.session = m.session AND next.place > m.place
-  RETURN next ORDER BY next.place LIMIT 1
+  RETURN next ORDER BY next.scope, next.session, next.place LIMIT 1
 }
 RETURN collect(DISTINCT next.serial) AS next
 """
@@ -163,11 +163,14 @@ DELETE old
 WITH DISTINCT m WHERE m.session IS NOT NULL
 CALL (m) {{
   MATCH (before:Message) WHERE before.scope = $scope AND before.session = m.session AND before.place < m.place
-  RETURN before ORDER BY before.place DESC LIMIT 1
+  RETURN before ORDER BY before.scope DESC, before.session DESC, before.place DESC LIMIT 1
 }}
 CREATE (m)-[:FOLLOWS {_TIMES}]->(before)
 """
-"""Ties each message to the one before it in its session, and to no other."""
+"""Ties each message to the one before it in its session, and to no other.
+
+Ordered by all that the index is ordered by, though but one differs: else the server sorts the whole session each time.
+"""
 REMOVE: Final = "UNWIND $serials AS serial MATCH (m:Message {scope: $scope, serial: serial}) DETACH DELETE m"
 TIDY: Final = (
     "UNWIND $keys AS key MATCH (n:Entity {scope: $scope, key: key}) WHERE NOT (n)--() DELETE n",

@@ -264,7 +264,7 @@ async def _asked(driver: Any, statement: str) -> Any:
 
 def _begin(conn: Connection) -> None:
     writes = conn.get_execution_options().get("weavebot_write", False)
-    conn.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    conn.exec_driver_sql(sqlite_driver.WRITES if writes else sqlite_driver.READS)
 
 
 _SENTENCES = (

@@ -2,8 +2,9 @@
 
 SQLAlchemy makes a cursor, executes, fetches and closes, and aiosqlite carries each of these to its thread and back (a
 tenth of a millisecond on an idle machine, more on a busy one). Here the statement, its first rows and the end of its
-cursor are one errand, and a rollback of nothing is none. Only a cursor with more rows stays open, for whoever streams;
-a rollback ends it too, for it would keep the snapshot of a stream that nobody reads to its end.
+cursor are one errand, and a rollback of nothing is none. BEGIN goes with the statement after it, and nobody waits for
+the end of a transaction that only read. Only a cursor with more rows stays open, for whoever streams; a rollback ends
+it too, for it would keep the snapshot of a stream that nobody reads to its end.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ import aiosqlite
 
 FIRST: Final = 256
 """Rows that come with the statement."""
+READS: Final = "BEGIN"
+"""Begins a transaction in which nothing is written."""
+WRITES: Final = "BEGIN IMMEDIATE"
 
 T = TypeVar("T")
 
@@ -101,6 +105,10 @@ class _Cursor:
 
     async def _run(self, method: Callable[..., sqlite3.Cursor], operation: str, parameters: Any) -> Self:
         await self.close()
+        if operation in (READS, WRITES):
+            self._result = _Result()
+            self._connection.opening = operation
+            return self
         self._result = await self._connection.errand(partial(self._connection.run, method, operation, parameters))
         self._rows.extend(self._result.rows)
         self._more = self._result.more
@@ -123,6 +131,9 @@ class Connection(aiosqlite.Connection):
         super().__init__(connector, iter_chunk_size=64)
         self._thread.daemon = True
         self._sent = self._done = 0
+        self.opening = ""
+        """How the next statement begins a transaction."""
+        self._reads = self._ending = False  # a transaction that only reads is under way, or is just being ended
         self._open: set[sqlite3.Cursor] = set()  # with more rows; changed by the thread alone
 
     def cursor(self) -> _Cursor:  # type: ignore[override]  # no errand before there is a statement
@@ -130,9 +141,17 @@ class Connection(aiosqlite.Connection):
         return _Cursor(self)
 
     async def errand(self, work: Callable[[], T]) -> T:
-        """Work in the connection's thread."""
-        given: T = await self._execute(work)
+        """Work in the connection's thread, after whatever has to begin first."""
+        if opening := self.opening:
+            self.opening, self._reads = "", opening == READS
+            given: T = await self._execute(partial(self._begun, opening, work))
+        else:
+            given = await self._execute(work)
         return given
+
+    def _begun(self, opening: str, work: Callable[[], T]) -> T:
+        self._conn.execute(opening).close()
+        return work()
 
     def run(self, method: Callable[..., sqlite3.Cursor], operation: str, parameters: Any) -> _Result:
         """In the thread: a statement with its first rows."""
@@ -178,13 +197,27 @@ class Connection(aiosqlite.Connection):
 
         if self._running and self._connection:  # else aiosqlite refuses it
             self._sent += 1  # by the loop alone
+            self._ending = False
         return await super()._execute(counted)  # type: ignore[no-untyped-call]  # likewise
+
+    async def commit(self) -> None:
+        """Keeps what was written. What only read is ended soon, and nobody waits for it."""
+        if self.opening:
+            self.opening = ""
+        elif self._reads:
+            self._reads, self._ending = False, True
+            self._tx.put_nowait((None, self._take_back))
+        else:
+            await super().commit()
 
     async def rollback(self) -> None:
         """Takes back what was not committed; no errand when there is nothing, nor anything under way that may begin.
 
         Nobody reads on afterwards: cursors that are still open are closed first.
         """
+        self.opening, self._reads = "", False
+        if self._ending:
+            return  # nothing came after it
         if self._sent != self._done or self.in_transaction or self._open:
             await self.errand(self._take_back)
 

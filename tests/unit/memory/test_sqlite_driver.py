@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from memory.adapters.sql import SqlDatabase
 from memory.adapters.sqlite_driver import FIRST, Connection, connect
@@ -182,18 +183,75 @@ class TestAStreamThatIsBrokenOff:
         await database.scrub()
 
 
-async def test_a_transaction_costs_an_errand_a_statement(tmp_path: Path) -> None:
-    """BEGIN, the statement, COMMIT: whatever SQLAlchemy does around them costs none."""
-    database = SqlDatabase.in_folder(tmp_path)
-    try:
-        await database.ping()
+class TestTransactions:
+    @pytest.fixture
+    async def database(self, tmp_path: Path) -> AsyncIterator[SqlDatabase]:
+        opened = SqlDatabase.in_folder(tmp_path)
+        async with opened.write() as conn:
+            await conn.execute(text("CREATE TABLE t (id INTEGER PRIMARY KEY)"))
+        yield opened
+        await opened.close()
+
+    async def driver(self, database: SqlDatabase) -> Connection:
+        """The only connection of the pool."""
         async with database.read() as conn:
-            raw = await conn.get_raw_connection()
-            driver = raw.driver_connection
-            assert isinstance(driver, Connection)
-        counted = Counted(driver)
+            driver = (await conn.get_raw_connection()).driver_connection
+        assert isinstance(driver, Connection)
+        return driver
+
+    async def test_reading_costs_an_errand_a_statement(self, database: SqlDatabase) -> None:
+        counted = Counted(await self.driver(database))
         async with database.read() as conn:
             await conn.execute(text("SELECT 1"))
-        assert counted.errands == 3
-    finally:
-        await database.close()
+            await conn.execute(text("SELECT 2"))
+        assert counted.errands == 2
+
+    async def test_writing_costs_one_more_to_keep_it(self, database: SqlDatabase) -> None:
+        counted = Counted(await self.driver(database))
+        async with database.write() as conn:
+            await conn.execute(text("INSERT INTO t (id) VALUES (1)"))
+        assert counted.errands == 2
+
+    async def test_one_without_a_statement_costs_nothing(self, database: SqlDatabase) -> None:
+        counted = Counted(driver := await self.driver(database))
+        async with database.write():
+            pass
+        with pytest.raises(ZeroDivisionError):
+            async with database.write():
+                raise ZeroDivisionError
+        assert (counted.errands, driver.in_transaction) == (0, False)
+
+    async def test_what_only_read_holds_no_snapshot_afterwards(self, database: SqlDatabase, tmp_path: Path) -> None:
+        async with database.read() as conn:
+            rows = await conn.stream(
+                text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n")
+            )
+            await anext(rows)
+        other = sqlite3.connect(tmp_path / "weavebot.sqlite3", isolation_level=None)
+        other.execute("INSERT INTO t (id) VALUES (1)")
+        await database.scrub()  # would wait for a reader
+        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+        other.close()
+
+    async def test_a_snapshot_is_that_of_the_first_statement(self, database: SqlDatabase) -> None:
+        async with database.read() as conn:
+            count = text("SELECT count(*) FROM t")
+            assert (await conn.execute(count)).scalar() == 0
+            async with database.write() as other:
+                await other.execute(text("INSERT INTO t (id) VALUES (1)"))
+            assert (await conn.execute(count)).scalar() == 0
+        async with database.read() as conn:
+            assert (await conn.execute(count)).scalar() == 1
+
+    async def test_a_write_that_fails_keeps_nothing(self, database: SqlDatabase) -> None:
+        one = text("INSERT INTO t (id) VALUES (1)")
+
+        async def twice() -> None:
+            async with database.write() as conn:
+                await conn.execute(one)
+                await conn.execute(one)
+
+        with pytest.raises(IntegrityError):
+            await twice()
+        async with database.write() as conn:
+            assert (await conn.execute(text("SELECT count(*) FROM t"))).scalar() == 0

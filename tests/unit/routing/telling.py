@@ -15,7 +15,7 @@ from routing.models import Answer
 def evidence(*serials: int, whole: bool = True) -> Evidence:
     """What somebody found, telling of which messages."""
     findings = Findings(serials, (), Confidence(0.5, (), abstains=False), whole=whole)
-    return Evidence(findings, {}, Context("", 0, (), 0), f"said by {serials}", ())
+    return Evidence(findings, (), Context("", 0, (), 0), f"said by {serials}")
 
 
 def opened(value: bytes) -> str:

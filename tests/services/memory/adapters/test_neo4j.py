@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
+from neo4j import AsyncGraphDatabase
 
+from memory.adapters import neo4j_cypher as cypher
 from memory.adapters.graph import RustworkxGraphIndex
 from memory.models import GraphSum, Mention, MessageLinks
 from tests.contract.graph_index import (
@@ -28,7 +31,7 @@ from tests.contract.graph_index import (
     name,
     person,
 )
-from tests.services.neo4j import RecordedIndex, open_index
+from tests.services.neo4j import RecordedIndex, neo4j_address, open_index
 
 pytestmark = pytest.mark.services
 
@@ -298,3 +301,22 @@ class TestBatches:
         assert await index.known(ROOM, [name("Name 7"), ANA]) == [(name("Name 7"), 58), (ANA, 766)]
         ranked = await index.rank(ROOM, {7: 1.0}, [name("Name 7")], 20)
         assert np.isin(ranked.serials, [each.serial for each in many if each.mentions[0].label == "Name 7"]).sum() >= 10
+
+
+class TestPlans:
+    @pytest.mark.parametrize("statement", [cypher.CHAIN, cypher.NEXT])
+    async def test_a_long_session_is_not_sorted_for_each_message(self, index: RecordedIndex, statement: str) -> None:
+        await index.put(ROOM, TALK)  # the indexes are there
+        where = neo4j_address()
+        async with AsyncGraphDatabase.driver(where.url, auth=(where.user, where.password)) as driver:
+            summary = (await driver.execute_query("EXPLAIN " + statement, serials=[1], scope="x", now=0)).summary
+        steps = list(_steps(summary.plan))
+        assert any("weavebot_place" in step or "(scope, session, place)" in step for step in steps)
+        assert not [step for step in steps if step.startswith(("Top", "Sort", "PartialTop", "PartialSort"))]
+
+
+def _steps(plan: Any) -> Iterator[str]:
+    """The operators of a plan with what they work on."""
+    yield f"{plan['operatorType']} {plan['args'].get('Details', '')}"
+    for child in plan["children"]:
+        yield from _steps(child)
