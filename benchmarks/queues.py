@@ -30,6 +30,7 @@ from memory.adapters.redis_queue import RedisQueue
 from memory.breaker import Breaker
 from memory.leases import Lease
 from memory.models import Draft, Provenance, Room
+from memory.outbox import INDEX, Task
 from memory.ports import WorkQueue
 from memory.relay import Relay
 from memory.supply import Batch, OutboxSupply, QueueSupply, Supply
@@ -54,8 +55,8 @@ class Way:
 
     name: str
     memory: Memory
-    supply: Supply
-    relay: Relay | None = None
+    supply: Supply[Task]
+    relay: Relay[Task] | None = None
 
 
 def queue_of(name: str, corner: str) -> WorkQueue | None:
@@ -74,12 +75,12 @@ async def open_way(name: str, corner: str, folder: Path, url: str) -> AsyncItera
     async with open_memory(folder, url) as memory, AsyncExitStack() as stack:
         clock = SystemClock()
         lease = Lease(folder.name[:32], clock)
-        outbox, relay = OutboxSupply(memory.database, lease), None
-        supply: Supply = outbox
+        rows, relay = OutboxSupply(memory.database, INDEX, lease), None
+        supply: Supply[Task] = rows
         if (queue := queue_of(name, corner)) is not None:
             stack.push_async_callback(queue.close)
-            relay = Relay(memory.database, queue, clock, lease)
-            supply = QueueSupply(memory.database, queue, relay, outbox, clock)
+            relay = Relay(memory.database, queue, INDEX, clock, lease)
+            supply = QueueSupply(memory.database, queue, relay, rows, clock)
         yield Way(name, memory, supply, relay)
 
 
@@ -95,7 +96,7 @@ async def history(memory: Memory, size: int, prefix: str) -> list[Room]:
     return rooms
 
 
-async def finish(way: Way, batch: Batch) -> None:
+async def finish(way: Way, batch: Batch[Task]) -> None:
     """What storing does to the outbox, and what the queue is told then."""
     async with way.memory.database.write() as conn:
         serials = [task.serial for task in batch.tasks]
@@ -111,7 +112,7 @@ async def drained(way: Way, size: int, *, until: str = "") -> tuple[int, float]:
         if not batch.tasks:
             await way.supply.wait(asyncio.Event(), 0.2)
             continue
-        after = after if batch.taken else batch.tasks[-1].serial
+        after = batch.behind(after)
         texts = [task.text for task in batch.tasks]
         if until in texts and until:
             done += texts.index(until)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bot.audit import Audit
 from bot.departures import Departures
@@ -17,6 +19,7 @@ from memory.directory import Directory
 from memory.engine import Engine
 from memory.indexing import Indexer
 from memory.journal import Journal
+from memory.models import WorkKind
 from memory.ports import Clock, Database, Embedder, LastingGraph, SharedCache
 from memory.privacy import Privacy
 from memory.projections import Rooms
@@ -68,6 +71,7 @@ class App:
     tenant: int
     close: Callable[[], Awaitable[None]]
     graph: LastingGraph | None = None  # the graph server, when there is one
-    queue: QueueSupply | None = None  # what feeds the indexer through a work queue, when there is one
+    queues: Mapping[WorkKind, QueueSupply[Any]] = field(default_factory=dict)  # what feeds the workers, if a queue does
     cache: SharedCache | None = None  # the cache server, when there is one
+    passed: Counter[str] = field(default_factory=Counter)  # events of kinds that nobody here knows, since the start
     ports: list[ChatPort] = field(default_factory=list)  # the chat accounts that this process is connected with

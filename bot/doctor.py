@@ -196,13 +196,17 @@ async def _graph(app: App) -> Finding:
 
 async def _queue(app: App) -> Finding:
     """The work queue: whether it answers, and what was given up."""
-    if app.queue is None:
-        return Finding("queue", "none: the database hands out what is to be indexed")
-    report = await app.queue.report()
-    if report.away:
-        return Finding("queue", "does not answer; the database is used instead", report.away)
-    found = f"{count(report.depth, 'item')}, {count(report.dead, 'dead letter')}"
-    return Finding("queue", found, "weavebot queue --retry-dead" if report.dead else None)
+    if not app.queues:
+        return Finding("queue", "none: the database hands out what is to be indexed and reflected on")
+    reports = {kind: await queue.report() for kind, queue in app.queues.items()}
+    away = next((one.away for one in reports.values() if one.away), None)
+    if away:
+        return Finding("queue", "does not answer; the database is used instead", away)
+    found = "; ".join(
+        f"{kind.value}: {count(one.depth, 'item')}, {count(one.dead, 'dead letter')}" for kind, one in reports.items()
+    )
+    dead = any(one.dead for one in reports.values())
+    return Finding("queue", found, "weavebot queue --retry-dead" if dead else None)
 
 
 async def _cache(app: App) -> Finding:

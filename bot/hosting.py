@@ -32,11 +32,11 @@ from bot.settings import Settings
 from bot.terminal import Screen
 from bot.warming import warm_up
 from bot.wiring import open_app, open_console, open_ports
-from bot.working import ADAPTERS, JOBS, PARTS, SOON, WORKER, parts_of, publishing, working
+from bot.working import ADAPTERS, JOBS, PARTS, SOON, WORKER, parts_of, publishing, telling, working
 from memory.errors import NotFound, Unavailable
-from memory.indexing import LOOK
 from memory.keeping_up import keep_up
 from memory.models import Room
+from memory.rounds import LOOK
 
 log = structlog.get_logger(__name__)
 
@@ -132,8 +132,10 @@ async def owning(
         stack.push_async_callback(app.close)
         if WORKER in parts:
             await stack.enter_async_context(working(app, SOON if len(parts) == 1 else LOOK))
-        elif app.queue is not None:
-            await stack.enter_async_context(beside(publishing(app.queue, app.indexer)))
+        elif app.queues:
+            await stack.enter_async_context(beside(publishing(app)))
+        if app.queues:
+            await stack.enter_async_context(beside(telling(app)))
         if app.graph is not None:
             await stack.enter_async_context(beside(keep_up(app.rooms)))
         if app.cache is not None:

@@ -13,18 +13,20 @@ from bot.asking import room_named
 from bot.drift import drifts
 from bot.events import Event, closing, note, progress, result
 from bot.pages import FAINT, HEAD, Page, count, line, page
-from bot.reflecting import depth_object
+from bot.reflecting import depth_object, reflecting
 from bot.render import facts
-from bot.reports import cache_page, dead_page, digest_page, queue_page, stats_page
+from bot.reports import cache_page, dead_page, digest_page, passed_page, queue_page, stats_page
 from bot.settling import settling
 from bot.shapes import cache_object, dead_object, digest_object, plain_numbers, queue_object
 from memory import records
 from memory.errors import NotFound, Refused, Unavailable
 from memory.loading import renew_terms
-from memory.models import TRIES, DeadLetter, Room, Scope
+from memory.models import TRIES, DeadLetter, QueueReport, Room, Scope, WorkKind
 
 SHOWN: Final = 100
 """Messages that were given up, of which each is told."""
+
+_NAMES: Final = {WorkKind.INDEX: "queue", WorkKind.REFLECT: "reflection_queue"}
 
 
 async def stats(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
@@ -37,40 +39,47 @@ async def stats(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
         numbers = await app.statistician.stats(Scope(team, tuple(ids)))
         head = (line((HEAD, names[team])),) if len(busy) > 1 else ()
         told = {"team": names[team]} if len(busy) > 1 else {}
-        report = await app.queue.report() if app.queue else None
-        queued = {"queue": queue_object(report)} if report else {}
+        reports = await _reports(app)
+        queued = {_NAMES[kind]: queue_object(report) for kind, report in reports.items()}
         cached = cache_page(app.evidence.counts, app.cache)
-        shown = (*head, *stats_page(numbers), *(queue_page(report) if report else ()), *cached)
+        shown = (*head, *stats_page(numbers), *_queue_pages(reports), *cached, *passed_page(app.passed))
         cache = cache_object(app.evidence.counts, app.cache)
         value = plain_numbers({**asdict(numbers), "reflection": depth_object(numbers.reflection)})
-        yield result({**told, **value, **queued, "cache": cache}, shown)
+        passed = {"passed_over": dict(app.passed)} if app.passed else {}
+        yield result({**told, **value, **queued, "cache": cache, **passed}, shown)
 
 
 async def queue(app: App, *, retry_dead: bool = False) -> AsyncIterator[Event]:
-    """The queue before the index, and the messages that were given up; with ``retry_dead`` they are tried again."""
+    """The queues and the messages that were given up; with ``retry_dead`` those are tried again."""
     if retry_dead:
         await app.indexer.retry()
-        async with closing(settling(app)) as events:
-            async for event in events:
-                yield event
+        await app.reflector.retry()
+        for waits in (settling(app), reflecting(app)):
+            async with closing(waits) as events:
+                async for event in events:
+                    yield event
     async with app.database.read() as conn:
         rows = await records.given_up(conn, SHOWN)
         waiting = await records.waiting(conn)
-    report, letters = None, []
-    if app.queue is not None:
-        report = await app.queue.report()
-        letters = [] if report.away else list(await app.queue.dead(SHOWN))
-    known = {letter.item.serial: letter for letter in letters}
-    unsaid = {item.serial: DeadLetter(item, TRIES, "") for item in rows}
+    reports = await _reports(app)
+    letters = [
+        letter for kind, report in reports.items() if not report.away for letter in await app.queues[kind].dead(SHOWN)
+    ]
+    known = {(letter.item.kind, letter.item.serial): letter for letter in letters}
+    unsaid = {(item.kind, item.serial): DeadLetter(item, TRIES, "") for item in rows}
     dead = list((unsaid | known).values())
-    value = {
-        "waiting": waiting,
-        "queue": queue_object(report) if report else None,
-        "dead": [dead_object(one) for one in dead],
-    }
+    queued = {name: queue_object(reports[kind]) if kind in reports else None for kind, name in _NAMES.items()}
+    value = {"waiting": waiting, **queued, "dead": [dead_object(one) for one in dead]}
     alone = page(f"{count(waiting, 'message')} to be indexed, handed out by the database")
-    held = queue_page(report) if report else alone
-    yield result(value, (*held, *dead_page(dead)))
+    yield result(value, (*(_queue_pages(reports) or alone), *dead_page(dead)))
+
+
+async def _reports(app: App) -> dict[WorkKind, QueueReport]:
+    return {kind: await queue.report() for kind, queue in app.queues.items()}
+
+
+def _queue_pages(reports: Mapping[WorkKind, QueueReport]) -> Page:
+    return tuple(one for kind, report in reports.items() for one in queue_page(kind, report))
 
 
 async def digest(app: App, *, room: str | None = None) -> AsyncIterator[Event]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Final
 
 from bot import dates
 from bot.pages import BAD, FAINT, GOOD, HEAD, Line, Page, count, line, one_line, page
 from bot.render import hint_line, table
-from memory.models import DeadLetter, QueueReport
+from memory.models import DeadLetter, QueueReport, WorkKind
 from memory.ports import SharedCache
 from memory.reflection.queue import Depth
 from routing.digest import Digest
@@ -51,15 +51,20 @@ def stats_page(stats: Stats) -> Page:
     return (*shown, line(), line((HEAD, "reward, from the oldest rated answers to the newest")), *charts)
 
 
-def queue_page(report: QueueReport) -> Page:
-    """The queue of messages that are to be indexed."""
+def queue_page(kind: WorkKind, report: QueueReport) -> Page:
+    """The queue of one kind of work."""
     if report.away:
-        held = line((BAD, "the queue does not answer"), f": {report.away}; the database is used instead")
+        held = line(
+            (BAD, f"the queue ({kind.value}) does not answer"), f": {report.away}; the database is used instead"
+        )
     else:
         since = f", the oldest for {report.oldest:,.0f} s" if report.oldest is not None else ""
         dead = (BAD if report.dead else FAINT, f", {count(report.dead, 'dead letter')}")
-        held = line(f"{count(report.depth, 'item')} in the queue{since}", dead)
-    rates = f"{report.published_per_second:,.1f} a second published, {report.done_per_second:,.1f} done"
+        held = line(f"{count(report.depth, 'item')} in the queue ({kind.value}){since}", dead)
+    rates = (
+        f"{report.published_per_second:,.1f} a second published, {report.done_per_second:,.1f} done,"
+        f" {report.failed_per_second:,.1f} failed"
+    )
     return (held, line(f"{report.unpublished:,} not published yet; {rates} by this process in the last minute"))
 
 
@@ -69,7 +74,7 @@ def dead_page(dead: Sequence[DeadLetter]) -> Page:
         return page("no message was given up")
     lines = []
     for one in dead:
-        place = f"message {one.item.serial} (revision {one.item.revision}) in room {one.item.room}: "
+        place = f"{one.item.kind.value}: message {one.item.serial} in room {one.item.room}: "
         lines.append(line(place, (BAD, one.reason or "failed too often")))
     return (*lines, line((FAINT, "weavebot queue --retry-dead tries them again")))
 
@@ -84,6 +89,14 @@ def cache_page(counts: Counts, server: SharedCache | None) -> Page:
     if server is not None and server.resting:
         lines.append(line((BAD, "Redis does not answer and is left alone for some seconds")))
     return tuple(lines)
+
+
+def passed_page(passed: Mapping[str, int]) -> Page:
+    """Events that this version does not know, since the start; empty without any."""
+    if not passed:
+        return ()
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(passed.items()))
+    return (line((BAD, "passed over, of kinds that this version does not know"), f": {kinds}"),)
 
 
 def _waiting(depth: Depth) -> Page:

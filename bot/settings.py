@@ -141,8 +141,11 @@ class Settings(BaseSettings):
     neo4j_write_timeout: float = Field(30.0, gt=0, le=600, description="seconds in which Neo4j must take a batch")
     queue_url: Annotated[SecretStr, AfterValidator(check_queue)] | None = Field(
         None,
-        description="what hands out the messages to be indexed: redis://, rediss://, amqp://, amqps://, or memory: in"
-        " this process, with the database of the folder alone; without it the database hands out",
+        description="what hands out what is to be indexed and reflected on: redis://, rediss://, amqp://, amqps://, or"
+        " memory: in this process, with the database of the folder alone; without it the database hands out",
+    )
+    queue_ca: Path | None = Field(
+        None, description="file of the authorities that vouch for it, with rediss or amqps; without it the system's"
     )
     redis_url: SecretStr | None = Field(
         None, description="a Redis 7 server, such as rediss://:PASSWORD@host:6379/0; without it nothing is shared"

@@ -83,7 +83,7 @@ def digest_object(digest: Digest) -> dict[str, Any]:
 
 
 def queue_object(report: QueueReport) -> dict[str, Any]:
-    """The queue of messages that are to be indexed; ``away`` is null, or why it does not answer."""
+    """A queue of one kind of work; ``away`` is null, or why it does not answer."""
     value: dict[str, Any] = plain_numbers(asdict(report))
     return {**value, "away": report.away or None}
 
@@ -91,7 +91,7 @@ def queue_object(report: QueueReport) -> dict[str, Any]:
 def dead_object(letter: DeadLetter) -> dict[str, Any]:
     """A message that was given up: ids, and the name of the error (null where only the database knows of it)."""
     item = letter.item
-    place = {"message": item.serial, "revision": item.revision, "room": item.room}
+    place = {"kind": item.kind.value, "message": item.serial, "revision": item.revision, "room": item.room}
     return {**place, "tries": letter.tries, "reason": letter.reason or None}
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
@@ -47,19 +47,24 @@ from memory.breaker import Breaker
 from memory.directory import Directory
 from memory.embedding import BatchingEmbedder
 from memory.engine import Engine
-from memory.erasure import Erasure
+from memory.erasure import Erasure, Holder
 from memory.errors import BadInput
 from memory.indexing import Indexer
 from memory.journal import Journal
 from memory.leases import Lease
 from memory.modelbook import change_model, current_model
-from memory.models import MessageLinks, Person, Room
+from memory.models import MessageLinks, Person, Room, WorkKind
+from memory.outbox import INDEX, T
+from memory.outbox import Task as IndexTask
 from memory.ports import Clock, Database, Embedder, WorkQueue
 from memory.privacy import Privacy
 from memory.projections import Rooms
 from memory.pseudonyms import Pseudonyms, pseudonyms_of
 from memory.reflection.book import MemoryBook
 from memory.reflection.holding import MemoryHolder
+from memory.reflection.queue import versions
+from memory.reflection.reading import Task as ReflectionTask
+from memory.reflection.reading import outbox as unread
 from memory.reflection.worker import Reflector, inline
 from memory.relay import Relay
 from memory.sessions import SessionBook
@@ -114,41 +119,26 @@ async def open_app(
     threadpool_limits(1, user_api="blas")  # products are small; threads that wait by spinning make each other wait
     async with contextlib.AsyncExitStack() as stack:
         time = clock or SystemClock()
-
         database = open_database(settings)
         stack.push_async_callback(database.close)
         await _prepare(database, settings.data, half_moved=half_moved)
-
-        if embedder is None:
-            embedder = real = SentenceTransformerEmbedder(settings.model_folder)
-            stack.push_async_callback(real.close)
-        shared = BatchingEmbedder(embedder)
+        shared = BatchingEmbedder(embedder or _open_model(settings, stack))
         model = await (change_model if new_model else current_model)(database, shared, time)
 
         directory = Directory(database, time)
         tenant = await directory.tenant(LOCAL, LOCAL, LOCAL)
-        erasure = Erasure(database)
-        server = None
-        if settings.neo4j_url:
-            server = await open_graph(settings, database, time)
-            stack.push_async_callback(server.close)
+        teaching = Teaching(directory)
+        server = await open_graph(settings, database, time, stack) if settings.neo4j_url else None
         rooms = Rooms(database, server or RustworkxGraphIndex(), model)
         stack.push_async_callback(rooms.close)
         lease = None if database.is_embedded else Lease(owner.identity(settings.data), time)
-        outbox, line = OutboxSupply(database, lease), None
-        supply: Supply = outbox
-        if settings.queue_url:
-            queue = await open_queue(settings.queue_url.get_secret_value(), database, time)
-            stack.push_async_callback(queue.close)
-            supply = line = QueueSupply(database, queue, Relay(database, queue, time, lease), outbox, time)
-        teaching = Teaching(directory)
-        reflector = Reflector(database, time, model, lease=lease, profiles=teaching.by_person)
-        indexer = Indexer(database, shared, model, time, supply=supply, after=reflector.nudge)
+        work = await _open_work(settings, database, time, lease, stack)
+        reflector = Reflector(database, time, model, supply=work.reflections, lease=lease, profiles=teaching.by_person)
+        indexer = Indexer(database, shared, model, time, supply=work.index, after=reflector.nudge)
         engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
 
         setting = f"{shared.model} {'neo4j' if server else 'process'}"
         cache, evidence = await open_evidence(settings, database, time, stack, setting)
-
         book = AnswerBook(database)
         learner = Learner(database, book, time)
         stack.push_async_callback(learner.close)
@@ -157,17 +147,12 @@ async def open_app(
         shuttle = Shuttle(
             engine, book, learner, time, paths=paths, teaching=teaching, policies=policies, cache=evidence
         )
-        erasure.holders += [
-            BotHolder(time),
-            book,
-            MemoryHolder(time),
-        ]  # the bot reads which answers cite a message before the book forgets it
-        erasure.droppers += [rooms, shuttle, shared, *([line] if line else [])]
-
+        # the bot reads which answers cite a message before the book forgets it
+        holders: list[Holder] = [BotHolder(time), book, MemoryHolder(time)]
+        erasure = Erasure(database, holders, [rooms, shuttle, shared, *work.queues.values()])
         privacy = Privacy(database, time, erasure)
         settled = inline(indexer, reflector) if settings.reflection == "inline" else None
 
-        closing = stack.pop_all()
         return App(
             settings=settings,
             clock=time,
@@ -197,9 +182,9 @@ async def open_app(
             inbox=Inbox(database, time, lease),
             limits=AskLimit(settings.ask_limit, ProcessCache(time), cache),
             tenant=tenant,
-            close=closing.aclose,
+            close=stack.pop_all().aclose,
             graph=server,
-            queue=line,
+            queues=work.queues,
             cache=cache,
         )
 
@@ -213,7 +198,41 @@ async def _prepare(database: SqlDatabase, folder: Path, *, half_moved: bool) -> 
         await copying.check_whole(database)
 
 
-async def open_queue(url: str, database: SqlDatabase, clock: Clock) -> WorkQueue:
+def _open_model(settings: Settings, stack: contextlib.AsyncExitStack) -> Embedder:
+    """The embedding model; nothing of it is loaded before it is needed."""
+    embedder = SentenceTransformerEmbedder(settings.model_folder)
+    stack.push_async_callback(embedder.close)
+    return embedder
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Where the workers' batches come from; ``queues`` are those that feed them, none where the database does."""
+
+    index: Supply[IndexTask]
+    reflections: Supply[ReflectionTask]
+    queues: Mapping[WorkKind, QueueSupply[Any]]
+
+
+async def _open_work(
+    settings: Settings, database: SqlDatabase, clock: Clock, lease: Lease | None, stack: contextlib.AsyncExitStack
+) -> _Work:
+    """From the database's rows, or from the queue that they feed."""
+    index = OutboxSupply(database, INDEX, lease)
+    reflections = OutboxSupply(database, unread(versions()), lease)
+    if not settings.queue_url:
+        return _Work(index, reflections, {})
+    queue = await open_queue(settings.queue_url.get_secret_value(), settings.queue_ca, database, clock)
+    stack.push_async_callback(queue.close)
+
+    def fed(rows: OutboxSupply[T]) -> QueueSupply[T]:
+        return QueueSupply(database, queue, Relay(database, queue, rows.outbox, clock, lease), rows, clock)
+
+    lines = fed(index), fed(reflections)
+    return _Work(*lines, {WorkKind.INDEX: lines[0], WorkKind.REFLECT: lines[1]})
+
+
+async def open_queue(url: str, authorities: Path | None, database: SqlDatabase, clock: Clock) -> WorkQueue:
     """The work queue. Its server may be down: whoever needs it finds out.
 
     Raises BadInput for what is no address, and for a queue in this process where others may share the database.
@@ -226,15 +245,17 @@ async def open_queue(url: str, database: SqlDatabase, clock: Clock) -> WorkQueue
     if url.startswith("amqp"):
         from memory.adapters.rabbitmq import RabbitQueue  # noqa: PLC0415 - 0.2 s, for those who have one alone
 
-        return RabbitQueue(url, name, Breaker("RabbitMQ", clock))
+        return RabbitQueue(url, name, Breaker("RabbitMQ", clock), authorities=authorities)
     from memory.adapters.redis_link import Address, RedisLink  # noqa: PLC0415 - 0.1 s, likewise
     from memory.adapters.redis_queue import RedisQueue  # noqa: PLC0415 - likewise
 
-    address = Address.read(url, setting="WEAVEBOT_QUEUE_URL")
+    address = Address.read(url, authorities=authorities, setting="WEAVEBOT_QUEUE_URL")
     return RedisQueue(RedisLink(address, Breaker("Redis", clock)), name)
 
 
-async def open_graph(settings: Settings, database: Database, clock: Clock) -> Neo4jIndex:
+async def open_graph(
+    settings: Settings, database: Database, clock: Clock, stack: contextlib.AsyncExitStack
+) -> Neo4jIndex:
     """The graph server. It may be down: whoever needs it finds out. Raises BadInput for an address that is none."""
     from memory.adapters.neo4j import Neo4jGraphIndex  # noqa: PLC0415 - 0.3 s, for those who have one alone
     from memory.adapters.neo4j_link import Address, Neo4jLink  # noqa: PLC0415 - likewise
@@ -253,7 +274,9 @@ async def open_graph(settings: Settings, database: Database, clock: Clock) -> Ne
     )
     line = Neo4jLink(address, Breaker("Neo4j", clock))
     names = await pseudonyms_of(database, clock)
-    return Neo4jGraphIndex(line, names, links_of, clock, labels=settings.neo4j_labels)
+    server = Neo4jGraphIndex(line, names, links_of, clock, labels=settings.neo4j_labels)
+    stack.push_async_callback(server.close)
+    return server
 
 
 async def open_evidence(

@@ -5,15 +5,22 @@ Which parts a process of ``weavebot run`` has is said with ``--only``; without i
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Final
+
+import structlog
 
 from bot.app import App
 from bot.beside import beside
-from memory.errors import BadInput
-from memory.indexing import LOOK, Indexer
-from memory.supply import QueueSupply
+from bot.shapes import plain_numbers
+from memory.errors import BadInput, Unavailable
+from memory.models import WorkKind
+from memory.rounds import LOOK
+
+log = structlog.get_logger(__name__)
 
 ADAPTERS: Final = "adapters"
 JOBS: Final = "jobs"
@@ -21,6 +28,9 @@ WORKER: Final = "worker"
 PARTS: Final = (ADAPTERS, JOBS, WORKER)
 SOON: Final = 2.0
 """Seconds between two looks of a process that works alone: what others leave for it, nobody nudges it about."""
+
+EVERY: Final = 60.0
+"""Seconds between two lines of the log about the queues."""
 
 
 def parts_of(words: str | None) -> tuple[str, ...]:
@@ -34,14 +44,29 @@ def parts_of(words: str | None) -> tuple[str, ...]:
     return tuple(part for part in PARTS if part in chosen)
 
 
-async def publishing(queue: QueueSupply, indexer: Indexer) -> None:
-    """In a process without the worker: tells the queue of what is committed here, so that a worker hears of it at once.
+async def publishing(app: App) -> None:
+    """In a process without the worker: tells the queues of what is committed here, so that a worker hears of it.
 
     It may be cancelled at any time.
     """
     while True:
-        told = await queue.publish()
-        await indexer.nudged(LOOK if told else SOON)
+        told = [await queue.publish() for kind, queue in app.queues.items() if _is_wanted(app, kind)]
+        await app.indexer.nudged(LOOK if all(told) else SOON)
+
+
+def _is_wanted(app: App, kind: WorkKind) -> bool:
+    return kind is not WorkKind.REFLECT or app.settings.reflection != "off"
+
+
+async def telling(app: App, every: float = EVERY) -> None:
+    """Logs now and then how the queues do, while something is there or happens. It may be cancelled at any time."""
+    while True:
+        await asyncio.sleep(every)
+        for kind, queue in app.queues.items():
+            with contextlib.suppress(Unavailable):  # the database's; everybody says so
+                report = await queue.report()
+                if report.is_busy:
+                    log.info("queue.state", kind=kind.value, **plain_numbers(asdict(report)))
 
 
 @contextlib.asynccontextmanager

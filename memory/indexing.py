@@ -9,6 +9,7 @@ any point, the rows are simply taken again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -27,12 +28,14 @@ from memory.errors import Unavailable
 from memory.extraction.entities import NO_SUBJECT, subject
 from memory.extraction.entities import mentions as find_mentions
 from memory.failures import named
-from memory.models import TRIES, Embedding, EntityKind, Mention
+from memory.models import TRIES, Embedding, EntityKind, Mention, Priority
+from memory.outbox import INDEX, Task
 from memory.ports import Clock, Database, Embedder
 from memory.records import ModelKey
 from memory.reflection import queue
+from memory.rounds import LOOK, Rounds
 from memory.statements import add_missing, hold_room
-from memory.supply import Batch, OutboxSupply, Supply, Task
+from memory.supply import Batch, OutboxSupply, Supply
 from memory.tables import (
     embeddings,
     entities,
@@ -47,10 +50,8 @@ log = structlog.get_logger()
 
 _SLICE = 400
 
-LOOK = 30.0
-"""Seconds between two looks at the outbox when nobody nudges: another process may have left something there."""
-
-_PAUSE = 1.0  # seconds after a drain that failed, and between two looks at whether to wait for what others have
+_PAUSE = 1.0  # seconds between two looks at whether to wait for what others have
+_MANY = 50  # messages: fewer at a time are no news
 _AHEAD = 2  # batches under way: one that is embedded, one that waits for it
 
 Progress = Callable[[int, int], None]
@@ -65,7 +66,7 @@ class _Derived:
     mentions: dict[int, list[Mention]]
 
 
-_UnderWay: TypeAlias = tuple[Batch, asyncio.Task[_Derived]]
+_UnderWay: TypeAlias = tuple[Batch[Task], asyncio.Task[_Derived]]
 
 
 class Indexer:
@@ -78,7 +79,7 @@ class Indexer:
         model: ModelKey,
         clock: Clock,
         *,
-        supply: Supply | None = None,
+        supply: Supply[Task] | None = None,
         after: Callable[[], None] | None = None,
     ) -> None:
         """``supply``: where its batches come from; without one, from an outbox that no other process works on.
@@ -89,21 +90,21 @@ class Indexer:
         self._embedder = embedder
         self._model = model.id
         self._clock = clock
-        self._supply = supply or OutboxSupply(database)
+        self._supply: Supply[Task] = supply or OutboxSupply(database, INDEX)
         self._after = after
-        self._wake = asyncio.Event()
+        self._rounds = Rounds("index")
         self._draining = asyncio.Lock()
 
     def nudge(self) -> None:
         """There is something to do."""
-        self._wake.set()
+        self._rounds.wake.set()
 
     async def nudged(self, seconds: float) -> None:
         """Until there is something to do, or so long: for a process whose work others do."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        self._wake.clear()
+                await self._rounds.wake.wait()
+        self._rounds.wake.clear()
 
     async def retry(self) -> None:
         """What had failed too often waits again."""
@@ -112,18 +113,7 @@ class Indexer:
 
     async def run(self, look: float = LOOK) -> None:
         """Works until cancelled; waits when there is nothing to do, and looks now and then for what others left."""
-        while True:
-            self._wake.clear()
-            try:
-                await self.drain()
-            except Unavailable as error:
-                log.warning("indexing.paused", reason=str(error))
-                await asyncio.sleep(_PAUSE)
-                self._wake.set()
-            except Exception as error:  # noqa: BLE001 - told without its words; what waits is tried again
-                log.error("indexing.broken_off", error=named(error))  # noqa: TRY400 - likewise
-                await asyncio.sleep(_PAUSE)
-            await self._supply.wait(self._wake, look)
+        await self._rounds.make(self.drain, lambda: self._supply.wait(self._rounds.wake, look))
 
     async def drain(self, progress: Progress | None = None) -> int:
         """Takes everything that waits now or comes meanwhile; gives the number of messages done.
@@ -132,49 +122,61 @@ class Indexer:
         when a store or the model fails; what was not stored stays in the outbox.
         """
         async with self._draining:
-            done, after, woken = 0, 0, False
-            under_way: deque[_UnderWay] = deque()
+            began = time.perf_counter()
             try:
-                while True:
-                    if len(under_way) < _AHEAD and (batch := await self._claim(after)).tasks:
-                        under_way.append((batch, asyncio.create_task(self._derive(batch.tasks))))
-                        after = after if batch.taken else batch.tasks[-1].serial
-                    elif not under_way and not woken:
-                        if not await self._supply.expects():
-                            return done
-                        await self._supply.wait(self._wake, _PAUSE)
-                        self._wake.clear()
-                        after = 0
-                    elif not under_way:
-                        after, woken = 0, False  # what woke us may have been an edit of a message that we had passed
-                    elif len(under_way) < _AHEAD and await self._woken_before(under_way[0][1]):
-                        woken = True
-                    else:
-                        done += await self._finish(*under_way[0])
-                        under_way.popleft()
-                        if progress is not None:
-                            progress(done, await self._count())
+                done = await self._drain(progress)
             finally:
-                for batch, derived in under_way:
-                    derived.cancel()
-                    await self._supply.give_back(batch)
+                if not self._rounds.are_made:
+                    await self._supply.rest()
+            if done >= _MANY:
+                spent = time.perf_counter() - began
+                log.info("indexing.done", messages=done, seconds=round(spent, 2), rate=round(done / spent))
+            return done
 
-    async def _claim(self, after: int) -> Batch:
+    async def _drain(self, progress: Progress | None) -> int:
+        done, after, woken = 0, 0, False
+        under_way: deque[_UnderWay] = deque()
+        try:
+            while True:
+                if len(under_way) < _AHEAD and (batch := await self._claim(after)).tasks:
+                    under_way.append((batch, asyncio.create_task(self._derive(batch.tasks))))
+                    after = batch.behind(after)
+                elif not under_way and not woken:
+                    if not await self._supply.expects():
+                        return done
+                    await self._supply.wait(self._rounds.wake, _PAUSE)
+                    self._rounds.wake.clear()
+                    after = 0
+                elif not under_way:
+                    after, woken = 0, False  # what woke us may have been an edit of a message that we had passed
+                elif len(under_way) < _AHEAD and await self._woken_before(under_way[0][1]):
+                    woken = True
+                else:
+                    done += await self._finish(*under_way[0])
+                    under_way.popleft()
+                    if progress is not None:
+                        progress(done, await self._count())
+        finally:
+            for batch, derived in under_way:
+                derived.cancel()
+                await self._supply.give_back(batch)
+
+    async def _claim(self, after: int) -> Batch[Task]:
         return await self._supply.claim(after)
 
     async def _woken_before(self, derived: asyncio.Task[_Derived]) -> bool:
         """Waits for a batch or for more to do; whether more to do came first."""
-        more = asyncio.create_task(self._wake.wait())
+        more = asyncio.create_task(self._rounds.wake.wait())
         try:
             await asyncio.wait((derived, more), return_when=asyncio.FIRST_COMPLETED)
         finally:
             more.cancel()
         if derived.done():
             return False
-        self._wake.clear()
+        self._rounds.wake.clear()
         return True
 
-    async def _finish(self, batch: Batch, derived: asyncio.Task[_Derived]) -> int:
+    async def _finish(self, batch: Batch[Task], derived: asyncio.Task[_Derived]) -> int:
         """Stores a batch; when it cannot be derived, each message by itself, so that one cannot stop the others."""
         try:
             done = await self._store(await derived)
@@ -247,7 +249,9 @@ class Indexer:
                 version = await next_version(conn, room)
                 await conn.execute(update(messages).where(_of(messages, here)).values(version=version))
             await conn.execute(delete(index_outbox).where(_of(index_outbox, tasks)))
-            await queue.put(conn, [task.serial for task in tasks], self._clock.now())
+            for priority in Priority:
+                serials = [task.serial for task in tasks if task.priority is priority]
+                await queue.put(conn, serials, self._clock.now(), priority=priority)
         if self._after is not None:
             self._after()
         return len(derived.tasks)

@@ -433,9 +433,9 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class QueueReport:
-    """A queue and the outbox before it. ``oldest`` is in seconds; the rates are per second, of this process alone.
+    """A queue and the rows before it. ``oldest`` is in seconds; the rates are per second, of this process alone.
 
-    ``unpublished`` counts rows of the outbox that the queue has not taken over; ``away`` says why the queue does not
+    ``unpublished`` counts rows that the queue has not taken over; ``away`` says why the queue does not
     answer (then what it holds is not known), else it is empty.
     """
 
@@ -445,4 +445,11 @@ class QueueReport:
     unpublished: int
     published_per_second: float
     done_per_second: float
+    failed_per_second: float = 0.0
     away: str = ""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is anything to tell."""
+        rates = self.published_per_second + self.done_per_second + self.failed_per_second
+        return bool(self.depth or self.dead or self.unpublished or self.away or rates)

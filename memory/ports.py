@@ -244,6 +244,12 @@ class WorkQueue(Protocol):
     async def give_back(self, taken: Sequence[Taken]) -> None:
         """These were not tried; they are the next that are given, in their order."""
 
+    async def rest(self, kind: WorkKind) -> None:
+        """This worker takes nothing for now, and no room is kept for it until it takes or waits again.
+
+        While something that it took is out, nothing happens.
+        """
+
     async def state(self, kind: WorkKind) -> QueueState:
         """How much is there."""
 
@@ -253,8 +259,8 @@ class WorkQueue(Protocol):
     async def revive(self, kind: WorkKind) -> Sequence[WorkItem]:
         """All dead letters wait again, with no try counted; those that were brought back."""
 
-    async def drop(self, serials: Sequence[int], below: int | None = None) -> None:
-        """No dead letter of these messages remains, of any kind; items leave at the latest when they are taken.
+    async def drop(self, kind: WorkKind, serials: Sequence[int], below: int | None = None) -> None:
+        """No dead letter of these messages remains; items leave at the latest when they are taken.
 
         With ``below`` that is so of earlier revisions alone.
         """

@@ -17,7 +17,7 @@ from memory.contention import again
 from memory.directory import hidden_id
 from memory.erasure import SLICE, Erasure, next_version
 from memory.errors import Ambiguous, NotFound
-from memory.models import EntityKind, Person, Room
+from memory.models import EntityKind, Person, Priority, Room
 from memory.ports import Clock, Database
 from memory.reflection import queue
 from memory.reflection.holding import forget_derived
@@ -131,7 +131,7 @@ class Privacy:
             still = select(messages.c.serial).where(messages.c.serial.in_([row.serial for row in found]))
             serials = (await conn.execute(still.order_by(messages.c.serial))).scalars().all()
             await forget_derived(conn, serials, self._clock)
-            await queue.put(conn, serials, self._clock.now())
+            await queue.put(conn, serials, self._clock.now(), priority=Priority.HISTORY)
             return int(found[-1].serial)
 
     async def know(self, person: Person) -> dict[str, Any]:

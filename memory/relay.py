@@ -1,11 +1,11 @@
-"""From the outbox to a work queue: rows are published after their commit, and again when the queue has lost them.
+"""From the rows that wait to a work queue: published after their commit, and again when the queue has lost them.
 
-The outbox row is the truth and goes when the result is stored; the queue only says who is to work on it, and when. So
+The row is the truth and goes when the result is stored; the queue only says who is to work on it, and when. So
 a row is published at least once: it is marked (``published_at``) when the queue has confirmed it, and the mark is taken
 away when it has waited too long, or when the queue holds nothing and the row is still there. A queue that was wiped is
 filled again by that.
 
-Where several processes publish, one of them at a time has the rows of a room (`memory.leases`), so that they enter the
+Where several processes publish, one of them at a time has the rows of a room (`memory.claims`), so that they enter the
 queue in their order.
 """
 
@@ -16,19 +16,22 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Generic
 
 import structlog
-from sqlalchemy import ColumnElement, Select, and_, not_, or_, select, update
+from sqlalchemy import Select, and_, literal, not_, or_, select, update
 
+from memory.claims import Claims
+from memory.columns import AnyRow
 from memory.contention import again
 from memory.errors import Unavailable
 from memory.leases import Lease
-from memory.models import TRIES, Priority, WorkItem, WorkKind
+from memory.models import Priority, WorkItem
+from memory.outbox import Outbox, T
 from memory.ports import Clock, Database, WorkQueue
 from memory.rates import Rate
 from memory.statements import hold_room
-from memory.tables import index_outbox, messages
+from memory.tables import messages
 
 log = structlog.get_logger()
 
@@ -55,31 +58,27 @@ AHEAD: Final = timedelta(minutes=1)
 
 _DEAD: Final = 10_000  # dead letters that are looked at
 
-_ROWS: Final = (
-    select(index_outbox.c.message_serial, index_outbox.c.revision, index_outbox.c.priority, messages.c.room_id)
-    .join(messages, messages.c.serial == index_outbox.c.message_serial)
-    .order_by(index_outbox.c.priority, index_outbox.c.message_serial)
-)
-_UNPUBLISHED: Final = _ROWS.where(index_outbox.c.published_at.is_(None), index_outbox.c.attempts < TRIES)
 
-
-class Relay:
-    """Publishes the outbox of the index."""
+class Relay(Generic[T]):
+    """Publishes the rows of one kind of work."""
 
     def __init__(
         self,
         database: Database,
         queue: WorkQueue,
+        outbox: Outbox[T],
         clock: Clock,
         lease: Lease | None = None,
         *,
         depth: int = DEPTH,
         every: float = EVERY,
     ) -> None:
-        """``lease``: where other processes publish rows of the same outbox."""
+        """``lease``: where other processes publish the same rows."""
         self._database = database
         self._queue = queue
+        self._outbox = outbox
         self._clock = clock
+        self._claims = Claims(database, outbox.table, lease)
         self._lease = lease
         self._most = depth
         self._every = every
@@ -116,36 +115,52 @@ class Relay:
 
     async def _next(self) -> Sequence[WorkItem]:
         """The next items, and ours alone until they are marked; none when there are none or the queue is full."""
-        async with self._database.read() as conn:
-            first = (await conn.execute(_UNPUBLISHED.limit(1))).first()
-        if first is None:
-            return []
-        full = await self._full()
-        left = (2 * self._most if full else self._most) - self._depth
-        if left <= 0:
-            return []
-        query = _UNPUBLISHED.where(index_outbox.c.priority == Priority.LIVE) if full else _UNPUBLISHED
-        query = query.limit(min(PAGE, left))
+        full: bool | None = None
+        for priority in Priority:  # one after the other: each is read by the index that it has
+            query = self._unpublished(priority)
+            async with self._database.read() as conn:
+                if (await conn.execute(query.limit(1))).first() is None:
+                    continue
+            full = await self._full() if full is None else full
+            left = (2 * self._most if full else self._most) - self._depth
+            if left <= 0 or (full and priority is not Priority.LIVE):
+                return []
+            if items := await self._page(query.limit(min(PAGE, left))):
+                return items
+        return []
+
+    def _unpublished(self, priority: Priority) -> Select[Any]:
+        outbox, columns = self._outbox, self._outbox.table.c
+        rows = select(outbox.serial, outbox.revision.label("revision"), columns.priority, messages.c.room_id)
+        rows = rows.join(messages, messages.c.serial == outbox.serial).order_by(outbox.serial)
+        urgent = columns.priority == literal(int(priority), literal_execute=True)  # a partial index wants it in words
+        return rows.where(columns.published_at.is_(None), urgent, outbox.alive)
+
+    async def _page(self, query: Select[Any]) -> list[WorkItem]:
         if self._lease is not None:
             return await self._claim(query, self._lease)
         async with self._database.read() as conn:
-            return [_item(row) for row in await conn.execute(query)]
+            return [self._item(row) for row in await conn.execute(query)]
+
+    def _item(self, row: AnyRow) -> WorkItem:
+        return WorkItem(self._outbox.kind, row.room_id, row.message_serial, row.revision, Priority(row.priority))
 
     async def _full(self) -> bool:
         """Whether history has to wait: from the depth on, until half of it is gone."""
         if self._held or self._depth >= self._most:
-            self._depth = (await self._queue.state(WorkKind.INDEX)).depth
+            self._depth = (await self._queue.state(self._outbox.kind)).depth
         held = self._depth >= (self._most // 2 if self._held else self._most)
         if held != self._held:
-            log.info("relay.held" if held else "relay.goes_on", depth=self._depth)
+            log.info("relay.held" if held else "relay.goes_on", kind=self._outbox.kind.value, depth=self._depth)
         self._held = held
         return held
 
     @again
     async def _claim(self, query: Select[Any], lease: Lease) -> list[WorkItem]:
         """Rows of rooms that no other process is publishing at this moment."""
+        table = self._outbox.table
         async with self._database.read() as conn:
-            wanted = query.where(lease.free(index_outbox))
+            wanted = query.where(lease.free(table))
             rooms = sorted({row.room_id for row in await conn.execute(wanted)})
         if not rooms:
             return []
@@ -153,22 +168,21 @@ class Relay:
         async with self._database.write() as conn:
             for room in rooms:
                 await hold_room(conn, room)
-            theirs = select(messages.c.room_id).join(index_outbox, index_outbox.c.message_serial == messages.c.serial)
-            theirs = theirs.where(here, index_outbox.c.published_at.is_(None), not_(lease.free(index_outbox)))
+            theirs = select(messages.c.room_id).join(table, self._outbox.serial == messages.c.serial)
+            theirs = theirs.where(here, table.c.published_at.is_(None), not_(lease.free(table)))
             taken = set((await conn.execute(theirs.distinct())).scalars())
             ours = query.where(here, messages.c.room_id.not_in(taken))
-            rows = await conn.execute(ours.with_for_update(of=index_outbox, skip_locked=True))
-            items = [_item(row) for row in rows]
-            for which in _which(items):
-                await conn.execute(update(index_outbox).where(which).values(**lease.marks()))
+            rows = await conn.execute(ours.with_for_update(of=table, skip_locked=True))
+            items = [self._item(row) for row in rows]
+            await self._claims.mark(conn, [item.serial for item in items])
         return items
 
     @again
     async def _mark(self, items: Sequence[WorkItem], values: dict[str, Any]) -> None:
         """An edit that came meanwhile is another revision, and stays unpublished."""
         async with self._database.write() as conn:
-            for which in _which(items):
-                await conn.execute(update(index_outbox).where(which).values(**values))
+            for which in self._outbox.which(items):
+                await conn.execute(update(self._outbox.table).where(which).values(**values))
 
     async def _compare(self) -> None:
         """Now and then: publishes again what the queue has lost, and takes out of it what nobody waits for."""
@@ -176,7 +190,7 @@ class Relay:
         first = self._compared is None
         if self._compared is not None and now - self._compared < self._every:
             return
-        state = await self._queue.state(WorkKind.INDEX)
+        state = await self._queue.state(self._outbox.kind)
         self._depth = state.depth
         self._compared = now  # also when the dead letters cannot be read: everything else goes on until the next time
         limit = LONG if state.depth or not state.whole else timedelta() if first else EMPTY
@@ -189,7 +203,7 @@ class Relay:
         if dead == self._dead and now - self._looked < LOOK:
             return
         self._dead, self._looked, self._letters = dead, now, None
-        letters = await self._queue.dead(WorkKind.INDEX, _DEAD) if dead else []
+        letters = await self._queue.dead(self._outbox.kind, _DEAD) if dead else []
         await self._drop_settled([letter.item for letter in letters])
         self._letters = [letter.item.serial for letter in letters]
 
@@ -197,43 +211,28 @@ class Relay:
         """Dead letters of messages that were forgotten, edited or done since, also while the queue was away."""
         if not dead:
             return
-        query = select(index_outbox.c.message_serial, index_outbox.c.revision)
-        query = query.where(index_outbox.c.message_serial.in_([item.serial for item in dead]))
+        serial, revision = self._outbox.serial, self._outbox.revision.label("revision")
+        query = select(serial, revision).where(serial.in_([item.serial for item in dead]))
         async with self._database.read() as conn:
             waiting = {(row.message_serial, row.revision) for row in await conn.execute(query)}
         gone: dict[int, list[int]] = defaultdict(list)
         for item in dead:
             if (item.serial, item.revision) not in waiting:
                 gone[item.revision].append(item.serial)
-        for revision, serials in gone.items():
-            await self._queue.drop(serials, revision + 1)  # a newer one may be on its way
+        for past, serials in gone.items():
+            await self._queue.drop(self._outbox.kind, serials, past + 1)  # a newer one may be on its way
 
     @again
     async def _publish_again(self, limit: timedelta, dead: Sequence[int]) -> None:
-        now = self._clock.now()
+        table, now = self._outbox.table, self._clock.now()
         lost = and_(
-            or_(index_outbox.c.published_at <= now - limit, index_outbox.c.published_at > now + AHEAD),
-            index_outbox.c.attempts < TRIES,
-            index_outbox.c.message_serial.not_in(dead),
+            or_(table.c.published_at <= now - limit, table.c.published_at > now + AHEAD),
+            self._outbox.alive,
+            self._outbox.serial.not_in(dead),
         )
         async with self._database.read() as conn:
-            if (await conn.execute(select(index_outbox.c.message_serial).where(lost).limit(1))).first() is None:
+            if (await conn.execute(select(self._outbox.serial).where(lost).limit(1))).first() is None:
                 return
         async with self._database.write() as conn:
-            renewed = (await conn.execute(update(index_outbox).where(lost).values(published_at=None))).rowcount
-        log.warning("relay.again", messages=renewed)
-
-
-def _item(row: Any) -> WorkItem:
-    return WorkItem(WorkKind.INDEX, row.room_id, row.message_serial, row.revision, Priority(row.priority))
-
-
-def _which(items: Sequence[WorkItem]) -> list[ColumnElement[bool]]:
-    """The rows of these revisions, in conditions that use the key."""
-    by_revision: dict[int, list[int]] = defaultdict(list)
-    for item in items:
-        by_revision[item.revision].append(item.serial)
-    return [
-        and_(index_outbox.c.message_serial.in_(serials), index_outbox.c.revision == revision)
-        for revision, serials in by_revision.items()
-    ]
+            renewed = (await conn.execute(update(table).where(lost).values(published_at=None))).rowcount
+        log.warning("relay.again", kind=self._outbox.kind.value, messages=renewed)

@@ -12,7 +12,9 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    and_,
     false,
+    text,
 )
 
 from memory.columns import CompressedText, Instant, key_type, metadata
@@ -237,6 +239,14 @@ reflection_queue = Table(
     Column("reason", String(255)),  # of the last failure
     Column("claimed_by", String(32)),
     Column("claimed_until", Instant),
+    Column("priority", SmallInteger, nullable=False, server_default="0"),  # memory.models.Priority
+    Column("published_at", Instant),  # when a queue took it over; see memory.relay
+)
+Index(  # of what is said now alone: history is read in the order of its key
+    "ix_reflection_queue_unpublished",
+    reflection_queue.c.message_serial,
+    sqlite_where=and_(reflection_queue.c.published_at.is_(None), reflection_queue.c.priority == text("0")),
+    postgresql_where=and_(reflection_queue.c.published_at.is_(None), reflection_queue.c.priority == text("0")),
 )
 
 session_queue = Table(

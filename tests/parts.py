@@ -20,15 +20,18 @@ from memory.journal import Journal
 from memory.leases import Lease
 from memory.modelbook import current_model
 from memory.models import Draft, Room, Scope
+from memory.outbox import INDEX, Outbox, T
 from memory.ports import WorkQueue
 from memory.privacy import Privacy
 from memory.projections import Rooms
 from memory.reflection.holding import MemoryHolder
+from memory.reflection.queue import versions
+from memory.reflection.reading import outbox as unread
 from memory.reflection.worker import Reflector
 from memory.relay import Relay
 from memory.sessions import SessionBook
 from memory.sources import GraphSource, array_sources
-from memory.supply import OutboxSupply, QueueSupply
+from memory.supply import OutboxSupply, QueueSupply, Supply
 from routing.answers import AnswerBook
 from routing.learner import Learner
 from routing.paths.learner import PathLearner
@@ -88,7 +91,7 @@ def draft(event_id: str, author: str, text: str, sent_at: datetime = START, repl
 async def open_memory(folder: Path, url: str | None = None, queue: WorkQueue | None = None) -> AsyncIterator[Memory]:
     """The parts on a folder; the same folder opened again finds what was there. ``url``: on that database instead.
 
-    ``queue``: between the outbox and the worker.
+    ``queue``: between what waits and the workers.
     """
     if url is None:
         await copy_tables(folder, _make_tables)
@@ -100,11 +103,15 @@ async def open_memory(folder: Path, url: str | None = None, queue: WorkQueue | N
     erasure = Erasure(database)
     directory = Directory(database, clock)
     lease = None if url is None else Lease(folder.name[:32], clock)
-    outbox = OutboxSupply(database, lease)
-    relay = Relay(database, queue, clock, lease) if queue else None
-    supply = QueueSupply(database, queue, relay, outbox, clock) if queue and relay else outbox
-    reflector = Reflector(database, clock, model, lease=lease)
-    indexer = Indexer(database, embedder, model, clock, supply=supply, after=reflector.nudge)
+
+    def fed(outbox: Outbox[T]) -> Supply[T]:
+        rows = OutboxSupply(database, outbox, lease)
+        if queue is None:
+            return rows
+        return QueueSupply(database, queue, Relay(database, queue, outbox, clock, lease), rows, clock)
+
+    reflector = Reflector(database, clock, model, supply=fed(unread(versions())), lease=lease)
+    indexer = Indexer(database, embedder, model, clock, supply=fed(INDEX), after=reflector.nudge)
     engine = Engine(database, rooms, embedder, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
     book = AnswerBook(database)
     learner = Learner(database, book, clock)

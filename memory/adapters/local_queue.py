@@ -86,6 +86,9 @@ class LocalQueue:
                 queue.waiting[_place(one)] = entry
                 queue.some.set()
 
+    async def rest(self, kind: WorkKind) -> None:
+        """Nothing: there is no other worker."""
+
     async def state(self, kind: WorkKind) -> QueueState:
         """Counted."""
         queue = self._kinds[kind]
@@ -104,18 +107,17 @@ class LocalQueue:
         await self.publish(items)
         return items
 
-    async def drop(self, serials: Sequence[int], below: int | None = None) -> None:
+    async def drop(self, kind: WorkKind, serials: Sequence[int], below: int | None = None) -> None:
         """Items go too."""
-        gone = set(serials)
-        for queue in self._kinds.values():
-            for letter in [queue.dead[serial] for serial in gone & queue.dead.keys()]:
-                if below is None or letter.item.revision < below:
-                    del queue.dead[letter.item.serial]
-            for key, place in list(queue.there.items()):
-                if key[0] in gone and (below is None or key[1] < below):
-                    del queue.there[key]
-                    queue.waiting.pop(place, None)
-                    queue.out.pop(place, None)
+        gone, queue = set(serials), self._kinds[kind]
+        for letter in [queue.dead[serial] for serial in gone & queue.dead.keys()]:
+            if below is None or letter.item.revision < below:
+                del queue.dead[letter.item.serial]
+        for key, place in list(queue.there.items()):
+            if key[0] in gone and (below is None or key[1] < below):
+                del queue.there[key]
+                queue.waiting.pop(place, None)
+                queue.out.pop(place, None)
 
     async def close(self) -> None:
         """What is out waits again."""

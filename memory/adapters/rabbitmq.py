@@ -11,16 +11,15 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import (
     AMQPError,
     ChannelClosed,
@@ -29,6 +28,8 @@ from aio_pika.exceptions import (
 )
 
 from memory.adapters import rabbitmq_wire as wire
+from memory.adapters.authorities import context_of
+from memory.adapters.rabbitmq_session import Place, Receipt, Session, Share, has_ready, receipt_of, still_out, tag_of
 from memory.breaker import Breaker
 from memory.errors import BadInput, Unavailable
 from memory.models import TRIES, DeadLetter, Priority, QueueState, Taken, WorkItem, WorkKind
@@ -48,46 +49,10 @@ _TOGETHER: Final = 250  # publishes whose confirmations are awaited together, wi
 _LETTERS: Final = 4  # times the patience of other calls, for all dead letters: 10,000 take some 3 s on a busy machine
 _SETTING_UP: Final = 4  # times the patience of other calls
 _WRONG_URL: Final = "WEAVEBOT_QUEUE_URL is not right: write amqp://USER:PASSWORD@HOST:5672/, or amqps:// for TLS."
+_UNCHECKED: Final = f"Certificates are always checked: name the authority's file in {wire.AUTHORITIES} instead."
 _FAILURES: Final = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 
 _Given = TypeVar("_Given")
-_Place: TypeAlias = tuple[WorkKind, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Receipt:
-    share: _Share
-    message: AbstractIncomingMessage
-
-
-@dataclass(slots=True)
-class _Share:
-    """A shard that this worker consumes: what was delivered and not yet given, and what is out."""
-
-    channel: AbstractChannel
-    ready: dict[Priority, deque[Taken]] = field(default_factory=lambda: {one: deque() for one in Priority})
-    out: set[tuple[Priority, int]] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class _Session:
-    """One connection and what hangs on it."""
-
-    connection: Any
-    publishing: AbstractChannel
-    asking: AbstractChannel
-    shares: dict[_Place, _Share] = field(default_factory=dict)
-    declared: set[WorkKind] = field(default_factory=set)
-    consuming: dict[WorkKind, asyncio.Task[None]] = field(default_factory=dict)
-    arrived: dict[WorkKind, asyncio.Event] = field(default_factory=lambda: {kind: asyncio.Event() for kind in WorkKind})
-    counting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    closed: bool = False
-
-    def lost(self, *_: object) -> None:
-        """Nothing of it can be used any more; whoever waits finds out."""
-        self.closed = True
-        for event in self.arrived.values():
-            event.set()
 
 
 class RabbitQueue:
@@ -99,6 +64,7 @@ class RabbitQueue:
         name: str,
         breaker: Breaker,
         *,
+        authorities: Path | None = None,
         shards: int = SHARDS,
         tries: int = TRIES,
         patience: float = 5.0,
@@ -106,7 +72,8 @@ class RabbitQueue:
     ) -> None:
         """``name`` tells this installation's queues from another's there; ``patience``: seconds for one call.
 
-        Raises BadInput for an address that is none.
+        ``authorities`` vouch for its certificate, with amqps; the system's without a file. Raises BadInput for an
+        address that is none, and for a file without certificates.
         """
         try:
             parsed = urlsplit(url)
@@ -115,14 +82,17 @@ class RabbitQueue:
             well = False
         if not well:
             raise BadInput(_WRONG_URL)
+        if "no_verify_ssl" in parsed.query:
+            raise BadInput(_UNCHECKED)
         self._url = url if "heartbeat=" in url else f"{url}{'&' if parsed.query else '?'}heartbeat={_HEARTBEAT}"
+        self._trust = context_of(authorities, wire.AUTHORITIES) if authorities and parsed.scheme == "amqps" else None
         self._name = f"weavebot.{name}"
         self._breaker = breaker
         self._shards = shards
         self._tries = tries
         self._patience = patience
         self._every = balance
-        self._session: _Session | None = None
+        self._session: Session | None = None
         self._opening = asyncio.Lock()
         self._dead = asyncio.Lock()  # two that look at the dead letters at once would each see a part
 
@@ -133,7 +103,7 @@ class RabbitQueue:
             bodies = [(self._queue(one.kind, one.room % self._shards, one.priority), wire.body(one, 0)) for one in some]
             kinds = {one.kind for one in some}
 
-            async def work(session: _Session, kinds: set[WorkKind] = kinds, bodies: wire.Bodies = bodies) -> None:
+            async def work(session: Session, kinds: set[WorkKind] = kinds, bodies: wire.Bodies = bodies) -> None:
                 for kind in kinds:
                     await self._declare(session, kind)
                 await wire.publish(session.publishing, bodies)
@@ -149,7 +119,7 @@ class RabbitQueue:
                 ready = share.ready[priority]
                 while of is kind and ready and len(found) < most:
                     one = ready.popleft()
-                    share.out.add((priority, _tag(one)))
+                    share.out.add((priority, tag_of(one)))
                     found.append(one)
         return found
 
@@ -158,19 +128,20 @@ class RabbitQueue:
         session = await self._watched(lambda session: self._consume(session, kind))
         event = session.arrived[kind]
         event.clear()
-        if not _ready(session, kind) and not session.closed:
+        if not has_ready(session, kind) and not session.closed:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await event.wait()
-        return _ready(session, kind)
+        return has_ready(session, kind)
 
     async def done(self, taken: Sequence[Taken]) -> None:
         """Acknowledged; one of a lost connection comes again."""
 
-        async def work(_: _Session) -> None:
-            for one in taken:
-                if (message := _still_out(one)) is not None:
-                    await message.ack()
+        async def work(session: Session) -> None:
+            with session.or_anew():
+                for one in taken:
+                    if (message := still_out(one)) is not None:
+                        await message.ack()
 
         await self._watched(work)
 
@@ -180,22 +151,43 @@ class RabbitQueue:
         dead = tries >= self._tries
         to = self._letters(item.kind) if dead else self._queue(item.kind, item.room % self._shards, item.priority)
 
-        async def work(session: _Session) -> bool:
-            if (message := _still_out(taken)) is None:
-                return False
-            await wire.publish(session.publishing, [(to, wire.body(item, tries, reason if dead else ""))])
-            await message.ack()
-            return dead
+        async def work(session: Session) -> bool:
+            with session.or_anew():
+                if (message := still_out(taken)) is None:
+                    return False
+                await wire.publish(session.publishing, [(to, wire.body(item, tries, reason if dead else ""))])
+                await message.ack()
+                return dead
 
         return await self._watched(work)
 
     async def give_back(self, taken: Sequence[Taken]) -> None:
         """To the front of what is ready here."""
         for one in reversed(taken):
-            if _still_out(one) is not None:
-                share = _receipt(one).share
+            if still_out(one) is not None:
+                share = receipt_of(one).share
                 share.ready[one.item.priority].appendleft(one)
                 self._arrive(one.item.kind)
+
+    async def rest(self, kind: WorkKind) -> None:
+        """Our shards are anybody's, with what was sent ahead of them."""
+        session = self._session
+        if session is None or session.closed or kind not in session.consuming:
+            return
+
+        async def work(session: Session) -> None:
+            async with session.counting:
+                mine = [place for place in session.shares if place[0] is kind]
+                balancing = session.consuming.get(kind)
+                if balancing is None or any(session.shares[place].out for place in mine):
+                    return
+                del session.consuming[kind]
+                balancing.cancel()
+                await session.present.pop(kind).close()
+                for place in mine:
+                    await self._let_go(session, place)
+
+        await self._watched(work)
 
     async def state(self, kind: WorkKind) -> QueueState:
         """What waits there, and what this worker has; the server does not count what others have.
@@ -203,7 +195,7 @@ class RabbitQueue:
         The oldest is the oldest that was sent to this worker.
         """
 
-        async def work(session: _Session) -> QueueState:
+        async def work(session: Session) -> QueueState:
             await self._declare(session, kind)
             async with session.counting:
                 counted = {name: await wire.count(session.asking, name) for name in self._queues(kind)}
@@ -211,7 +203,7 @@ class RabbitQueue:
             here = [share for (of, _), share in session.shares.items() if of is kind]
             held = sum(len(share.out) + sum(map(len, share.ready.values())) for share in here)
             ages = [one for share in here for ready in share.ready.values() for one in list(ready)[:1]]
-            sent = [stamp.timestamp() for one in ages if (stamp := _receipt(one).message.timestamp)]
+            sent = [stamp.timestamp() for one in ages if (stamp := receipt_of(one).message.timestamp)]
             oldest = max(0.0, time.time() - min(sent)) if sent else None
             ours = {self._queue(kind, shard, one) for of, shard in session.shares if of is kind for one in Priority}
             whole = not any(consumers for name, (_, consumers) in counted.items() if name not in ours)
@@ -222,7 +214,7 @@ class RabbitQueue:
     async def dead(self, kind: WorkKind, limit: int) -> Sequence[DeadLetter]:
         """Looked at and left there."""
 
-        async def work(session: _Session) -> list[DeadLetter]:
+        async def work(session: Session) -> list[DeadLetter]:
             async with self._looking(session, kind, limit) as letters:
                 return [wire.letter(kind, message) async for message in letters]
 
@@ -231,7 +223,7 @@ class RabbitQueue:
     async def revive(self, kind: WorkKind) -> Sequence[WorkItem]:
         """Each is published, then taken off the dead letters."""
 
-        async def work(session: _Session) -> list[WorkItem]:
+        async def work(session: Session) -> list[WorkItem]:
             items: list[WorkItem] = []
             async with self._looking(session, kind) as letters:
                 async for message in letters:
@@ -244,17 +236,16 @@ class RabbitQueue:
 
         return await self._watched(work, times=_LETTERS)
 
-    async def drop(self, serials: Sequence[int], below: int | None = None) -> None:
+    async def drop(self, kind: WorkKind, serials: Sequence[int], below: int | None = None) -> None:
         """Dead letters go now; items when they are taken."""
         gone = set(serials)
 
-        async def work(session: _Session) -> None:
-            for kind in WorkKind:
-                async with self._looking(session, kind) as letters:
-                    async for message in letters:
-                        item = wire.letter(kind, message).item
-                        if item.serial in gone and (below is None or item.revision < below):
-                            await message.ack()
+        async def work(session: Session) -> None:
+            async with self._looking(session, kind) as letters:
+                async for message in letters:
+                    item = wire.letter(kind, message).item
+                    if item.serial in gone and (below is None or item.revision < below):
+                        await message.ack()
 
         await self._watched(work, times=_LETTERS)
 
@@ -280,7 +271,7 @@ class RabbitQueue:
     def _owner(self, kind: WorkKind, shard: int) -> str:
         return f"{self._name}.{kind}.{shard}of{self._shards}.owner"
 
-    async def _watched(self, work: Callable[[_Session], Awaitable[_Given]], *, times: int = 1) -> _Given:
+    async def _watched(self, work: Callable[[Session], Awaitable[_Given]], *, times: int = 1) -> _Given:
         """``times``: how much more patience the call needs than others."""
         limit = max(self._limit(), times * self._patience)
         with self._breaker.watched():
@@ -301,16 +292,19 @@ class RabbitQueue:
         ready = session is not None and not session.closed and session.declared and session.consuming
         return self._patience if ready else _SETTING_UP * self._patience
 
-    async def _open(self) -> _Session:
+    async def _open(self) -> Session:
         async with self._opening:
             if self._session is not None and not self._session.closed:
                 return self._session
             await self._forget()
             connection = await aio_pika.connect(
-                self._url, timeout=self._patience, client_properties={"product": "weavebot"}
+                self._url,
+                timeout=self._patience,
+                ssl_context=self._trust,
+                client_properties={"product": "weavebot"},
             )
             publishing = await connection.channel(on_return_raises=True)
-            self._session = session = _Session(connection, publishing, await connection.channel())
+            self._session = session = Session(connection, publishing, await connection.channel())
             connection.close_callbacks.add(session.lost)
             return session
 
@@ -320,7 +314,7 @@ class RabbitQueue:
             await self._drop(session)
 
     @staticmethod
-    async def _drop(session: _Session) -> None:
+    async def _drop(session: Session) -> None:
         session.lost()
         for task in session.consuming.values():
             task.cancel()
@@ -329,7 +323,7 @@ class RabbitQueue:
             async with asyncio.timeout(1.0):
                 await session.connection.close()
 
-    async def _declare(self, session: _Session, kind: WorkKind) -> None:
+    async def _declare(self, session: Session, kind: WorkKind) -> None:
         """Everything of a kind, once a connection."""
         async with session.counting:
             if kind in session.declared:
@@ -349,20 +343,20 @@ class RabbitQueue:
                 await channel.declare_queue(name, durable=True, arguments=arguments)
             session.declared.add(kind)
 
-    async def _consume(self, session: _Session, kind: WorkKind) -> _Session:
+    async def _consume(self, session: Session, kind: WorkKind) -> Session:
         """From now on this worker has its share of the shards."""
         await self._declare(session, kind)
         if kind not in session.consuming:
             async with session.counting:
                 if kind not in session.consuming:
-                    channel = session.asking
+                    channel = session.present[kind] = await session.connection.channel()
                     workers = await channel.declare_queue(self._workers(kind), auto_delete=True, durable=False)
                     await workers.consume(wire.never)
                     await self._balance(session, kind)
                     session.consuming[kind] = asyncio.create_task(self._keep_balanced(session, kind))
         return session
 
-    async def _keep_balanced(self, session: _Session, kind: WorkKind) -> None:
+    async def _keep_balanced(self, session: Session, kind: WorkKind) -> None:
         while not session.closed:
             await asyncio.sleep(self._every)
             try:
@@ -372,7 +366,7 @@ class RabbitQueue:
                 log.info("queue.lost", reason=wire.sentence(exc, self._patience))
                 session.lost()
 
-    async def _balance(self, session: _Session, kind: WorkKind) -> None:
+    async def _balance(self, session: Session, kind: WorkKind) -> None:
         """Takes shards that nobody has, up to a fair share, and lets those go that are too many and rest."""
         _, workers = await wire.count(session.asking, self._workers(kind))
         fair = math.ceil(self._shards / max(workers, 1))
@@ -387,11 +381,8 @@ class RabbitQueue:
             await session.shares.pop((kind, shard)).channel.close()
             mine.remove(shard)
         for shard in mine[fair:]:
-            share = session.shares[kind, shard]
-            if not share.out:
-                del session.shares[kind, shard]
-                await share.channel.close()
-                await session.asking.queue_delete(self._owner(kind, shard))
+            if not session.shares[kind, shard].out:
+                await self._let_go(session, (kind, shard))
         for shard in [one for one, count in consumers.items() if not count]:
             if len(mine) >= fair:
                 break
@@ -399,7 +390,11 @@ class RabbitQueue:
                 await self._take_shard(session, kind, shard)
                 mine.append(shard)
 
-    async def _is_ours(self, session: _Session, kind: WorkKind, shard: int) -> bool:
+    async def _let_go(self, session: Session, place: Place) -> None:
+        await session.shares.pop(place).channel.close()
+        await session.asking.queue_delete(self._owner(*place))
+
+    async def _is_ours(self, session: Session, kind: WorkKind, shard: int) -> bool:
         """Whether no other worker was first.
 
         A second consumer would stand by without knowing, and count the shard as its own. So the right to a shard is an
@@ -413,14 +408,14 @@ class RabbitQueue:
         await channel.close()
         return True
 
-    async def _take_shard(self, session: _Session, kind: WorkKind, shard: int) -> None:
+    async def _take_shard(self, session: Session, kind: WorkKind, shard: int) -> None:
         channel = await session.connection.channel()
         await channel.set_qos(prefetch_count=_PREFETCH)
-        share = session.shares[kind, shard] = _Share(channel)
+        share = session.shares[kind, shard] = Share(channel)
 
         async def arrived(message: AbstractIncomingMessage) -> None:
             item, tries, _ = wire.read(message.body, kind)
-            share.ready[item.priority].append(Taken(item, tries, _Receipt(share, message)))
+            share.ready[item.priority].append(Taken(item, tries, Receipt(share, message)))
             session.arrived[kind].set()
 
         for priority in Priority:
@@ -429,7 +424,7 @@ class RabbitQueue:
 
     @asynccontextmanager
     async def _looking(
-        self, session: _Session, kind: WorkKind, limit: float = math.inf
+        self, session: Session, kind: WorkKind, limit: float = math.inf
     ) -> AsyncIterator[AsyncIterator[AbstractIncomingMessage]]:
         """The dead letters, one by one; those that were not acknowledged are there again at the end of the block."""
         await self._declare(session, kind)
@@ -444,26 +439,3 @@ class RabbitQueue:
     def _arrive(self, kind: WorkKind) -> None:
         if self._session is not None:
             self._session.arrived[kind].set()
-
-
-def _ready(session: _Session, kind: WorkKind) -> bool:
-    return any(ready for (of, _), share in session.shares.items() if of is kind for ready in share.ready.values())
-
-
-def _receipt(taken: Taken) -> _Receipt:
-    assert isinstance(taken.receipt, _Receipt)  # noqa: S101 - receipts are our own
-    return taken.receipt
-
-
-def _tag(taken: Taken) -> int:
-    return _receipt(taken).message.delivery_tag or 0
-
-
-def _still_out(taken: Taken) -> AbstractIncomingMessage | None:
-    """The message of an item that is out, which it is not from now on; None when it is not, or its channel is lost."""
-    receipt = _receipt(taken)
-    place = (taken.item.priority, _tag(taken))
-    if place not in receipt.share.out:
-        return None
-    receipt.share.out.discard(place)
-    return None if receipt.share.channel.is_closed else receipt.message

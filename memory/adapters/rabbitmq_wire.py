@@ -17,11 +17,13 @@ from aio_pika.exceptions import (
     ProbableAuthenticationError,
 )
 
+from memory.adapters.authorities import is_distrusted
 from memory.models import DeadLetter, Priority, WorkItem, WorkKind
 
 CRASHES: Final = 200
 """Deliveries that were never answered: the item takes its worker with it. The server counts what it has merely sent
 ahead, too, whenever a worker leaves: so many that nobody restarts a worker as often while the same items wait."""
+AUTHORITIES: Final = "WEAVEBOT_QUEUE_CA"
 _MOST_AHEAD: Final = 65_535  # of a channel; 0 is any number
 _SILENCE: Final = 0.5  # seconds after which no more dead letters are sent
 
@@ -81,6 +83,8 @@ def letter(kind: WorkKind, message: AbstractIncomingMessage) -> DeadLetter:
 
 def sentence(exc: BaseException, patience: float) -> str:
     """Without the address: it holds the password."""
+    if is_distrusted(exc):
+        return f"The certificate of RabbitMQ is not trusted: name its authority's file in {AUTHORITIES}"
     if isinstance(exc, AuthenticationError | ProbableAuthenticationError):
         return "RabbitMQ refuses the login: correct the user and the password in WEAVEBOT_QUEUE_URL"
     if isinstance(exc, TimeoutError):

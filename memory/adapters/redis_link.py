@@ -7,7 +7,6 @@ what may be done twice is tried again here, with jitter, within the same bound.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from memory.adapters.authorities import context_of, is_distrusted
 from memory.breaker import Breaker
 from memory.errors import BadInput, Unavailable
 
@@ -60,6 +60,11 @@ class Address:
     connecting: float = 3.0
     answering: float = 0.1
     setting: str = _SETTING
+
+    @property
+    def authorities_setting(self) -> str:
+        """Where the file of authorities was read."""
+        return self.setting.removesuffix("_URL") + "_CA"
 
     @classmethod
     def read(
@@ -105,7 +110,7 @@ class RedisLink:
         self._down = False
         secure: dict[str, Any] = {}
         if address.secure:
-            _check_authorities(address.authorities)
+            context_of(address.authorities, address.authorities_setting)  # before anything is opened
             secure = {"ssl_ca_certs": str(address.authorities) if address.authorities else None}
         self._pool = BlockingConnectionPool(
             max_connections=POOL,
@@ -163,7 +168,7 @@ class RedisLink:
             self._down = False
             log.info("redis.back")
         if full is not None:
-            raise Unavailable(_sentence(full, self._address.setting)) from full
+            raise Unavailable(_sentence(full, self._address)) from full
         return given
 
     async def close(self) -> None:
@@ -172,7 +177,7 @@ class RedisLink:
             await self._client.aclose()
             await self._pool.disconnect()  # all of them, whatever one raises
         except (driver.RedisError, OSError) as exc:
-            log.warning("redis.not_closed", reason=_sentence(exc, self._address.setting))
+            log.warning("redis.not_closed", reason=_sentence(exc, self._address))
 
     async def _bounded(self, work: Work[_Given], limit: float, attempts: int) -> _Given:
         late = Unavailable(f"Redis did not answer within {limit:g} s: is the server overloaded?")
@@ -188,34 +193,15 @@ class RedisLink:
         except driver.OutOfMemoryError:
             raise
         except (driver.RedisError, OSError) as exc:
-            raise Unavailable(_sentence(exc, self._address.setting)) from exc
+            raise Unavailable(_sentence(exc, self._address)) from exc
         raise late  # not reached: the last attempt gives or raises
 
 
 def _is_lost(exc: Exception) -> bool:
     """The connection went away, or could not be made; not: it was made and the server refuses us."""
-    if isinstance(exc, (driver.AuthenticationError, driver.MaxConnectionsError)) or _is_distrusted(exc):
+    if isinstance(exc, (driver.AuthenticationError, driver.MaxConnectionsError)) or is_distrusted(exc):
         return False
     return isinstance(exc, (driver.ConnectionError, OSError)) and not isinstance(exc, TimeoutError)
-
-
-def _is_distrusted(exc: BaseException | None) -> bool:
-    while exc is not None:
-        if isinstance(exc, ssl.SSLCertVerificationError):
-            return True
-        exc = exc.__cause__ or exc.__context__
-    return False
-
-
-def _check_authorities(file: Path | None) -> None:
-    if file is None:
-        return
-    try:
-        ssl.create_default_context(cafile=str(file))
-    except OSError as exc:
-        raise BadInput(
-            f"WEAVEBOT_REDIS_CA names {file}, which holds no certificates: write the path of a PEM file."
-        ) from exc
 
 
 _REFUSALS: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -229,13 +215,13 @@ _REFUSALS: Final[tuple[tuple[type[Exception], str], ...]] = (
 """The driver's errors that have a fix of their own, the special ones first."""
 
 
-def _sentence(exc: Exception, setting: str) -> str:
+def _sentence(exc: Exception, address: Address) -> str:
     """What to do. Nothing of what the server said, which may quote what was asked."""
-    if _is_distrusted(exc):
-        return "The certificate of Redis is not trusted: name its authority's file in WEAVEBOT_REDIS_CA"
+    if is_distrusted(exc):
+        return f"The certificate of Redis is not trusted: name its authority's file in {address.authorities_setting}"
     for kind, words in _REFUSALS:
         if isinstance(exc, kind):
-            return words.format(setting)
+            return words.format(address.setting)
     if isinstance(exc, driver.ResponseError):
         return f"Redis could not do it ({str(exc).partition(' ')[0]})"
-    return f"Redis does not answer: start it, or correct {setting}"
+    return f"Redis does not answer: start it, or correct {address.setting}"

@@ -38,6 +38,7 @@ LEASE: Final = 15.0
 
 GROUP: Final = "workers"
 _CRASHES: Final = 20  # times that it was given out and never answered: the item takes its worker with it
+_DOUBTED: Final = 3  # times, after which it is given out alone: one of those that were given with it did that
 _PAGE: Final = 1000
 
 _Given = TypeVar("_Given")
@@ -48,11 +49,12 @@ _Left: TypeAlias = tuple[str, list[Taken], list[int]]  # where the next page beg
 class _Share:
     """A shard that is ours: what was read and not yet given by priority, what is out, and how far each stream was read.
 
-    Entries are named by their streams' ids.
+    ``doubted`` was given out before and never answered. Entries are named by their streams' ids.
     """
 
     ready: dict[Priority, deque[Taken]] = field(default_factory=lambda: {one: deque() for one in Priority})
     out: set[str] = field(default_factory=set)
+    doubted: set[str] = field(default_factory=set)
     reached: dict[Priority, str] = field(default_factory=lambda: dict.fromkeys(Priority, "0-0"))
 
 
@@ -110,18 +112,20 @@ class RedisQueue:
             await self._script(PUBLISH, kind, told)
 
     async def take(self, kind: WorkKind, most: int) -> Sequence[Taken]:
-        """What was read before, then what the streams have; live first."""
+        """What was read before, then what the streams have; live first. What is in doubt goes alone."""
         work = self._kinds[kind]
         async with work.turn:
             await self._hold(kind)
             with work.or_anew():
                 found: list[Taken] = []
+                if any(share.out & share.doubted for share in work.shares.values()):
+                    return found
                 for priority in Priority:
-                    found += _ready(work, priority, most - len(found))
-                    if len(found) < most and work.shares:
+                    full = _fill(found, work, priority, most)
+                    if not full and work.shares:
                         await self._read(kind, priority, most - len(found))
-                        found += _ready(work, priority, most - len(found))
-                    if len(found) == most:
+                        full = _fill(found, work, priority, most)
+                    if full:
                         break
                 if found:
                     await self._script(BEGUN, kind, [one.item.serial for one in found])
@@ -180,6 +184,13 @@ class RedisQueue:
         for kind, serials in told.items():
             await self._script(RETURNED, kind, serials)
 
+    async def rest(self, kind: WorkKind) -> None:
+        """Our shards are anybody's, with what was read ahead of them."""
+        work = self._kinds[kind]
+        async with work.turn:
+            if not any(share.out for share in work.shares.values()):
+                await self._leave(kind)
+
     async def state(self, kind: WorkKind) -> QueueState:
         """Counted; the age is that of the oldest entry in a stream."""
 
@@ -211,22 +222,25 @@ class RedisQueue:
             await self.publish(items)
         return items
 
-    async def drop(self, serials: Sequence[int], below: int | None = None) -> None:
+    async def drop(self, kind: WorkKind, serials: Sequence[int], below: int | None = None) -> None:
         """Items go too."""
-        for kind in WorkKind:
-            await self._script(DROP, kind, ["" if below is None else below, *serials])
+        await self._script(DROP, kind, ["" if below is None else below, *serials])
 
     async def close(self) -> None:
         """Our shards are anybody's at once; what we had read is taken over with them."""
-        for kind, work in self._kinds.items():
-            if work.renewing is not None:
-                work.renewing.cancel()
-                await asyncio.gather(work.renewing, return_exceptions=True)
-                work.renewing = None
-                work.shares.clear()
-                with suppress(Unavailable):
-                    await self._script(LEAVE, kind, [self._me])
+        for kind in self._kinds:
+            with suppress(Unavailable):
+                await self._leave(kind)
         await self._link.close()
+
+    async def _leave(self, kind: WorkKind) -> None:
+        work = self._kinds[kind]
+        if work.renewing is not None:
+            work.renewing.cancel()
+            await asyncio.gather(work.renewing, return_exceptions=True)
+            work.renewing, work.held = None, None
+            work.shares.clear()
+            await self._script(LEAVE, kind, [self._me])
 
     def _key(self, kind: WorkKind, what: str) -> str:
         return f"weavebot:{{{self._name}}}:queue:{kind}:{what}"
@@ -312,8 +326,10 @@ class RedisQueue:
                 for one, begun in zip(items, counts, strict=True):
                     if begun >= _CRASHES:
                         await self._bury(one)
-                    else:
-                        share.ready[priority].append(one)
+                        continue
+                    share.ready[priority].append(one)
+                    if begun >= _DOUBTED:
+                        share.doubted.add(str(one.receipt))
                 left = start != "0-0"
         return share
 
@@ -391,18 +407,23 @@ class RedisQueue:
         share = self._kinds[taken.item.kind].shares.get(taken.item.room % self._shards)
         if share is not None:
             share.out.discard(str(taken.receipt))
+            share.doubted.discard(str(taken.receipt))
 
 
-def _ready(work: _Work, priority: Priority, most: int) -> list[Taken]:
-    """Takes what was read."""
-    found: list[Taken] = []
+def _fill(found: list[Taken], work: _Work, priority: Priority, most: int) -> bool:
+    """Takes what was read, until there are ``most``; whether nothing more may be taken with it."""
     for share in work.shares.values():
         ready = share.ready[priority]
         while ready and len(found) < most:
+            in_doubt = str(ready[0].receipt) in share.doubted
+            if in_doubt and found:
+                break  # the next time
             one = ready.popleft()
             share.out.add(str(one.receipt))
             found.append(one)
-    return found
+            if in_doubt:
+                return True
+    return len(found) == most
 
 
 def _taken(kind: WorkKind, priority: Priority, key: Any, values: dict[Any, Any]) -> Taken:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, and_, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, and_, case, delete, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from memory.models import TRIES, Priority
 from memory.reflection.models import Processor
 from memory.reflection.processors import SUMMARY, TABLE
 from memory.statements import inserting
@@ -29,7 +30,6 @@ from memory.tables import (
     sessions,
 )
 
-TRIES: Final = 5
 ALL: Final = sum(processor.bit for processor in TABLE)
 SESSIONS: Final = 0
 """The bit of the summaries in ``reflections``."""
@@ -79,9 +79,17 @@ def versions(processors: Sequence[Processor] = TABLE) -> dict[int, int]:
     return {SESSIONS: SUMMARY} | {processor.bit: processor.version for processor in processors}
 
 
-async def put(conn: AsyncConnection, serials: Sequence[int], since: datetime, todo: int = ALL) -> None:
+async def put(
+    conn: AsyncConnection,
+    serials: Sequence[int],
+    since: datetime,
+    todo: int = ALL,
+    *,
+    priority: Priority = Priority.LIVE,
+) -> None:
     """Messages that are to be read (again). A row that is there takes a new turn: what is being derived is stale."""
-    rows = [{"message_serial": serial, "todo": todo, "since": since} for serial in serials]
+    given = {"todo": todo, "since": since, "priority": priority}
+    rows = [{"message_serial": serial, **given} for serial in serials]
     if rows:
         await conn.execute(_putting(conn, reflection_queue), rows)
 
@@ -100,7 +108,8 @@ async def put_room(conn: AsyncConnection, room: int, after: int, since: datetime
 
 
 async def _put_selected(conn: AsyncConnection, which: ColumnElement[bool], since: datetime, todo: int) -> None:
-    columns = [messages.c.serial, literal(todo), literal(since, reflection_queue.c.since.type)]
+    history = literal(int(Priority.HISTORY))
+    columns = [messages.c.serial, literal(todo), history, literal(since, reflection_queue.c.since.type)]
     chosen = select(*columns).where(which)
     await conn.execute(_putting(conn, reflection_queue, chosen))
 
@@ -119,7 +128,8 @@ async def put_sessions_of(conn: AsyncConnection, room: int, since: datetime) -> 
 def _putting(conn: AsyncConnection, table: Table, chosen: Select[Any] | None = None) -> Any:
     """An INSERT that gives a row which is there a new turn and all its tries."""
     key = next(iter(table.primary_key.columns))
-    names = [key.name, *(("todo",) if "todo" in table.c else ()), "since"]
+    of_messages = table is reflection_queue
+    names = [key.name, *(("todo", "priority") if of_messages else ()), "since"]
     made = inserting(conn, table)
     if chosen is not None:
         made = made.from_select(names, chosen)
@@ -129,8 +139,11 @@ def _putting(conn: AsyncConnection, table: Table, chosen: Select[Any] | None = N
         "claimed_by": None,
         "claimed_until": None,
     }
-    if "todo" in table.c:
+    if of_messages:
+        there, comes = table.c.priority, made.excluded.priority
         fresh["todo"] = table.c.todo.op("|")(made.excluded.todo)
+        fresh["priority"] = case((there < comes, there), else_=comes)
+        fresh["published_at"] = None
     return made.on_conflict_do_update(index_elements=[key], set_=fresh)
 
 
@@ -175,13 +188,10 @@ async def left_to_newer(conn: AsyncConnection, rooms_: Iterable[int], wanted: di
     return set((await conn.execute(query)).scalars())
 
 
-async def retry(conn: AsyncConnection) -> int:
-    """What failed too often waits again; gives the number."""
-    given = 0
-    for table in (reflection_queue, session_queue):
-        failed = update(table).where(table.c.attempts >= TRIES)
-        given += (await conn.execute(failed.values(attempts=0, claimed_until=None))).rowcount
-    return given
+async def retry_sessions(conn: AsyncConnection) -> int:
+    """Sessions that failed too often wait again; gives the number."""
+    failed = update(session_queue).where(session_queue.c.attempts >= TRIES)
+    return (await conn.execute(failed.values(attempts=0, claimed_until=None))).rowcount
 
 
 # -- telling ----------------------------------------------------------------------------------------------------------

@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow
 from memory.embedding import unpack_vectors
-from memory.models import EntityKind, Floats, Mention
+from memory.models import TRIES, EntityKind, Floats, Mention, WorkKind
+from memory.outbox import Outbox
 from memory.records import ModelKey
 from memory.reflection.episodic import READ, SESSION
 from memory.reflection.impersonal import name_parts
 from memory.reflection.models import Before, Line, Material
-from memory.reflection.queue import TRIES
+from memory.reflection.queue import newer
 from memory.sessions import GAP
 from memory.tables import (
     embeddings,
@@ -43,23 +44,6 @@ _PREVIOUS = (
     .where(_EARLIER.c.session_id == messages.c.session_id, _EARLIER.c.serial < messages.c.serial)
     .scalar_subquery()
 )
-WAITING: Final = (
-    select(
-        messages,
-        reflection_queue.c.todo,
-        reflection_queue.c.turn,
-        rooms.c.tenant_id,
-        people.c.opted_out_at,
-        _PREVIOUS.label("previous"),
-    )
-    .join(reflection_queue, reflection_queue.c.message_serial == messages.c.serial)
-    .join(rooms, rooms.c.id == messages.c.room_id)
-    .join(people, people.c.id == messages.c.author_id)
-    .where(reflection_queue.c.message_serial > bindparam("after"), reflection_queue.c.attempts < TRIES)
-    .order_by(reflection_queue.c.message_serial)
-    .limit(PAGE)
-)
-"""The next messages behind a serial that wait to be read."""
 _INSIDE = messages.alias("inside")
 _UNREAD = (
     select(index_outbox.c.message_serial)
@@ -91,6 +75,16 @@ class Task:
     opted_out: bool
     row: AnyRow
 
+    @property
+    def row_revision(self) -> int:
+        """The turn."""
+        return self.turn
+
+    @property
+    def text(self) -> str:
+        """Of the message."""
+        return str(self.row.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -102,8 +96,7 @@ class Told:
     messages: int
 
 
-def task(row: AnyRow) -> Task:
-    """The record of a row of `WAITING`."""
+def _task(row: AnyRow) -> Task:
     return Task(
         serial=row.serial,
         room=row.room_id,
@@ -114,6 +107,27 @@ def task(row: AnyRow) -> Task:
         turn=row.turn,
         opted_out=row.opted_out_at is not None,
         row=row,
+    )
+
+
+def outbox(wanted: dict[int, int]) -> Outbox[Task]:
+    """The messages that wait to be read by rules of these versions; rooms that newer ones read are left to those."""
+    of = reflection_queue.c.message_serial == messages.c.serial
+    columns = (reflection_queue.c.todo, reflection_queue.c.turn, rooms.c.tenant_id, people.c.opted_out_at)
+    return Outbox(
+        kind=WorkKind.REFLECT,
+        table=reflection_queue,
+        revision=reflection_queue.c.turn,
+        rows=select(messages, *columns, _PREVIOUS.label("previous"))
+        .join(reflection_queue, of)
+        .join(rooms, rooms.c.id == messages.c.room_id)
+        .join(people, people.c.id == messages.c.author_id)
+        .where(~newer(messages.c.room_id, wanted)),
+        task=_task,
+        stale=select(messages.c.serial, func.coalesce(reflection_queue.c.turn, 0).label("below")).outerjoin(
+            reflection_queue, of
+        ),
+        most=PAGE,
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +17,7 @@ import structlog
 from sqlalchemy import Select, Table, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from memory.claims import Claims
 from memory.contention import again
 from memory.errors import Unavailable
 from memory.failures import named
@@ -31,15 +31,15 @@ from memory.reflection.impersonal import tells_of_nobody
 from memory.reflection.models import Derived, Material, Processor, Summary
 from memory.reflection.processors import SUMMARY, TABLE
 from memory.reflection.reading import Task, Told
+from memory.rounds import LOOK, Rounds
 from memory.statements import hold_room
+from memory.supply import Batch, OutboxSupply, Supply
 from memory.tables import messages, reflection_queue, session_queue, sessions
 
 log = structlog.get_logger(__name__)
 
-LOOK: Final = 30.0
-"""Seconds between two looks at the queue when nobody nudges."""
 _REASON: Final = 255  # characters
-_PAUSE: Final = 1.0  # seconds after a drain that failed
+_PAUSE: Final = 1.0  # seconds between two looks at whether to wait for what others have
 _MANY: Final = 50  # messages and sessions: fewer at a time are no news
 
 _SUMMARIES: Final = {queue.SESSIONS: SUMMARY}
@@ -63,10 +63,11 @@ class _Read:
     done: int
     failed: int
     reason: str | None
+    error: str = ""  # the name of the first error
 
 
 class Reflector:
-    """Derives what waits. ``lease``: where other processes take from the same queue."""
+    """Derives what waits."""
 
     def __init__(
         self,
@@ -74,54 +75,39 @@ class Reflector:
         clock: Clock,
         model: ModelKey,
         *,
+        supply: Supply[Task] | None = None,
         lease: Lease | None = None,
         profiles: Profiles = everywhere,
         processors: Sequence[Processor] = TABLE,
     ) -> None:
+        """``supply``: where the messages come from; without one, straight from their rows.
+
+        ``lease``: where other processes take from the same rows.
+        """
         self._database = database
         self._clock = clock
         self._model = model
-        self._lease = lease
         self._profiles = profiles
         self._processors = tuple(processors)
         self._wanted = queue.versions(processors)
+        self._supply: Supply[Task] = supply or OutboxSupply(database, reading.outbox(self._wanted), lease)
+        self._sessions = Claims(database, session_queue, lease)
         self._aspects = {processor.bit: processor.aspects for processor in processors}
-        self._wake = asyncio.Event()
+        self._rounds = Rounds("reflect")
         self._draining = asyncio.Lock()
-        self._running = 0
 
     @property
     def is_running(self) -> bool:
         """Whether somebody in this process is at `run`."""
-        return self._running > 0
+        return self._rounds.are_made
 
     def nudge(self) -> None:
         """There is something to do."""
-        self._wake.set()
+        self._rounds.wake.set()
 
     async def run(self, look: float = LOOK) -> None:
         """Works until cancelled; waits when there is nothing to do, and looks now and then for what others left."""
-        self._running += 1
-        try:
-            await self._run(look)
-        finally:
-            self._running -= 1
-
-    async def _run(self, look: float) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                await self.drain()
-            except Unavailable as error:
-                log.warning("reflection.paused", reason=str(error))
-                await asyncio.sleep(_PAUSE)
-                self._wake.set()
-            except Exception as error:  # noqa: BLE001 - told without its words; what waits is tried again
-                log.error("reflection.broken_off", error=named(error))  # noqa: TRY400 - likewise
-                await asyncio.sleep(_PAUSE)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(look):
-                    await self._wake.wait()
+        await self._rounds.make(self.drain, lambda: self._supply.wait(self._rounds.wake, look))
 
     async def drain(self, most: int | None = None) -> int:
         """Reads everything that waits, or about ``most`` of it; gives the number of messages and sessions read.
@@ -129,23 +115,39 @@ class Reflector:
         Raises Unavailable when the database fails; what was not stored stays in the queue.
         """
         async with self._draining:
-            began, written, done = time.perf_counter(), 0, 0
-            await self._catch_up()
-            after = 0
-            while (most is None or done < most) and (tasks := await self._claim(after)):
-                written += await self._finish(tasks)
-                after, done = tasks[-1].serial, done + len(tasks)
-            after = 0
-            while (most is None or done < most) and (found := await self._claim_sessions(after)):
-                ready, made = await self._tell(found)
-                done, written = done + ready, written + made
-                after = found[-1].session
+            began, read, written = time.perf_counter(), 0, 0
+            try:
+                await self._catch_up()
+                while True:
+                    left = None if most is None else most - read
+                    some, made = await self._drain(left)
+                    read, written = read + some, written + made
+                    if (most is not None and read >= most) or not await self._supply.expects():
+                        break
+                    await self._supply.wait(self._rounds.wake, _PAUSE)
+                    self._rounds.wake.clear()
+            finally:
+                if not self.is_running:
+                    await self._supply.rest()
             spent = time.perf_counter() - began
-            if done:
-                tell = log.info if done >= _MANY else log.debug
-                rate = round(done / spent)
-                tell("reflection.done", read=done, memories=written, seconds=round(spent, 2), rate=rate)
-            return done
+            if read:
+                tell = log.info if read >= _MANY else log.debug
+                rate = round(read / spent)
+                tell("reflection.done", read=read, memories=written, seconds=round(spent, 2), rate=rate)
+            return read
+
+    async def _drain(self, most: int | None) -> tuple[int, int]:
+        """What there is for us now: messages and sessions that were read, and memories that were written."""
+        read, written, after = 0, 0, 0
+        while (most is None or read < most) and (batch := await self._supply.claim(after)).tasks:
+            written += await self._work(batch)
+            after, read = batch.behind(after), read + len(batch.tasks)
+        after = 0
+        while (most is None or read < most) and (found := await self._claim_sessions(after)):
+            ready, made = await self._tell(found)
+            read, written = read + ready, written + made
+            after = found[-1].session
+        return read, written
 
     async def depth(self, rooms: Sequence[int] | None = None) -> queue.Depth:
         """What waits and what failed."""
@@ -159,8 +161,9 @@ class Reflector:
 
     async def retry(self) -> int:
         """What failed too often waits again; gives the number."""
+        given = await self._supply.retry()
         async with self._database.write() as conn:
-            given = await queue.retry(conn)
+            given += await queue.retry_sessions(conn)
         self.nudge()
         return given
 
@@ -206,35 +209,17 @@ class Reflector:
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
-    async def _claim(self, after: int) -> list[Task]:
-        """The next messages behind a serial; with a lease they are ours as long as it lasts."""
-        ours = reading.WAITING.where(~queue.newer(messages.c.room_id, self._wanted))
-        rows = await self._take(ours, reflection_queue, after)
-        return [reading.task(row) for row in rows]
+    async def _work(self, batch: Batch[Task]) -> int:
+        """Broken off, what was not settled is anybody's."""
+        try:
+            return await self._finish(batch)
+        except BaseException:
+            await self._supply.give_back(batch)
+            raise
 
-    async def _take(self, query: Select[Any], table: Table, after: int) -> Sequence[Any]:
-        lease = self._lease
-        if lease is None:
-            async with self._database.read() as conn:
-                return list(await conn.execute(query, {"after": after}))
-        ours = query.where(lease.free(table))
-        async with self._database.read() as conn:
-            if (await conn.execute(ours.limit(1), {"after": after})).first() is None:
-                return []
-        return await self._mark(ours.with_for_update(of=table, skip_locked=True), table, after, lease.marks())
-
-    @again
-    async def _mark(self, query: Select[Any], table: Table, after: int, marks: dict[str, Any]) -> Sequence[Any]:
-        """Rows that somebody else is taking at this moment are passed over."""
-        key = next(iter(table.primary_key.columns))
-        async with self._database.write() as conn:
-            rows = list(await conn.execute(query, {"after": after}))
-            if rows:
-                await conn.execute(update(table).where(key.in_([row[0] for row in rows])).values(**marks))
-        return rows
-
-    async def _finish(self, tasks: Sequence[Task]) -> int:
+    async def _finish(self, batch: Batch[Task]) -> int:
         """Stores a batch; when it cannot be stored, each message by itself, so that one cannot stop the others."""
+        tasks = batch.tasks
         silent = [tenant for tenant in {task.tenant for task in tasks} if not await self._profiles(tenant)]
         async with self._database.read() as conn:
             found = await reading.materials(conn, tasks)
@@ -243,13 +228,17 @@ class Reflector:
             lambda: [self._read(task, found[task.serial], names.get(task.tenant)) for task in tasks]
         )
         try:
-            return await self._store(read)
+            written = await self._store(read)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - told without its words
             log.warning("reflection.batch_failed", messages=len(tasks), error=_reason("storing", error))
+        else:
+            await self._settle(batch, read)
+            return written
         written = 0
         for one in read:
+            kept = one
             try:
                 written += await self._store([one])
             except Unavailable:
@@ -257,8 +246,17 @@ class Reflector:
             except Exception as error:  # noqa: BLE001 - told without its words
                 reason = _reason("storing", error)
                 log.warning("reflection.message_failed", serial=one.task.serial, error=reason)
-                await self._store([_Read(one.task, (), 0, one.done | one.failed, reason)])
+                kept = _Read(one.task, (), 0, one.done | one.failed, reason, type(error).__name__)
+                await self._store([kept])
+            await self._settle(batch, [kept])
         return written
+
+    async def _settle(self, batch: Batch[Task], read: Sequence[_Read]) -> None:
+        """Says of each message whether it is done; what failed has a try less."""
+        await self._supply.done(batch.only(*(one.task for one in read if not one.failed)))
+        for one in read:
+            if one.failed:
+                await self._supply.failed(batch, one.task, one.error)
 
     def _read(self, task: Task, material: Material, names: frozenset[str] | None) -> _Read:
         """Lets each processor that has not read the message do so; one that fails stops none of the others.
@@ -266,7 +264,7 @@ class Reflector:
         ``names``: of the people of whom nothing may be derived; None where it may.
         """
         derived: list[Derived] = []
-        done, failed, reasons = 0, 0, []
+        done, failed, reasons, errors = 0, 0, [], []
         for processor in self._processors:
             if not task.todo & processor.bit:
                 continue
@@ -276,9 +274,12 @@ class Reflector:
                 done |= processor.bit
             except Exception as error:  # noqa: BLE001 - counted and kept as the reason; the others go on
                 failed |= processor.bit
+                errors.append(type(error).__name__)
                 reasons.append(_reason(processor.name, error))
                 log.warning("reflection.failed", serial=task.serial, processor=processor.name, error=reasons[-1])
-        return _Read(task, tuple(derived), done, failed, "; ".join(reasons)[:_REASON] or None)
+        return _Read(
+            task, tuple(derived), done, failed, "; ".join(reasons)[:_REASON] or None, errors[0] if errors else ""
+        )
 
     @again
     async def _store(self, read: Sequence[_Read]) -> int:
@@ -299,7 +300,7 @@ class Reflector:
         return frozenset().union(*(aspects for bit, aspects in self._aspects.items() if bits & bit))
 
     async def _end(self, conn: AsyncConnection, read: Sequence[_Read]) -> None:
-        """Rows that everybody has read go; the others keep what is left to do, one try less where something failed.
+        """Rows that everybody has read go; the others keep what is left to do.
 
         Only in the turn that was read: a row that was put again waits on.
         """
@@ -309,23 +310,26 @@ class Reflector:
         for one in read:
             left = one.task.todo & ~one.done
             if left:
-                tries = table.c.attempts + (1 if one.failed else 0)
-                values = {"todo": left, "attempts": tries, "reason": one.reason, "claimed_until": None}
+                values = {"todo": left, "reason": one.reason, "claimed_until": None}
                 row = (table.c.message_serial == one.task.serial, table.c.turn == one.task.turn)
                 await conn.execute(update(table).where(*row).values(**values))
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
-    async def _claim_sessions(self, after: int) -> list[Told]:
+    async def _claim_sessions(self, after: int) -> Sequence[Told]:
         ours = reading.WAITING_SESSIONS.where(~queue.newer(sessions.c.room_id, _SUMMARIES))
-        rows = await self._take(ours, session_queue, after)
-        return [Told(row.id, row.room_id, row.turn, row.messages) for row in rows]
+
+        async def read(conn: AsyncConnection, query: Select[Any]) -> list[Told]:
+            rows = await conn.execute(query, {"after": after})
+            return [Told(row.id, row.room_id, row.turn, row.messages) for row in rows]
+
+        return await self._sessions.take(ours, after, read, lambda told: told.session)
 
     async def _tell(self, found: Sequence[Told]) -> tuple[int, int]:
         """Sessions and memories that are done; a session of which messages wait to be indexed waits too."""
         async with self._database.read() as conn:
             read = [(told, await reading.lines(conn, told, self._model)) for told in found]
-        await self._release([told for told, lines in read if lines is None])
+        await self._sessions.give_back(told.session for told, lines in read if lines is None)
         ready = [(told, lines) for told, lines in read if lines is not None]
         summaries: list[tuple[Told, Summary | None]] = []
         for told, lines in ready:
@@ -372,12 +376,6 @@ class Reflector:
             written = await storing.tell(conn, fitting)
             await _delete_turns(conn, session_queue, [(told.session, told.turn) for told, _ in fitting])
             return written
-
-    async def _release(self, found: Sequence[Told]) -> None:
-        if self._lease is not None and found:
-            async with self._database.write() as conn:
-                rows = session_queue.c.session_id.in_([told.session for told in found])
-                await conn.execute(update(session_queue).where(rows).values(claimed_until=None))
 
     async def _fail(self, told: Told, reason: str) -> None:
         async with self._database.write() as conn:

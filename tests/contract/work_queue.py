@@ -128,7 +128,7 @@ class WorkQueueContract:
     async def test_nothing_of_a_forgotten_message_is_among_the_dead_letters(self, open_queue: Opening) -> None:
         queue = await open_queue()
         await self.kill(queue, *(item(serial) for serial in (1, 2, 3)))
-        await queue.drop([2, 77])
+        await queue.drop(INDEX, [2, 77])
         assert sorted(letter.item.serial for letter in await queue.dead(INDEX, 10)) == [1, 3]
         assert (await queue.state(INDEX)).dead == 2
 
@@ -136,7 +136,7 @@ class WorkQueueContract:
         queue = await open_queue()
         await self.kill(queue, item(1), item(2, revision=3))
         await queue.publish([item(3, revision=2)])
-        await queue.drop([1, 2, 3], below=2)
+        await queue.drop(INDEX, [1, 2, 3], below=2)
         assert [letter.item.serial for letter in await queue.dead(INDEX, 10)] == [2]
         assert [one.item.revision for one in await taken(queue, 1)] == [2]
 
@@ -247,6 +247,23 @@ class SharedQueueContract(WorkQueueContract):
         assert not await other.take(INDEX, 10)
         await holder.close()
         assert serials(await taken(other, 4)) == [0, 1, 2, 3]
+
+    async def test_whoever_rests_leaves_all_rooms_to_the_others_and_takes_again_later(
+        self, open_queue: Opening
+    ) -> None:
+        first, second = await open_queue(), await open_queue()
+        await first.publish([item(0, room=0)])
+        [one] = await taken(first, 1)  # it has rooms now
+        await first.rest(INDEX)
+        await first.done([one])  # what was out kept it from resting
+        await first.rest(INDEX)
+        await second.publish([item(serial, room=serial) for serial in range(1, 9)])
+        found = await taken(second, 8)
+        assert sorted(serials(found)) == list(range(1, 9))
+        await second.done(found)
+        await second.rest(INDEX)
+        await first.publish([item(9, room=1)])
+        assert serials(await taken(first, 1)) == [9]
 
     async def test_an_item_outlives_every_worker(self, open_queue: Opening) -> None:
         first = await open_queue()

@@ -33,6 +33,7 @@ class RabbitCorner:
 
     def __init__(self, name: str = "") -> None:
         self.name = name or secrets.token_hex(4)
+        self.shards = SHARDS
         self.opened: list[RabbitQueue] = []
 
     async def open(self, patience: float = 5.0) -> RabbitQueue:
@@ -42,7 +43,7 @@ class RabbitCorner:
             address("RABBITMQ_URL"),
             self.name,
             breaker,
-            shards=SHARDS,
+            shards=self.shards,
             tries=TRIES,
             patience=patience,
             balance=0.1,
@@ -67,12 +68,13 @@ class RedisCorner:
 
     def __init__(self, name: str = "") -> None:
         self.name = name or secrets.token_hex(4)
+        self.shards = SHARDS
         self.opened: list[RedisQueue] = []
 
     async def open(self, patience: float = 5.0) -> RedisQueue:
         """One more worker."""
         link = RedisLink(redis_address(), Breaker("Redis", SystemClock(), REST))
-        queue = RedisQueue(link, self.name, shards=SHARDS, tries=TRIES, lease=0.9, patience=patience)
+        queue = RedisQueue(link, self.name, shards=self.shards, tries=TRIES, lease=0.9, patience=patience)
         self.opened.append(queue)
         return queue
 

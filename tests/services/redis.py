@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -45,24 +44,11 @@ async def ping(client: Redis) -> bool:
     return bool(await client.ping())  # type: ignore[misc]  # the driver types both of its editions at once
 
 
-def make_authority(folder: Path, host: str = "localhost") -> Path:
-    """A certificate authority of a test's own and a certificate for a host, in a folder; gives the authority's file."""
-    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-    steps = [
-        f"req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=test-authority",
-        f"req {key} -keyout redis.key -out redis.csr -subj /CN={host} -addext subjectAltName=DNS:{host}",
-        "x509 -req -in redis.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out redis.pem -days 2 -copy_extensions copy",
-    ]
-    for step in steps:
-        subprocess.run(["openssl", *step.split()], cwd=folder, check=True, capture_output=True)
-    return folder / "ca.pem"
-
-
 @asynccontextmanager
 async def secure_server(folder: Path) -> AsyncIterator[int]:
     """A Redis that speaks TLS alone, with the certificate in the folder; gives its port."""
     port = free_port()
-    files = "--tls-cert-file redis.pem --tls-key-file redis.key --tls-ca-cert-file ca.pem --tls-auth-clients no"
+    files = "--tls-cert-file server.pem --tls-key-file server.key --tls-ca-cert-file ca.pem --tls-auth-clients no"
     server = await asyncio.create_subprocess_exec(
         redis_program(),
         *f"--port 0 --tls-port {port} --bind 127.0.0.1 --save".split(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,11 +65,12 @@ async def test_an_import_goes_through_it_and_nothing_stays_there(tmp_path: Path,
     async with open_on(url_of(server), tmp_path, server) as app:
         await run(app, "import", batch(*history(*TALK)))
         assert await answer(app) == TALK[0][1]
-        assert (await finding(app))["found"] == "0 items, 0 dead letters"
-        told = (await result(app, "queue"))["queue"]
-        assert (told["depth"], told["dead"], told["unpublished"], told["away"]) == (0, 0, 0, None)
-        assert told["published_per_second"] > 0
-        assert told["done_per_second"] > 0
+        assert (await finding(app))["found"] == "index: 0 items, 0 dead letters; reflect: 0 items, 0 dead letters"
+        for told in itemgetter("queue", "reflection_queue")(await result(app, "queue")):
+            assert (told["depth"], told["dead"], told["unpublished"], told["away"]) == (0, 0, 0, None)
+            assert told["published_per_second"] > 0
+            assert told["done_per_second"] > 0
+            assert told["failed_per_second"] == 0
 
 
 async def test_where_nothing_listens_the_bot_works_all_the_same_and_says_so(tmp_path: Path, server: str) -> None:

@@ -18,9 +18,15 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from bot.clock import SystemClock
+from memory.adapters.redis_link import Address, RedisLink
+from memory.adapters.redis_queue import RedisQueue
+from memory.breaker import Breaker
 from memory.indexing import Indexer
-from memory.models import Embedding, Provenance, Room, WorkKind
+from memory.models import Draft, Embedding, Provenance, Room, WorkKind
+from memory.outbox import Task
 from memory.ports import WorkQueue
+from memory.reflection.reading import Task as Unread
 from memory.relay import EMPTY
 from memory.supply import QueueSupply
 from tests.doubles import START, WordEmbedder
@@ -54,13 +60,20 @@ async def worker(folder: Path, name: str, queue: WorkQueue, url: str | None = No
     own = folder / name
     own.mkdir()
     async with open_memory(own, url, queue) as memory:
-        supply_of(memory)._relay._every = 0.05
-        memory.erasure.droppers.append(supply_of(memory))
+        for supply in (supply_of(memory), reflections_of(memory)):
+            supply._relay._every = 0.05
+            memory.erasure.droppers.append(supply)
         yield memory
 
 
-def supply_of(memory: Memory) -> QueueSupply:
+def supply_of(memory: Memory) -> QueueSupply[Task]:
     supply = memory.indexer._supply
+    assert isinstance(supply, QueueSupply)
+    return supply
+
+
+def reflections_of(memory: Memory) -> QueueSupply[Unread]:
+    supply = memory.reflector._supply
     assert isinstance(supply, QueueSupply)
     return supply
 
@@ -115,9 +128,14 @@ def die(server: str, name: str, folder: Path, url: str, point: str) -> None:
         async with worker(folder, "dying", queue, url) as memory:
             if point == "stored":
                 vars(memory.indexer._supply)["done"] = killed
-            else:
+            elif point == "taken":
                 vars(memory.indexer)["_derive"] = killed
+            elif point == "reflected":
+                vars(memory.reflector._supply)["done"] = killed
+            else:
+                vars(memory.reflector)["_store"] = killed
             await memory.indexer.drain()
+            await memory.reflector.drain()
 
     asyncio.run(main())
 
@@ -150,6 +168,24 @@ class TestKilled:
                 assert await count(memory, "embeddings") == 45
                 assert await count(memory, "mentions") == 2 * 45
                 assert (await queue.state(INDEX)).dead == 0
+
+    @pytest.mark.parametrize("point", ["reading", "reflected"])
+    async def test_what_a_killed_worker_was_reading_is_reflected_on_once_by_another(
+        self, tmp_path: Path, corner: Corner, point: str
+    ) -> None:
+        async with empty_database() as url:
+            queue = await corner.open()
+            async with worker(tmp_path, "alive", queue, url) as memory:
+                room = await memory.room()
+                await memory.journal.admit(room, facts(0, 40))
+                await memory.indexer.drain()
+                await reflections_of(memory)._relay.publish()
+                arguments = (corner.server, corner.name, tmp_path, url, point)
+                assert await asyncio.to_thread(end_of, arguments) == -signal.SIGKILL
+                assert await count(memory, "reflection_queue") == (0 if point == "reflected" else 40)
+                await memory.journal.admit(room, facts(40, 5))
+                await memory.indexer.drain()
+                await reflected(memory, 45)
 
     async def emptied(self, memory: Memory) -> None:
         """The items of what the killed one had stored go when somebody is given them."""
@@ -206,6 +242,65 @@ class TestServersThatGo:
             await memory.indexer.drain()
             await settled(memory)
             assert await count(memory, "embeddings") == 200
+
+
+class TestReflecting:
+    async def test_two_workers_share_what_waits_and_double_no_memory(self, tmp_path: Path, corner: Corner) -> None:
+        async with empty_database() as url:
+            first, second = await corner.open(), await corner.open()
+            async with worker(tmp_path, "a", first, url) as one, worker(tmp_path, "b", second, url) as two:
+                for name in range(8):
+                    await one.journal.admit(await one.room(f"room {name}"), facts(name * 10, 10))
+                await one.indexer.drain()
+                async with reflecting(one), reflecting(two):
+                    await reflected(one, 80)
+                shared = [reflections_of(each).rate.per_second() > 0 for each in (one, two)]
+                assert shared == [True, True]
+
+    async def test_it_goes_on_from_the_rows_while_the_queue_is_away(self, tmp_path: Path) -> None:
+        away = RedisQueue(RedisLink(Address(host="127.0.0.1", port=1), Breaker("Redis", SystemClock())), "nowhere")
+        try:
+            async with worker(tmp_path, "one", away) as memory:
+                await memory.journal.admit(await memory.room(), facts(0, 5))
+                await memory.indexer.drain()
+                await memory.reflector.drain()
+                assert await count(memory, "memories") == 5
+                assert reflections_of(memory)._away
+        finally:
+            await away.close()
+
+
+def facts(first: int, number: int) -> list[Draft]:
+    """Messages of which each is a memory."""
+    return [
+        draft(f"f{i}", "Ana", f"The hut number {i} is locked", START + timedelta(seconds=i))
+        for i in range(first, first + number)
+    ]
+
+
+@asynccontextmanager
+async def reflecting(memory: Memory) -> AsyncIterator[None]:
+    work = asyncio.create_task(memory.reflector.run())
+    try:
+        yield
+    finally:
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+
+
+async def reflected(memory: Memory, number: int) -> None:
+    """Until nothing waits, in the rows and in the queue; then each message has one memory."""
+    async with asyncio.timeout(SOON):
+        while await count(memory, "reflection_queue") or (await reflections_of(memory).report()).depth:
+            if not memory.reflector.is_running:
+                await memory.reflector.drain()
+            await asyncio.sleep(0.05)
+    assert await count(memory, "memories") == number
+    async with memory.database.read() as conn:
+        distinct = text("SELECT count(DISTINCT message_serial) FROM memories")
+        assert (await conn.execute(distinct)).scalar_one() == number
+    assert (await reflections_of(memory).report()).dead == 0
 
 
 class Poisoned(WordEmbedder):

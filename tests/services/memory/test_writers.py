@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from bot.inbox import Kind
 from memory.leases import LASTS
 from memory.models import Person
+from memory.outbox import INDEX
 from memory.reflection.reading import PAGE
 from memory.statements import hold_room
 from memory.tables import embeddings, messages, tenants
@@ -104,8 +106,8 @@ class TestIndexing:
     async def test_workers_share_what_waits_and_do_nothing_twice(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("memory.supply.BATCH", 20)
-        monkeypatch.setattr("memory.supply._PAGE", 10)
+        monkeypatch.setattr("tests.parts.INDEX", replace(INDEX, most=20))
+        monkeypatch.setattr("memory.outbox.PAGE", 10)
         async with several(tmp_path) as memories:
             room = await memories[0].room()
             drafts = [draft(f"e{i}", "Ana", f"word{i} of Ben", START + timedelta(seconds=i)) for i in range(LINES)]
@@ -155,9 +157,9 @@ class TestReflecting:
             ]
             await one.journal.admit(room, drafts)
             await one.indexer.drain()
-            taken, rest = await one.reflector._claim(0), await other.reflector._claim(0)
-            assert (len(taken), len(rest)) == (PAGE, LINES - PAGE)
-            assert await other.reflector._claim(0) == rest  # its own come back to it, those of others do not
+            taken, rest = await one.reflector._supply.claim(0), await other.reflector._supply.claim(0)
+            assert (len(taken.tasks), len(rest.tasks)) == (PAGE, LINES - PAGE)
+            assert await other.reflector._supply.claim(0) == rest  # its own come back to it, those of others do not
             await asyncio.gather(one.reflector._finish(taken), other.reflector._finish(rest))
             await asyncio.gather(*(each.reflector.drain() for each in (one, other) for _ in range(2)))
             assert await count(one, "SELECT count(*) FROM memories") == LINES
@@ -169,7 +171,7 @@ class TestReflecting:
         async with several(tmp_path, 2) as (dead, alive):
             room = await dead.room()
             await dead.say(room, ("Ana", "The gate code is 4471"))
-            assert len(await dead.reflector._claim(0)) == 1  # and then it died
+            assert len((await dead.reflector._supply.claim(0)).tasks) == 1  # and then it died
             assert await alive.reflector.drain() == 0
             alive.clock.advance(LASTS + timedelta(seconds=1))
             assert await alive.reflector.drain() == 1

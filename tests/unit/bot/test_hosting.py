@@ -23,6 +23,8 @@ from bot.settings import Settings
 from bot.terminal import Screen
 from bot.wiring import open_app
 from bot.working import JOBS
+from memory.models import WorkKind
+from memory.reflection.queue import put
 from tests.doubles import HandClock, WordEmbedder
 from tests.parts import draft
 from tests.unit.bot.sitting import sitting
@@ -171,13 +173,28 @@ class TestBesideAWorkerElsewhere:
     async def test_what_is_said_is_in_the_queue_at_once(self, tmp_path: Path) -> None:
         chosen = settings.load(data=tmp_path / "data", queue_url=SecretStr("memory:"))
         async with owning(chosen, "run --only jobs", Screen(as_json=False), opening, (JOBS,)) as app:
-            assert app.queue is not None
             room = await app.directory.room(app.tenant, "hives", "hives")
             await asyncio.sleep(0.05)
             await app.journal.admit(room, [draft("e1", "Ana", "the gate code is 4471")])
             async with asyncio.timeout(10):
-                while (await app.queue.report()).depth != 1:  # noqa: ASYNC110 - the queue tells nobody
+                while (await app.queues[WorkKind.INDEX].report()).depth != 1:  # noqa: ASYNC110 - the queue tells nobody
                     await asyncio.sleep(0.01)
+
+    async def test_so_is_what_is_to_be_reflected_on_unless_that_is_off(self, tmp_path: Path) -> None:
+        for reflection, published in (("worker", 1), ("off", 0)):
+            folder = tmp_path / reflection
+            chosen = settings.load(data=folder, queue_url=SecretStr("memory:"), reflection=reflection)
+            async with owning(chosen, "run --only jobs", Screen(as_json=False), opening, (JOBS,)) as app:
+                room = await app.directory.room(app.tenant, "hives", "hives")
+                [serial] = (await app.journal.admit(room, [draft("e1", "Ana", "the gate code is 4471")])).serials
+                async with app.database.write() as conn:
+                    await put(conn, [serial], app.clock.now())
+                app.indexer.nudge()
+                async with asyncio.timeout(10):
+                    while (await app.queues[WorkKind.INDEX].report()).depth != 1:  # noqa: ASYNC110 - likewise
+                        await asyncio.sleep(0.01)
+                await asyncio.sleep(0.1)
+                assert (await app.queues[WorkKind.REFLECT].report()).depth == published
 
 
 class TestOnATerminal:

@@ -14,8 +14,7 @@ from bot.app import App
 from bot.beside import beside
 from bot.working import parts_of
 from memory.errors import BadInput
-from memory.models import Draft
-from memory.reflection.queue import TRIES
+from memory.models import TRIES, Draft
 from memory.tables import reflection_queue
 from tests.doubles import START
 from tests.unit.bot.rooms import Chat, clock_of, open_bot, result, results, run, shown, told

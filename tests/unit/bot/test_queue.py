@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from structlog.testing import capture_logs
 
 from bot import settings
 from bot.app import App
+from bot.beside import beside
+from bot.working import telling
 from memory.errors import BadInput
 from memory.models import Embedding
 from tests.doubles import WordEmbedder
@@ -55,7 +58,7 @@ class TestGivenUp:
             await app.indexer.drain()
         told = await result(app, "queue")
         assert told["waiting"] == 1
-        reason = "ZeroDivisionError" if app.queue else None
+        reason = "ZeroDivisionError" if app.queues else None
         assert [(one["reason"], one["tries"]) for one in told["dead"]] == [(reason, 5)]
         assert "--retry-dead" in shown(await run(app, "queue"))
         words.mended = True
@@ -64,19 +67,19 @@ class TestGivenUp:
         assert (await result(app, "queue"))["waiting"] == 0
 
     async def test_the_doctor_says_how(self, app: App) -> None:
-        if app.queue is None:
+        if not app.queues:
             pytest.skip("no queue")
         await run(app, "import", batch(*history(*TALK)))
         found = {one["check"]: one for one in await results(app, "doctor")}
         assert found["queue"]["fix"] == "weavebot queue --retry-dead"
-        assert found["queue"]["found"] == "0 items, 1 dead letter"
+        assert found["queue"]["found"] == "index: 0 items, 1 dead letter; reflect: 0 items, 0 dead letters"
 
 
 class TestNumbers:
     async def test_stats_show_the_queue_where_there_is_one(self, app: App) -> None:
         await run(app, "import", batch(*history(TALK[0], TALK[2])))
         [told] = [event["result"] for event in await run(app, "stats") if "result" in event]
-        if app.queue is None:
+        if not app.queues:
             assert "queue" not in told
             return
         assert {name: told["queue"][name] for name in ("depth", "oldest", "dead", "unpublished", "away")} == {
@@ -87,12 +90,25 @@ class TestNumbers:
             "away": None,
         }
         assert told["queue"]["done_per_second"] > 0
-        assert "0 items in the queue, 0 dead letters" in shown(await run(app, "stats"))
+        assert told["reflection_queue"]["done_per_second"] > 0
+        for kind in ("index", "reflect"):
+            assert f"0 items in the queue ({kind}), 0 dead letters" in shown(await run(app, "stats"))
+
+    async def test_the_log_says_how_each_does_while_there_is_something_to_say(self, app: App) -> None:
+        with capture_logs() as logged:
+            async with beside(telling(app, 0.01)):
+                await asyncio.sleep(0.1)
+                assert not logged
+                await run(app, "import", batch(*history(TALK[0], TALK[2])))
+                await asyncio.sleep(0.2)
+        told = {line["kind"]: line for line in logged if line["event"] == "queue.state"}
+        assert told.keys() == ({"index", "reflect"} if app.queues else set())
+        assert all(line["done_per_second"] > 0 and line["depth"] == 0 for line in told.values())
 
     async def test_the_doctor_says_who_hands_out(self, app: App) -> None:
         found = {one["check"]: one for one in await results(app, "doctor")}
         assert found["queue"]["ok"]
-        assert found["queue"]["found"].startswith("0 items" if app.queue else "none: the database")
+        assert found["queue"]["found"].startswith("index: 0 items" if app.queues else "none: the database")
 
 
 class TestSetting:

@@ -13,7 +13,7 @@ from memory.errors import Unavailable
 from memory.indexing import Indexer
 from memory.modelbook import current_model
 from memory.models import Embedding, Room
-from memory.supply import BATCH
+from memory.outbox import INDEX
 from memory.tables import embeddings, entities, index_outbox, mentions, relations
 from tests.doubles import START, WordEmbedder
 from tests.parts import Memory, draft
@@ -79,7 +79,7 @@ class TestWhatComesMeanwhile:
 
 class TestDraining:
     async def test_everything_waiting_is_done_over_many_batches(self, memory: Memory, room: Room) -> None:
-        count = 2 * BATCH + 7
+        count = 2 * INDEX.most + 7
         await memory.journal.admit(room, [draft(f"e{i}", "Ana", f"message {i}") for i in range(count)])
         seen: list[tuple[int, int]] = []
         assert await memory.indexer.drain(lambda done, left: seen.append((done, left))) == count

@@ -14,6 +14,8 @@ from memory.adapters.local_queue import LocalQueue
 from memory.errors import Unavailable
 from memory.leases import Lease
 from memory.models import DeadLetter, Priority, Provenance, QueueState, Room, WorkItem, WorkKind
+from memory.outbox import INDEX as OUTBOX
+from memory.outbox import Task
 from memory.relay import LONG, Relay
 from memory.tables import index_outbox
 from tests.doubles import START
@@ -58,10 +60,10 @@ def queue() -> Failing:
     return Failing()
 
 
-def relay_of(memory: Memory, queue: LocalQueue, name: str = "one", *, depth: int = 100) -> Relay:
+def relay_of(memory: Memory, queue: LocalQueue, name: str = "one", *, depth: int = 100) -> Relay[Task]:
     """Compares at every call; with a lease, as where several processes publish."""
     lease = None if memory.database.is_embedded else Lease(name, memory.clock)
-    return Relay(memory.database, queue, memory.clock, lease, depth=depth, every=0.0)
+    return Relay(memory.database, queue, OUTBOX, memory.clock, lease, depth=depth, every=0.0)
 
 
 async def say(memory: Memory, room: Room, *texts: str, provenance: Provenance = Provenance.LIVE) -> tuple[int, ...]:
@@ -152,7 +154,7 @@ class TestLosing:
         told = await say(memory, room, "one", "two")
         relay = relay_of(memory, queue)
         await relay.publish()
-        await queue.drop(told)
+        await queue.drop(INDEX, told)
         assert await relay.publish() == 0
         memory.clock.advance(relays.EMPTY)
         assert await relay.publish() == 2
@@ -170,7 +172,7 @@ class TestLosing:
         lost, _ = await say(memory, room, "one", "two")
         relay = relay_of(memory, queue)
         await relay.publish()
-        await queue.drop([lost])
+        await queue.drop(INDEX, [lost])
         memory.clock.advance(LONG - timedelta(seconds=1))
         assert await relay.publish() == 0
         memory.clock.advance(timedelta(seconds=1))

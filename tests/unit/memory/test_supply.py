@@ -17,6 +17,7 @@ from memory.adapters.local_queue import LocalQueue
 from memory.errors import Unavailable
 from memory.indexing import Indexer
 from memory.models import Embedding, Provenance, Room, Taken, WorkItem, WorkKind
+from memory.outbox import Task
 from memory.supply import QueueSupply
 from memory.tables import embeddings, index_outbox
 from tests.doubles import START, WordEmbedder
@@ -61,7 +62,7 @@ class Switched(LocalQueue):
 class Publishing:
     """A worker elsewhere that publishes at that moment."""
 
-    def __init__(self, supply: QueueSupply) -> None:
+    def __init__(self, supply: QueueSupply[Task]) -> None:
         self._supply = supply
 
     async def drop(self, _room: int, _serials: Sequence[int], _hashes: Sequence[bytes]) -> None:
@@ -91,7 +92,7 @@ async def memory(tmp_path: Path, database_url: str | None, queue: Switched) -> A
         yield parts
 
 
-def supply_of(memory: Memory) -> QueueSupply:
+def supply_of(memory: Memory) -> QueueSupply[Task]:
     supply = memory.indexer._supply
     assert isinstance(supply, QueueSupply)
     return supply
@@ -236,7 +237,7 @@ class TestPoison:
     ) -> None:
         [serial] = (await memory.journal.admit(room, [draft("e1", "Ana", "poison")])).serials
         await poisoned.drain()
-        await queue.drop([serial])
+        await queue.drop(INDEX, [serial])
         await memory.indexer.retry()
         assert await memory.indexer.drain() == 1
 
@@ -251,7 +252,7 @@ class TestPoison:
             return others
 
         monkeypatch.setattr(queue, "revive", revive)
-        await queue.drop([serial])
+        await queue.drop(INDEX, [serial])
         await memory.indexer.retry()
         assert await memory.indexer.drain() == 1
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from aio_pika import IncomingMessage
 
 from memory.adapters import rabbitmq_wire
 from memory.adapters.rabbitmq import RabbitQueue
@@ -51,6 +52,30 @@ class TestRabbit:
                 await asyncio.sleep(0.05)
         assert [(one.item, one.reason) for one in letters] == [(item(1), "taken 2 times and never finished")]
 
+    async def test_what_was_broken_off_in_the_middle_of_being_finished_comes_again(
+        self, corner: Corner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        queue = await corner.open()
+        await queue.publish([item(serial) for serial in range(4)])
+        given = await taken(queue, 4)
+        asked = 0
+        answer = IncomingMessage.ack
+
+        async def ack(self: IncomingMessage, multiple: bool = False) -> None:  # noqa: FBT001, FBT002 - the driver's
+            nonlocal asked
+            asked += 1
+            if asked == 3:
+                raise asyncio.CancelledError
+            await answer(self, multiple)
+
+        monkeypatch.setattr(IncomingMessage, "ack", ack)
+        with pytest.raises(asyncio.CancelledError):
+            await queue.done(given)
+        left = await taken(queue, 2)
+        assert serials(left) == [2, 3]
+        await queue.done(left)
+        assert (await queue.state(INDEX)).depth == 0
+
     async def test_the_state_says_whether_others_may_have_more(self, corner: Corner) -> None:
         first, second = await corner.open(), await corner.open()
         await first.publish([item(1)])
@@ -70,7 +95,7 @@ class TestRabbit:
             await rabbitmq_wire.publish(session.publishing, some)
         assert len(await queue.dead(INDEX, 10_000)) == 3_000
         assert len(await queue.dead(INDEX, 2_000)) == 2_000
-        await queue.drop(range(0, 3_000, 2))
+        await queue.drop(INDEX, range(0, 3_000, 2))
         assert (await queue.state(INDEX)).dead == 1_500
 
     async def test_what_was_only_sent_ahead_survives_many_restarts(self, corner: Corner) -> None:

@@ -17,7 +17,8 @@ from memory.adapters.redis import RedisCache
 from memory.adapters.redis_link import Address, RedisLink
 from memory.errors import Unavailable
 from tests.contract.cache import LONG, SHORT, CacheContract, Pause, kept, slot, there
-from tests.services.redis import PATIENT, lasting, make_authority, open_link, redis_address, secure_server
+from tests.services.redis import PATIENT, lasting, open_link, redis_address, secure_server
+from tests.services.tls import make_authority
 
 pytestmark = pytest.mark.services
 

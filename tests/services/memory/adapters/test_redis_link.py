@@ -16,8 +16,9 @@ import structlog
 from memory.adapters.redis_link import Address
 from memory.errors import Unavailable
 from tests.doubles import HandClock
-from tests.services.redis import make_authority, open_link, ping, redis_address, secure_server
+from tests.services.redis import open_link, ping, redis_address, secure_server
 from tests.services.servers import Server
+from tests.services.tls import make_authority
 
 pytestmark = pytest.mark.services
 

@@ -140,6 +140,29 @@ class TestRedis:
                 await asyncio.sleep(0.05)
         assert [(one.item, one.reason) for one in letters] == [(item(1), "taken 2 times and never finished")]
 
+    async def test_of_a_batch_that_takes_its_workers_with_it_only_the_poison_is_buried(
+        self, corner: Corner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(redis_queue, "_CRASHES", 5)
+        monkeypatch.setattr(redis_queue, "_DOUBTED", 2)
+        queue = await corner.open()
+        await queue.publish([item(serial) for serial in range(6)])
+        done: list[int] = []
+        while not await queue.dead(INDEX, 10):
+            given = await taken(queue, 1)
+            given += await queue.take(INDEX, 10)
+            if 3 in serials(given):
+                await queue.close()  # it dies with everything that it has
+                queue = await corner.open()
+                await queue.wait(INDEX, 1.0)
+            else:
+                assert len(given) == 1
+                await queue.done(given)
+                done += serials(given)
+        assert [letter.item.serial for letter in await queue.dead(INDEX, 10)] == [3]
+        done += serials(await taken(queue, 2))
+        assert done == [0, 1, 2, 4, 5]
+
     async def test_what_was_only_read_ahead_or_given_back_is_not_counted(
         self, corner: Corner, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -177,7 +200,7 @@ class TestRedis:
                 assert await queue.failed(two, "ValueError")
                 assert not await queue.wait(INDEX, 0.05)
                 assert [letter.item.serial for letter in await queue.dead(INDEX, 10)] == [2]
-                await queue.drop([2])
+                await queue.drop(INDEX, [2])
                 assert (await queue.state(INDEX)).dead == 0
             finally:
                 await queue.close()

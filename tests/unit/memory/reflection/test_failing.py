@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
 from memory.errors import Unavailable
-from memory.models import Embedding, Room
+from memory.models import TRIES, Embedding, Room
 from memory.ports import Database
 from memory.reflection.book import MemoryBook
 from memory.reflection.models import Derived, Material, Summary
 from memory.reflection.processors import TABLE, Rules
-from memory.reflection.queue import TRIES, State
+from memory.reflection.queue import State
 from memory.reflection.reading import Told
 from memory.tables import memories, reflection_queue, session_queue
 from tests.parts import Memory

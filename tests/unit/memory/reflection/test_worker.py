@@ -188,7 +188,7 @@ class TestVersions:
         before = await held(memory)
         await memory.say(room, ("Ana", "The lease costs 180 pounds"))
         assert await memory.reflector.drain() == 0
-        assert await memory.reflector._claim(0) == []
+        assert (await memory.reflector._supply.claim(0)).tasks == []
         assert await held(memory) == before
         await worker(memory, *newer()).drain()
         assert len(await held(memory)) == len(before) + 1
@@ -216,9 +216,9 @@ class TestChanging:
 
     async def test_an_edit_of_what_is_being_read_is_not_missed(self, memory: Memory, room: Room) -> None:
         await talk(memory, room)
-        tasks = await memory.reflector._claim(0)
+        batch = await memory.reflector._supply.claim(0)
         await memory.journal.edit(room, "e1", "ana", "The gate code is 9876.", START)
-        await memory.reflector._finish(tasks)
+        await memory.reflector._finish(batch)
         assert "The gate code is 4471" not in await texts(memory, room)
         await memory.indexer.drain()
         await memory.reflector.drain()
@@ -229,8 +229,8 @@ class TestChanging:
         await memory.reflector.drain()
         async with memory.database.write() as conn:
             await queue.put(conn, serials, START)
-        tasks = await memory.reflector._claim(0)
-        read = [_Read(task, (), queue.ALL if task.serial != serials[0] else 0, 0, None) for task in tasks]
+        batch = await memory.reflector._supply.claim(0)
+        read = [_Read(task, (), queue.ALL if task.serial != serials[0] else 0, 0, None) for task in batch.tasks]
         async with memory.database.write() as conn:
             await queue.put(conn, serials, START)
             await memory.reflector._end(conn, read)
@@ -361,7 +361,7 @@ class TestPeople:
         await memory.say(room, (name, "hello"), ("Ana", "lovely weather"))
         await memory.reflector.drain()
         await memory.say(room, ("Ana", f"{name} has the grey key"))
-        tasks = await memory.reflector._claim(0)
+        batch = await memory.reflector._supply.claim(0)
         store = memory.reflector._store
 
         async def late(read: Sequence[_Read]) -> int:
@@ -369,7 +369,7 @@ class TestPeople:
             return int(await store(read))
 
         memory.reflector._store = late  # type: ignore[method-assign]
-        assert await memory.reflector._finish(tasks) == 0
+        assert await memory.reflector._finish(batch) == 0
         memory.reflector._store = store  # type: ignore[method-assign]
         await memory.reflector.drain()
         assert await texts(memory, room) == set()
