@@ -144,7 +144,16 @@ class Dispatch:
         if len(events) > 1:
             await self._remember([event for event in events if isinstance(event, IncomingMessage)])
         else:
-            await self._takers[type(events[0])](events[0])
+            await self._take_one(events[0])
+
+    async def _take_one(self, event: ChatEvent) -> None:
+        """One of a kind that we do not know comes from a newer adapter, and would come again for ever."""
+        taker = self._takers.get(type(event))
+        if taker is None:
+            log.warning("event.unknown", kind=type(event).__name__)
+            self._app.passed[type(event).__name__] += 1
+            return
+        await taker(event)
 
     async def _message(self, event: IncomingMessage) -> None:
         """A message to remember, or one to us."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from pydantic import TypeAdapter
+import structlog
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +27,8 @@ from memory.leases import Lease
 from memory.models import Person, Room, Tenant
 from memory.ports import Clock, Database
 from memory.tables import rooms, tenants
+
+log = structlog.get_logger(__name__)
 
 
 class Kind(enum.StrEnum):
@@ -44,6 +47,9 @@ _FORMS: Final[dict[Kind, TypeAdapter[Any]]] = {
     Kind.ARRIVED: TypeAdapter(Arrival),
     Kind.WITHDRAWN: TypeAdapter(str),  # the id of the answer
 }
+
+
+_KNOWN: Final = inbox.c.kind.in_([kind.value for kind in Kind])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,8 @@ class Inbox:
         """The rooms in which something waits for us, the one that has waited longest first."""
         query = select(inbox.c.room_id, inbox.c.claimed_by, inbox.c.claimed_until)
         query = query.join(rooms, rooms.c.id == inbox.c.room_id)
-        query = query.join(tenants, tenants.c.id == rooms.c.tenant_id).where(served.where()).order_by(inbox.c.id)
+        query = query.join(tenants, tenants.c.id == rooms.c.tenant_id).where(served.where(), _KNOWN)
+        query = query.order_by(inbox.c.id)
         firsts: dict[int, AnyRow] = {}
         async with self._database.read() as conn:
             for row in await conn.execute(query):
@@ -123,12 +130,22 @@ class Inbox:
         return [room for room, row in firsts.items() if self._is_free(row)]
 
     async def first(self, room: int) -> Item | None:
-        """What has waited longest in a room; None too while another process is at it: a room's rows go in order."""
+        """What has waited longest in a room; None too while another process is at it: a room's rows go in order.
+
+        Rows of kinds that only a newer version knows are left to it. One that cannot be read is logged, and goes.
+        """
         query = select(inbox, rooms.c.tenant_id, rooms.c.external_id, rooms.c.name, rooms.c.version, rooms.c.created_at)
-        query = query.join(rooms, rooms.c.id == inbox.c.room_id).where(inbox.c.room_id == room)
-        async with self._database.read() as conn:
-            row = (await conn.execute(query.order_by(inbox.c.id).limit(1))).one_or_none()
-        return None if row is None or not self._is_free(row) else _item(row)
+        query = query.join(rooms, rooms.c.id == inbox.c.room_id).where(inbox.c.room_id == room, _KNOWN)
+        while True:
+            async with self._database.read() as conn:
+                row = (await conn.execute(query.order_by(inbox.c.id).limit(1))).one_or_none()
+            if row is None or not self._is_free(row):
+                return None
+            try:
+                return _item(row)
+            except ValidationError as exc:  # its words may be somebody's
+                log.error("inbox.unreadable", row=row.id, kind=row.kind, errors=exc.error_count())  # noqa: TRY400
+            await self._remove(row.id)
 
     async def begin(self, item: Item) -> Item | None:
         """Marks that it is being carried out: the row as it is now; None when it is not ours to do.
@@ -151,8 +168,11 @@ class Inbox:
 
     async def done(self, item: Item) -> None:
         """It is out of the way."""
+        await self._remove(item.id)
+
+    async def _remove(self, key: int) -> None:
         async with self._database.write() as conn:
-            await conn.execute(delete(inbox).where(inbox.c.id == item.id))
+            await conn.execute(delete(inbox).where(inbox.c.id == key))
 
     async def reword(self, room: Room, event_id: str, person: Person, text: str) -> bool:
         """Changes a question that waits still and is this person's; False when there is none."""

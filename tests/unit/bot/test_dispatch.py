@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from sqlalchemy.exc import IntegrityError, OperationalError
+from structlog.testing import capture_logs
 
 from bot.app import App
 from bot.models import (
@@ -18,6 +20,7 @@ from bot.models import (
     Gap,
     IncomingMessage,
     Membership,
+    Place,
     ReactionAdded,
     ReactionRemoved,
     ReactionsStanding,
@@ -27,7 +30,7 @@ from bot.pages import page
 from memory.errors import Unavailable
 from memory.models import Admitted, Draft, Provenance, Room
 from tests.doubles import START, WordEmbedder
-from tests.unit.bot.rooms import HIVES, Chat, Platform, actor, clock_of, open_bot, result
+from tests.unit.bot.rooms import HIVES, Chat, Platform, actor, clock_of, open_bot, result, run, shown
 
 
 class TestMessages:
@@ -407,3 +410,22 @@ class TestFailing:
         monkeypatch.undo()
         await chat.dispatch.take(self.said("the queen is red", "the hive is blue"))
         assert (await result(app, "stats"))["messages"] == 2
+
+    async def test_an_event_of_a_kind_that_nobody_knows_is_counted_and_holds_nothing_up(
+        self, app: App, chat: Chat
+    ) -> None:
+        one, *more = self.said("the queen is red", "the hive is blue")
+        unknown: Any = Unheard(one.place)
+        with capture_logs() as logged:
+            await chat.dispatch.take([one, unknown, *more])
+        assert (await result(app, "stats"))["messages"] == 2
+        assert [line["kind"] for line in logged if line["event"] == "event.unknown"] == ["Unheard"]
+        assert (await result(app, "stats"))["passed_over"] == {"Unheard": 1}
+        assert "passed over, of kinds that this version does not know: 1 Unheard" in shown(await run(app, "stats"))
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """What a newer adapter may tell."""
+
+    place: Place
