@@ -9,7 +9,8 @@ from memory.errors import ModelMismatch
 from memory.models import Priority
 from memory.ports import Clock, Database, Embedder
 from memory.records import ModelKey
-from memory.tables import embeddings, index_outbox, messages, models
+from memory.reflection import queue
+from memory.tables import embeddings, index_outbox, messages, models, sessions
 
 
 async def current_model(database: Database, embedder: Embedder, clock: Clock) -> ModelKey:
@@ -46,6 +47,7 @@ async def change_model(database: Database, embedder: Embedder, clock: Clock) -> 
         columns = ["message_serial", "revision", "attempts", "priority"]
         await conn.execute(insert(index_outbox).from_select(columns, missing))
         await conn.execute(embeddings.delete().where(embeddings.c.model_id != known))
+        await queue.put_sessions(conn, sessions.c.ended_at.is_not(None), clock.now())  # summaries rest on the vectors
     return ModelKey(int(known), embedder.dim, embedder.state_dim)
 
 

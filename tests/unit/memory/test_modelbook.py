@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import func, select
 
@@ -9,6 +11,7 @@ from memory.errors import ModelMismatch
 from memory.indexing import Indexer
 from memory.modelbook import change_model, current_model
 from memory.models import Room
+from memory.reflection.worker import Reflector
 from memory.tables import embeddings, index_outbox
 from tests.doubles import WordEmbedder
 from tests.parts import Memory
@@ -40,6 +43,23 @@ class TestModelBook:
             assert (await conn.execute(select(func.count()).select_from(index_outbox))).scalar_one() == 2
         assert await Indexer(memory.database, other, key, memory.clock).drain() == 2
         assert sorted(other.embedded) == ["goodbye", "hello"]
+
+    async def test_a_change_has_the_ended_conversations_told_anew_when_their_vectors_are_there(
+        self, memory: Memory, room: Room
+    ) -> None:
+        said = [("Ana", f"The gate code of hut {i} is {4471 + i}") for i in range(12)]
+        await memory.say(room, *said)
+        memory.clock.advance(timedelta(days=1))
+        await memory.sessions.clean_up()
+        await memory.reflector.drain()
+        other = OtherWords()
+        key = await change_model(memory.database, other, memory.clock)
+        reflector = Reflector(memory.database, memory.clock, key)
+        assert (await reflector.depth()).waiting == 1
+        assert await reflector.drain() == 0  # its messages have no vectors yet
+        await Indexer(memory.database, other, key, memory.clock).drain()
+        assert await reflector.drain() == len(said) + 1
+        assert (await reflector.depth()).waiting == 0
 
     async def test_a_change_back_finds_its_key_again(self, memory: Memory) -> None:
         await change_model(memory.database, OtherWords(), memory.clock)
