@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.columns import AnyRow, storable
@@ -175,9 +175,13 @@ async def _renew_rooms(conn: AsyncConnection, tenant: int, person: int) -> None:
 async def _known(conn: AsyncConnection, tenant: int, names: dict[str, str]) -> dict[str, Person]:
     """By external id, or by what is left of it when the person opted out and was forgotten."""
     hidden = {hidden_id(tenant, key): key for key in names}
-    query = select(people).where(people.c.tenant_id == tenant, people.c.external_id.in_([*names, *hidden]))
-    found = [_person(row) for row in await conn.execute(query)]
+    found = [_person(row) for row in await conn.execute(_NAMED, {"tenant": tenant, "ids": [*names, *hidden]})]
     return {hidden.get(person.external_id, person.external_id): person for person in found}
+
+
+_NAMED: Final = select(people).where(
+    people.c.tenant_id == bindparam("tenant"), people.c.external_id.in_(bindparam("ids", expanding=True))
+)
 
 
 def hidden_id(tenant: int, external_id: str) -> str:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory.contention import again
@@ -108,8 +108,12 @@ class Erasure:
 
 async def next_version(conn: AsyncConnection, room: int) -> int:
     """The room's next version; takes the room's row for the rest of the transaction."""
-    bump = update(rooms).where(rooms.c.id == room).values(version=rooms.c.version + 1)
-    return int((await conn.execute(bump.returning(rooms.c.version))).scalar_one())
+    return int((await conn.execute(_BUMP, {"room": room})).scalar_one())
+
+
+_BUMP: Final = (
+    update(rooms).where(rooms.c.id == bindparam("room")).values(version=rooms.c.version + 1).returning(rooms.c.version)
+)
 
 
 async def drop_unreferenced(conn: AsyncConnection, room: int, hashes: Sequence[bytes]) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, literal, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from memory import sessions
@@ -39,6 +40,18 @@ LONGEST_TEXT = 1 << 20
 _LONGEST_ID = 255
 _LONGEST_EMOJI = 64
 _SLICE = 500  # bound variables a statement; an import comes in batches of as many
+
+
+_IDS: Final = bindparam("ids", expanding=True)
+_THERE: Final = union_all(
+    *(
+        select(table.c.external_id, literal(is_buried).label("is_buried")).where(
+            table.c.room_id == bindparam("room"), table.c.external_id.in_(_IDS)
+        )
+        for table, is_buried in ((messages, 0), (tombstones, 1))
+    )
+)
+"""Which events of a room are there or buried. Built once: a statement that is built anew takes as long as to run it."""
 
 
 def check(draft: Draft) -> None:
@@ -215,16 +228,18 @@ async def _unknown(conn: AsyncConnection, room: int, drafts: Sequence[Draft]) ->
     known: set[str] = set()
     buried: set[str] = set()
     for start in range(0, len(ids), _SLICE):
-        some = ids[start : start + _SLICE]
-        for table, there in ((messages, known), (tombstones, buried)):
-            query = select(table.c.external_id).where(table.c.room_id == room, table.c.external_id.in_(some))
-            there.update((await conn.execute(query)).scalars())
+        for row in await conn.execute(_THERE, {"room": room, "ids": ids[start : start + _SLICE]}):
+            (buried if row.is_buried else known).add(row.external_id)
     fresh: dict[str, Draft] = {}
     for draft in drafts:
         if draft.event_id not in known and draft.event_id not in buried:
             fresh.setdefault(draft.event_id, draft)
     refused = sum(draft.event_id in buried for draft in drafts)
     return list(fresh.values()), len(drafts) - len(fresh) - refused, refused
+
+
+_KEPT: Final = insert(messages).returning(messages.c.external_id, messages.c.serial)
+_WAITING: Final = insert(index_outbox)
 
 
 async def _insert(
@@ -249,22 +264,13 @@ async def _insert(
         }
         for draft, session in zip(drafts, placed, strict=True)
     ]
-    await conn.execute(insert(messages), rows)  # RETURNING would send SQLite one statement a row
-    serials = await _serials(conn, room, [draft.event_id for draft in drafts])
+    made = await conn.execute(_KEPT, rows)
+    found = {row.external_id: row.serial for row in made}
+    serials = [found[draft.event_id] for draft in drafts]
     urgent = [Priority.HISTORY if draft.provenance is Provenance.HISTORY else Priority.LIVE for draft in drafts]
     waiting = [
         {"message_serial": serial, "revision": 1, "attempts": 0, "priority": priority}
         for serial, priority in zip(serials, urgent, strict=True)
     ]
-    await conn.execute(insert(index_outbox), waiting)
+    await conn.execute(_WAITING, waiting)
     return serials
-
-
-async def _serials(conn: AsyncConnection, room: int, event_ids: Sequence[str]) -> list[int]:
-    """The serials of messages that are there, in the order of their event ids."""
-    found: dict[str, int] = {}
-    for start in range(0, len(event_ids), _SLICE):
-        some = messages.c.external_id.in_(event_ids[start : start + _SLICE])
-        query = select(messages.c.external_id, messages.c.serial).where(messages.c.room_id == room, some)
-        found |= {row.external_id: row.serial for row in await conn.execute(query)}
-    return [found[event_id] for event_id in event_ids]

@@ -249,10 +249,11 @@ class TestReflecting:
         async with empty_database() as url:
             first, second = await corner.open(), await corner.open()
             async with worker(tmp_path, "a", first, url) as one, worker(tmp_path, "b", second, url) as two:
-                for name in range(8):
-                    await one.journal.admit(await one.room(f"room {name}"), facts(name * 10, 10))
-                await one.indexer.drain()
                 async with reflecting(one), reflecting(two):
+                    await asyncio.gather(*(queue.wait(WorkKind.REFLECT, 2.0) for queue in (first, second)))
+                    for name in range(8):
+                        await one.journal.admit(await one.room(f"room {name}"), facts(name * 10, 10))
+                    await one.indexer.drain()
                     await reflected(one, 80)
                 shared = [reflections_of(each).rate.per_second() > 0 for each in (one, two)]
                 assert shared == [True, True]
