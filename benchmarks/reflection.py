@@ -1,7 +1,8 @@
 """Reflection: what it costs on the fast path, how soon it follows, how small its states are.
 
-Three tables. *Fast path*: milliseconds from a message's admission to its return, one message after the other, with the
-worker beside and with ``reflection = inline``; what inline adds is told apart into indexing and reflecting. *Lag*: chat
+Three tables. *Fast path*: milliseconds from a message's admission to its return, after which it can be answered about,
+with the worker beside, in another process, and with ``reflection = inline``; the ways take turns, and are compared pair
+by pair. *Lag*: chat
 messages are imported as the ingest benchmark does; twice a second the newest message that was committed and the newest
 that was reflected on are noted, so that each message's time from commit to reflected is known to within that. *States*:
 bytes a message of the queue when 100,000 messages wait, and when all are done.
@@ -14,10 +15,12 @@ import asyncio
 import shutil
 import tempfile
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from sqlalchemy import select, text
@@ -28,10 +31,17 @@ from bot.app import App
 from bot.settings import load as load_settings
 from bot.wiring import open_app
 from bot.working import working
+from memory.adapters.sentence_transformers import SentenceTransformerEmbedder
+from memory.models import Draft, Room
+from memory.ports import Embedder
 from memory.tables import index_outbox, messages, reflection_queue
 
+Reflection: TypeAlias = Literal["inline", "worker", "off"]
+
 ALONE = 60
-"""Messages of the fast path, and of the run with each mode."""
+"""Messages of the fast path in each way."""
+BURST = 20
+"""Messages that come together, as after a short silence of the line."""
 PAUSE = 0.3
 """Seconds between two messages of the fast path: a lively room; the worker works meanwhile."""
 LOOK = 0.5
@@ -40,10 +50,10 @@ _BATCH = 500
 
 
 @asynccontextmanager
-async def opened(reflection: Literal["inline", "worker", "off"]) -> AsyncIterator[App]:
+async def opened(reflection: Reflection, embedder: Embedder | None = None) -> AsyncIterator[App]:
     """The program on an empty folder, which is removed in the end."""
     folder = Path(tempfile.mkdtemp(prefix="weavebot-bench-"))
-    app = await open_app(load_settings(None, data=folder, reflection=reflection))
+    app = await open_app(load_settings(None, data=folder, reflection=reflection), embedder=embedder)
     try:
         yield app
     finally:
@@ -51,19 +61,61 @@ async def opened(reflection: Literal["inline", "worker", "off"]) -> AsyncIterato
         shutil.rmtree(folder)
 
 
-async def fast_path(reflection: Literal["inline", "worker"], said: Sequence[Message]) -> list[float]:
-    """Milliseconds of each admission. The worker runs beside, as in ``weavebot run``."""
-    spent = []
-    async with opened(reflection) as app:
-        await app.embedder.embed(["warm up"])
-        room = await app.directory.room(app.tenant, "bench", "bench")
-        async with working(app):
-            for one in drafts(said):
-                began = time.perf_counter()
-                await app.journal.admit(room, [one])
-                spent.append(1000 * (time.perf_counter() - began))
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A bot whose messages are timed: its worker beside it, in another process, or inline."""
+
+    name: str
+    app: App
+    room: Room
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    async def admit(self, said: Sequence[Draft]) -> None:
+        """Notes milliseconds, of the clock and of this process's work."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        await self.app.journal.admit(self.room, said)
+        self.wall.append(1000 * (time.perf_counter() - wall))
+        self.cpu.append(1000 * (time.process_time() - cpu))
+
+    def sooner_than(self, other: Way) -> float:
+        """By which share, in the median of the pairs: both had the same message within a second."""
+        return 1 - float(np.median(np.array(self.wall) / np.array(other.wall)))
+
+    def row(self, inline: Way) -> Row:
+        """Its figures beside those of inline."""
+        spent = {"p50 ms": _at(self.wall, 50), "p95 ms": _at(self.wall, 95), "CPU p50 ms": _at(self.cpu, 50)}
+        return Row(self.name, {**spent, "sooner by": f"{self.sooner_than(inline):.1%}"})
+
+
+BESIDE, ELSEWHERE, INLINE = "worker beside", "worker elsewhere", "inline"
+
+
+async def fast_path(said: Sequence[Message], together: int) -> dict[str, Way]:
+    """Times admissions of ``together`` messages each, in turn in each way, so that load falls on all of them.
+
+    ``BESIDE`` is ``weavebot run``, ``ELSEWHERE`` a process without the worker (``--only adapters,jobs``): what the
+    worker would do elsewhere is not done at all, so that only this process is seen.
+    """
+    modes: dict[str, Reflection] = {BESIDE: "worker", ELSEWHERE: "worker", INLINE: "inline"}
+    async with AsyncExitStack() as stack:
+        embedder = SentenceTransformerEmbedder()
+        stack.push_async_callback(embedder.close)
+        await embedder.embed(["warm up"])
+        ways = {}
+        for name, mode in modes.items():
+            app = await stack.enter_async_context(opened(mode, embedder))
+            ways[name] = Way(name, app, await app.directory.room(app.tenant, "bench", "bench"))
+        await stack.enter_async_context(working(ways[BESIDE].app))
+        turns = deque(ways.values())
+        for start in range(0, len(said), together):
+            turns.rotate()
+            for way in turns:
+                await way.admit(drafts(said[start : start + together]))
                 await asyncio.sleep(PAUSE)
-    return spent
+                while await _waits(ways[BESIDE].app):  # noqa: ASYNC110 - its worker is not to be at work meanwhile
+                    await asyncio.sleep(PAUSE)
+    return ways
 
 
 async def lag(said: Sequence[Message]) -> tuple[list[float], float]:
@@ -91,6 +143,12 @@ async def lag(said: Sequence[Message]) -> tuple[list[float], float]:
             await looking
         rate = len(committed) / (time.perf_counter() - began)
     return [reflected[serial] - at for serial, at in committed.items()], rate
+
+
+async def _waits(app: App) -> bool:
+    """Whether anything waits to be indexed or reflected on."""
+    async with app.database.read() as conn:
+        return any([(await conn.execute(select(table).limit(1))).first() for table in (index_outbox, reflection_queue)])
 
 
 async def _done(app: App) -> list[int]:
@@ -145,13 +203,10 @@ async def main(*, most: int = 2_760) -> None:
     if not said:
         return
     unique = [Message(f"{i}", m.author, m.text, m.sent_at, None) for i, m in enumerate(said)]
-    beside = await fast_path("worker", unique[:ALONE])
-    inline = await fast_path("inline", unique[:ALONE])
-    sooner = 1 - float(np.median(beside)) / float(np.median(inline))
-    show(
-        f"admit to committed, {ALONE} messages one by one",
-        [_times("worker", beside), _times("inline", inline), Row("sooner by", {"p50 ms": f"{sooner:.1%}"})],
-    )
+    alone = await fast_path(unique[:ALONE], 1)
+    bursts = await fast_path(unique[: ALONE * BURST // 4], BURST)
+    for ways, told in ((alone, f"{ALONE} messages one by one"), (bursts, f"{BURST} messages together")):
+        show(f"admit to committed, {told}", [way.row(ways[INLINE]) for way in ways.values()])
     late, rate = await lag(unique)
     show(
         f"commit to reflected while {len(unique):,} messages are imported",
@@ -159,12 +214,11 @@ async def main(*, most: int = 2_760) -> None:
     )
     full, done = await states()
     show(f"bytes a message of {WAITING:,}", [Row("waiting", {"bytes": full}), Row("done", {"bytes": done})])
-    figures = {"sooner": sooner, "worker p95 ms": _at(beside, 95), "inline p95 ms": _at(inline, 95)}
+    inline, figures = alone[INLINE], {"inline p95 ms": _at(alone[INLINE].wall, 95)}
+    for name, way in alone.items():
+        figures |= {f"{name}: sooner": way.sooner_than(inline), f"{name}: p95 ms": _at(way.wall, 95)}
+        figures |= {f"{name}: sooner, {BURST} together": bursts[name].sooner_than(bursts[INLINE])}
     write("reflection", {**figures, "lag p95 s": _at(late, 95), "bytes waiting": full, "bytes done": done})
-
-
-def _times(name: str, spent: Sequence[float]) -> Row:
-    return Row(name, {"p50 ms": _at(spent, 50), "p95 ms": _at(spent, 95)})
 
 
 def _at(values: Sequence[float], percent: float) -> float:

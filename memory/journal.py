@@ -42,11 +42,10 @@ _LONGEST_EMOJI = 64
 _SLICE = 500  # bound variables a statement; an import comes in batches of as many
 
 
-_IDS: Final = bindparam("ids", expanding=True)
 _THERE: Final = union_all(
     *(
         select(table.c.external_id, literal(is_buried).label("is_buried")).where(
-            table.c.room_id == bindparam("room"), table.c.external_id.in_(_IDS)
+            table.c.room_id == bindparam("room"), table.c.external_id.in_(bindparam("ids", expanding=True))
         )
         for table, is_buried in ((messages, 0), (tombstones, 1))
     )

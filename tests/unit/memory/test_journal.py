@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from memory.errors import BadInput
 from memory.journal import LONGEST_TEXT
@@ -37,6 +37,17 @@ class TestAdmitting:
         assert (len(first.serials), first.known) == (1, 0)
         assert (len(again.serials), again.known) == (0, 1)
         assert await count(memory, messages) == 1
+
+    async def test_one_more_message_takes_few_statements_however_long_the_room_is(
+        self, memory: Memory, room: Room
+    ) -> None:
+        """Each is a way to the database and back: they are what the fast path costs."""
+        await memory.say(room, *(("Ana", f"line {i}") for i in range(20)))
+        seen: list[str] = []
+        event.listen(memory.database._engine.sync_engine, "before_cursor_execute", lambda *told: seen.append(told[2]))
+        await memory.journal.admit(room, [draft("e99", "Ana", "hello", START + timedelta(minutes=21))])
+        beyond = 1 if memory.database.is_embedded else 4  # BEGIN; on a server also the gate, and the lock of the room
+        assert len(seen) <= 7 + beyond, seen
 
     async def test_an_event_twice_in_one_batch_is_admitted_once(self, memory: Memory, room: Room) -> None:
         admitted = await memory.journal.admit(room, [draft("e1", "Ana", "a"), draft("e1", "Ana", "b")])
