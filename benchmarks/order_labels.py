@@ -15,7 +15,7 @@ groups. Differences to *linear* are paired by question. Nothing that ships is fi
 from __future__ import annotations
 
 import argparse
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -193,7 +193,7 @@ def ranked(judged: Sequence[Judged], *, ours: bool) -> tuple[list[Judged], dict[
 
 def where(questions: Sequence[Judged], scores: Scores) -> dict[str, float]:
     """Of the evidence of questions that need several messages, which part lies where, in percent."""
-    parts: Counter[str] = Counter()
+    parts: dict[str, float] = defaultdict(float)
     asked = [(one, score) for one, score in zip(questions, scores, strict=True) if one.asked.category == SEVERAL]
     for one, score in asked:
         proves = one.asked.evidence[one.spaced(score, POOL)]

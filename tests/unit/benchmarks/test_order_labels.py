@@ -23,7 +23,7 @@ def question(seed: int, room: str = "room", candidates: int = 30) -> Asked:
     """The answer is what stands out most in the first column, upwards or downwards: no weight of it finds both."""
     x = np.random.default_rng(seed).standard_normal((candidates, 3))
     answer = np.arange(candidates) == np.argmax(np.abs(x[:, 0]))
-    return Asked(room, "single_hop", Kind.WHAT, x, answer, 20.0 * np.arange(candidates), 1)
+    return Asked(room, "single_hop", Kind.WHAT, x, answer, np.arange(0.0, 20.0 * candidates, 20.0), 1)
 
 
 def judged(room: str, seed: int) -> Judged:
