@@ -45,7 +45,7 @@ from routing.questions import Kind
 
 Array: TypeAlias = NDArray[np.float64]
 
-CHECKPOINTS: Final = (0, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+CHECKPOINTS: Final = (0, 50, 100, 200, 500, 1000, 2000, 5000)
 SEEDS: Final = 20
 REFRESH: Final = 100
 DEPTH: Final = 10
