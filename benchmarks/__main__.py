@@ -10,9 +10,12 @@ from rich.console import Console
 ALL = (
     "retrieval",
     "confidence",
+    "outcomes",
     "learning",
     "learning_curve",
+    "order_labels",
     "router_targets",
+    "router_changes",
     "off_policy",
     "paths",
     "path_updates",

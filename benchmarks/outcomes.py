@@ -4,6 +4,9 @@
 
 writes ``benchmarks/out/outcomes-<set>.npz`` for each set; `benchmarks.learning` makes these itself where they are
 missing. Questions without evidence in the room are left out: no route can answer them.
+
+*Sources differ* where words alone and meaning alone find different shares of the evidence. There each fusion is held
+against the better of the two (the one that finds more on these questions); the interval is a bootstrap over questions.
 """
 
 from __future__ import annotations
@@ -16,19 +19,22 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.harness import ASKED_AT, OUT, console, fresh_app, load
+from benchmarks.harness import ASKED_AT, OUT, Row, console, fresh_app, load, show
 from benchmarks.rooms import Question, Room, rooms
 from benchmarks.simulator import Outcomes
 from bot.app import App
 from memory.models import Scope
 from routing.features import VERSION
-from routing.routes import MENU
+from routing.routes import BALANCE, BLEND, CHAT, DOCUMENTS, KEYWORD, LINKED, MENU, VECTOR
 
 DEPTH: Final = 10
 SHOWN: Final = 3
 SETS: Final = ("locomo", "hotpotqa", "qmsum", "demo")
 
+SOURCES: Final = (KEYWORD, VECTOR)
+FUSED: Final = (BALANCE, BLEND, CHAT, LINKED, DOCUMENTS)
 _NAMES: Final = tuple(route.name for route in MENU)
+_DRAWS: Final = 2_000
 
 
 def path_of(name: str) -> Path:
@@ -95,6 +101,26 @@ def outcomes_of(name: str, *, afresh: bool = False) -> Outcomes | None:
     return fresh
 
 
+def where_sources_differ(table: Outcomes) -> list[Row]:
+    """What each fusion finds where the sources differ, beside the better of them on these questions."""
+    column = {name: i for i, name in enumerate(table.routes)}
+    alone = table.quality[:, [column[name] for name in SOURCES]]
+    differ = alone[:, 0] != alone[:, 1]
+    if not differ.any():
+        return []
+    best = int(alone[differ].mean(axis=0).argmax())
+    single, count = alone[differ, best], int(differ.sum())
+    rows = [Row(f"{SOURCES[best]} alone", {"questions": str(count), "recall@10": 100 * float(single.mean())})]
+    drawn = np.random.default_rng(0).integers(0, count, (_DRAWS, count))
+    drawn = drawn[single[drawn].any(axis=1)]
+    for name in FUSED:
+        fused = table.quality[differ, column[name]]
+        low, high = np.percentile(fused[drawn].mean(axis=1) / single[drawn].mean(axis=1) - 1, (2.5, 97.5))
+        gain = f"{fused.mean() / single.mean() - 1:+.0%} [{low:+.0%}, {high:+.0%}]"
+        rows.append(Row(name, {"recall@10": 100 * float(fused.mean()), "over the best alone": gain}))
+    return rows
+
+
 def main() -> None:
     """Runs the named sets afresh and prints each route's mean."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -107,6 +133,7 @@ def main() -> None:
                 console.print(f"{name:10} {route:10} recall@{DEPTH} {recall:.3f}   evidence shown {proven:.3f}")
             taken = np.arange(len(table.advised)), table.advised
             console.print(f"{name:10} rules      recall@{DEPTH} {table.quality[taken].mean():.3f}")
+            show(f"{name}: where sources differ", where_sources_differ(table))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from benchmarks.simulator import Array, Ints, Outcomes, Room
 from routing.models import Advice, Decision, Evidence, Features
 from routing.policies.linear import Design, Posterior
 from routing.policies.thompson import ThompsonPolicy
-from routing.rewards import Standing, rewards
+from routing.rewards import Standing, weighed
 
 
 def _columns(values: NDArray[np.intp] | Ints) -> Ints:
@@ -65,7 +65,7 @@ class Ours:
         """What the votes that stand at question ``t`` say of its answers, in their order."""
         votes = list(room.standing(t))
         standing = Standing({answer: route for answer, (route, _) in self._played.items()}, room.asked(t))
-        return [self._evidence(one.answer, one.y, one.w) for one in rewards(votes, standing) if one.w > 0]
+        return [self._evidence(one.answer, one.y, one.w) for one in weighed(votes, standing) if one.w > 0]
 
     def greedy(self) -> Ints:
         """The best mean of quality minus cost."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -243,16 +243,10 @@ class Learner:
         rows = await self._book.decided(tenant, sorted({vote.answer for vote in standing}))
         routes = {row.answer_serial: row.route for row in rows}
         asked = await self._book.asked_by(tenant)
-        found = await asyncio.to_thread(_weigh, standing, rewards.Standing(routes, asked))
+        found = await asyncio.to_thread(rewards.weighed, standing, rewards.Standing(routes, asked))
         by_answer = {reward.answer: reward for reward in found}
         evidence = [one for row in rows if (one := evidence_of(row, by_answer.get(row.answer_serial))) is not None]
         return _Lesson(version, standing, by_answer, evidence, asked=asked)
-
-
-def _weigh(votes: Sequence[Vote], plain: rewards.Standing) -> list[Reward]:
-    """Rewards with what the same votes tell of people's generosity and of who votes unasked."""
-    kind = rewards.generosity(votes)
-    return rewards.rewards(votes, replace(plain, generosity=kind, offsets=rewards.offsets(votes, plain)))
 
 
 def evidence_of(row: AnyRow, reward: Reward | None) -> Evidence | None:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -43,6 +43,7 @@ __all__ = [
     "reliability",
     "rewards",
     "standing_emoji",
+    "weighed",
 ]
 
 BYSTANDER: Final = 0.5
@@ -118,6 +119,12 @@ def rewards(votes: Sequence[Vote], standing: Standing) -> list[Reward]:
     for opinion in opinions:
         together[opinion.vote.answer].append(opinion)
     return [_reward(answer, together[answer], standing) for answer in sorted(together)]
+
+
+def weighed(votes: Sequence[Vote], standing: Standing) -> list[Reward]:
+    """The rewards, with what the same votes tell of people's generosity and of who votes unasked."""
+    kind = generosity(votes, standing.llr)
+    return rewards(votes, replace(standing, generosity=kind, offsets=offsets(votes, standing)))
 
 
 def _reward(answer: int, opinions: Sequence[_Opinion], standing: Standing) -> Reward:
