@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -128,9 +128,15 @@ async def open_app(
         directory = Directory(database, time)
         tenant = await directory.tenant(LOCAL, LOCAL, LOCAL)
         erasure = Erasure(database)
+        breakers: list[Breaker] = []
+
+        def guard(name: str) -> Breaker:
+            breakers.append(Breaker(name, time))
+            return breakers[-1]
+
         server = None
         if settings.neo4j_url:
-            server = await open_graph(settings, database, time)
+            server = await open_graph(settings, database, time, guard)
             stack.push_async_callback(server.close)
         rooms = Rooms(database, server or RustworkxGraphIndex(), model)
         stack.push_async_callback(rooms.close)
@@ -138,7 +144,7 @@ async def open_app(
         outbox, line = OutboxSupply(database, lease), None
         supply: Supply = outbox
         if settings.queue_url:
-            queue = await open_queue(settings.queue_url.get_secret_value(), database, time)
+            queue = await open_queue(settings.queue_url.get_secret_value(), database, time, guard)
             stack.push_async_callback(queue.close)
             supply = line = QueueSupply(database, queue, Relay(database, queue, time, lease), outbox, time)
         teaching = Teaching(directory)
@@ -147,7 +153,7 @@ async def open_app(
         engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
 
         setting = f"{shared.model} {'neo4j' if server else 'process'}"
-        cache, evidence = await open_evidence(settings, database, time, stack, setting)
+        cache, evidence = await open_evidence(settings, database, time, stack, setting, guard)
 
         book = AnswerBook(database)
         learner = Learner(database, book, time)
@@ -155,7 +161,16 @@ async def open_app(
         paths = PathLearner(database, learner, time, settings.data / "learning")
         policies = PolicyBook(database, time)
         shuttle = Shuttle(
-            engine, book, learner, time, paths=paths, teaching=teaching, policies=policies, cache=evidence
+            engine,
+            book,
+            learner,
+            time,
+            paths=paths,
+            teaching=teaching,
+            policies=policies,
+            cache=evidence,
+            breakers=breakers,
+            solicited=settings.solicit,
         )
         erasure.holders += [
             BotHolder(time),
@@ -213,7 +228,11 @@ async def _prepare(database: SqlDatabase, folder: Path, *, half_moved: bool) -> 
         await copying.check_whole(database)
 
 
-async def open_queue(url: str, database: SqlDatabase, clock: Clock) -> WorkQueue:
+Guard: TypeAlias = Callable[[str], Breaker]
+"""Makes the breaker of a store, known by that name where health is looked at."""
+
+
+async def open_queue(url: str, database: SqlDatabase, clock: Clock, guard: Guard) -> WorkQueue:
     """The work queue. Its server may be down: whoever needs it finds out.
 
     Raises BadInput for what is no address, and for a queue in this process where others may share the database.
@@ -226,15 +245,15 @@ async def open_queue(url: str, database: SqlDatabase, clock: Clock) -> WorkQueue
     if url.startswith("amqp"):
         from memory.adapters.rabbitmq import RabbitQueue  # noqa: PLC0415 - 0.2 s, for those who have one alone
 
-        return RabbitQueue(url, name, Breaker("RabbitMQ", clock))
+        return RabbitQueue(url, name, guard("RabbitMQ"))
     from memory.adapters.redis_link import Address, RedisLink  # noqa: PLC0415 - 0.1 s, likewise
     from memory.adapters.redis_queue import RedisQueue  # noqa: PLC0415 - likewise
 
     address = Address.read(url, setting="WEAVEBOT_QUEUE_URL")
-    return RedisQueue(RedisLink(address, Breaker("Redis", clock)), name)
+    return RedisQueue(RedisLink(address, guard("Redis")), name)
 
 
-async def open_graph(settings: Settings, database: Database, clock: Clock) -> Neo4jIndex:
+async def open_graph(settings: Settings, database: Database, clock: Clock, guard: Guard) -> Neo4jIndex:
     """The graph server. It may be down: whoever needs it finds out. Raises BadInput for an address that is none."""
     from memory.adapters.neo4j import Neo4jGraphIndex  # noqa: PLC0415 - 0.3 s, for those who have one alone
     from memory.adapters.neo4j_link import Address, Neo4jLink  # noqa: PLC0415 - likewise
@@ -251,13 +270,18 @@ async def open_graph(settings: Settings, database: Database, clock: Clock) -> Ne
         reading=settings.neo4j_timeout,
         writing=settings.neo4j_write_timeout,
     )
-    line = Neo4jLink(address, Breaker("Neo4j", clock))
+    line = Neo4jLink(address, guard("Neo4j"))
     names = await pseudonyms_of(database, clock)
     return Neo4jGraphIndex(line, names, links_of, clock, labels=settings.neo4j_labels)
 
 
 async def open_evidence(
-    settings: Settings, database: Database, clock: Clock, stack: contextlib.AsyncExitStack, setting: str
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    stack: contextlib.AsyncExitStack,
+    setting: str,
+    guard: Guard,
 ) -> tuple[RedisCache | None, EvidenceCache]:
     """The cache server, when there is one, and what was found before; the stack closes both.
 
@@ -266,14 +290,14 @@ async def open_evidence(
     if not settings.redis_url:
         return None, EvidenceCache()
     names = await pseudonyms_of(database, clock)
-    cache = open_cache(settings, names, clock)
+    cache = open_cache(settings, names, guard)
     stack.push_async_callback(cache.close)
     evidence = EvidenceCache(Shared(cache, names, setting))
     stack.push_async_callback(evidence.close)
     return cache, evidence
 
 
-def open_cache(settings: Settings, names: Pseudonyms, clock: Clock) -> RedisCache:
+def open_cache(settings: Settings, names: Pseudonyms, guard: Guard) -> RedisCache:
     """The cache server. It may be down: whoever needs it finds out. Raises BadInput for an address that is none."""
     from memory.adapters.redis import RedisCache  # noqa: PLC0415 - 0.1 s, for those who have one alone
     from memory.adapters.redis_link import Address, RedisLink  # noqa: PLC0415 - likewise
@@ -284,7 +308,7 @@ def open_cache(settings: Settings, names: Pseudonyms, clock: Clock) -> RedisCach
         connecting=settings.redis_connect_timeout,
         answering=settings.redis_timeout,
     )
-    return RedisCache(RedisLink(address, Breaker("Redis", clock)), names.installation)
+    return RedisCache(RedisLink(address, guard("Redis")), names.installation)
 
 
 def open_database(settings: Settings) -> SqlDatabase:
