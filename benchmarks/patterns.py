@@ -1,7 +1,8 @@
 """Does another way of running the same sources find more? Each pattern beside feed-forward and parallel.
 
 Every question is asked with every pattern over the same sources (vector, keyword, graph) and the same fusion, the one
-that the rules take in such a room: the graph's where messages are documents, else the formula; Monte Carlo has its own.
+that the rules take in such a room: the graph's where messages are documents, else the learned one with the start that
+ships (``--fusion formula`` for the formula instead); Monte Carlo has its own.
 recall@10 is compared question by question; brackets hold 95 % intervals by 10,000 paired resamples. Milliseconds are
 those of finding alone, the question being prepared, and no pattern is hurried; *CPU* is what the process itself worked,
 whatever else the machine did.
@@ -125,8 +126,8 @@ def report(name: str, tried: Mapping[str, Tried]) -> dict[str, Any]:
     return figures
 
 
-async def recalls(sets: Sequence[str], most: int) -> dict[str, Any]:
-    """The first part; at most so many rooms of a set."""
+async def recalls(sets: Sequence[str], most: int, fusion: str = "learned") -> dict[str, Any]:
+    """The first part; at most so many rooms of a set, fused so where messages are no documents."""
     results = {}
     for name in sets:
         given = rooms(name)
@@ -136,7 +137,7 @@ async def recalls(sets: Sequence[str], most: int) -> dict[str, Any]:
         for room in given[:most]:
             console.print(f"{name}: {room.name}, {len(room.messages):,} messages")
             async with fresh_app() as app:
-                await measure(app, room, "graph" if name == "hotpotqa" else "formula", tried)
+                await measure(app, room, "graph" if name == "hotpotqa" else fusion, tried)
         results[name] = report(name, tried)
     return results
 
@@ -153,7 +154,7 @@ async def latencies(sizes: Sequence[int]) -> dict[str, Any]:
                 query = await app.engine.prepare(text, scope, ASKED_AT, K)
                 for pattern in PATTERNS:
                     one = tried[pattern] if number else Tried()  # the first one loads the room
-                    await found_by(app, query, route_of(pattern, "formula"), one)
+                    await found_by(app, query, route_of(pattern, "learned"), one)
         results[f"{size}"] = {pattern: one.figures() for pattern, one in tried.items()}
         show(f"{size:,} messages in the room", [Row(name, one) for name, one in results[f"{size}"].items()])
     last = results[f"{sizes[-1]}"]
@@ -161,11 +162,11 @@ async def latencies(sizes: Sequence[int]) -> dict[str, Any]:
     return results
 
 
-async def main(sets: Sequence[str], sizes: Sequence[int], most: int) -> None:
+async def main(sets: Sequence[str], sizes: Sequence[int], most: int, fusion: str) -> None:
     """Both parts."""
     results: dict[str, Any] = {}
     if sets:
-        results["recall"] = await recalls(sets, most)
+        results["recall"] = await recalls(sets, most, fusion)
     if sizes:
         results["latency"] = await latencies(sizes)
     write("patterns" if sets and sizes else f"patterns-{'-'.join(sets or map(str, sizes))}", results)
@@ -176,5 +177,6 @@ if __name__ == "__main__":
     parser.add_argument("--sets", nargs="*", default=SETS)
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     parser.add_argument("--most", type=int, default=12, help="rooms of a set")
+    parser.add_argument("--fusion", choices=("learned", "formula"), default="learned")
     given = parser.parse_args()
-    asyncio.run(main(given.sets, given.sizes, given.most))
+    asyncio.run(main(given.sets, given.sizes, given.most, given.fusion))

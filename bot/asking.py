@@ -70,6 +70,7 @@ async def weave(
         raise BadInput("The question is empty; write what you want to know.")
     if len(question) > LONGEST_QUESTION:
         raise BadInput(f"The question is longer than {LONGEST_QUESTION:,} characters; ask in fewer words.")
+    wanted = await app.preferences.of(room)
     return await app.shuttle.weave(
         question,
         Scope(room.tenant, tuple(one.id for one in places or (room,)), asker.id if asker else None),
@@ -81,7 +82,8 @@ async def weave(
         seed=seed,
         thread=thread,
         event_id=event_id,
-        zone=(await app.preferences.of(room)).zone,
+        zone=wanted.zone,
+        solicit=wanted.prompts,
     )
 
 

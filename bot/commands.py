@@ -2,7 +2,7 @@
 
 One declaration gives the command, its help and its check. A command word is a command only when nothing follows it or
 the rest parses as its declared arguments; otherwise the whole is a question (``!weave why did we move the hives?``
-asks). ``!weave ask ...`` forces a question.
+asks). What can hardly be one (``!weave promote nobody``) is told what would fit. ``!weave ask ...`` forces a question.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from bot.ports import ChatPort
 from memory.models import Person, Room
 from routing.models import Answer
 
+_ASKS: Final = re.compile(r"[?\uff1f\u061f]\W*$")
+_SHOWN: Final = 40  # characters of a word that is told back
 CLOSE: Final = 0.75  # how alike a lone word and a command must be to be taken for a slip of the fingers
 
 
@@ -82,7 +84,8 @@ class Command:
     """A command.
 
     One that ``acts`` changes something: correcting a word of it does not do it again. One that must be done ``once`` is
-    not repeated when the process died in the middle of it.
+    not repeated when the process died in the middle of it. ``misfit`` says what is wrong with arguments that do not
+    parse and can hardly be a question, None for those that may be one.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Command:
     role: Role = Role.MEMBER
     acts: bool = False
     once: bool = False
+    misfit: Callable[[str], str | None] = lambda _: None
 
     def usage(self, prefix: str) -> str:
         """``!weave digest [on|off]``."""
@@ -139,13 +143,21 @@ class Slip:
     meant: str
 
 
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A command with arguments that do not fit; ``words`` say which would."""
+
+    command: Command
+    words: str
+
+
 class CommandTable:
     """The commands that there are, and the rule by which a text is one of them."""
 
     def __init__(self, commands: Sequence[Command]) -> None:
         self.commands: Mapping[str, Command] = MappingProxyType({command.name: command for command in commands})
 
-    def read(self, text: str, prefix: str) -> Given | Question | Slip | None:
+    def read(self, text: str, prefix: str) -> Given | Question | Slip | Misfit | None:
         """What a message means to us; None when it is not addressed to us."""
         body = addressed(text, prefix)
         if body is None:
@@ -159,10 +171,7 @@ class CommandTable:
         command = self.commands.get(name)
         if command is None:
             return self._unknown(word, rest) or Question(body)
-        arguments = command.parse(rest)
-        if arguments is not None:
-            return Given(command, arguments)
-        return Question(body) if rest else Given(command, {}, complete=False)
+        return _given(command, rest) or Question(body)
 
     def acts(self, text: str, prefix: str) -> bool:
         """Whether a message is a command that changes something."""
@@ -176,6 +185,16 @@ class CommandTable:
         return Slip(word, close[0]) if close else None
 
 
+def _given(command: Command, rest: str) -> Given | Misfit | None:
+    arguments = command.parse(rest)
+    if arguments is not None:
+        return Given(command, arguments)
+    if not rest:
+        return Given(command, {}, complete=False)
+    wrong = command.misfit(rest)
+    return None if wrong is None else Misfit(command, wrong)
+
+
 def word_of(*choices: str) -> Callable[[str], str]:
     """Parses one of a few words."""
 
@@ -187,9 +206,21 @@ def word_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def one_of(what: str, choices: Sequence[str], *, most: int = 1) -> Callable[[str], str | None]:
+    """A `Command.misfit`: at most so many words that ask nothing, of which the first is no ``what`` that there is."""
+
+    def misfit(rest: str) -> str | None:
+        words = rest.split()
+        if len(words) > most or _ASKS.search(rest) or words[0].lower() in choices:
+            return None
+        return f"There is no {what} {words[0][:_SHOWN]!r}; there are {', '.join(choices)}."
+
+    return misfit
+
+
 def statement(text: str) -> str:
     """Parses something to keep: any text that is not a question."""
-    if not text or re.search(r"[?\uff1f\u061f]\W*$", text):
+    if not text or _ASKS.search(text):
         raise ValueError(text)
     return text
 

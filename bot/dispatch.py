@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import structlog
 
+from bot import prompting
 from bot.addressing import addressed
 from bot.app import App
 from bot.errors import confess, is_of_the_input
@@ -260,6 +261,21 @@ class Dispatch:
         told = await self._vote(event.place, room, event.target, person, event.emoji, event.added_at, remove=False)
         if fresh:
             await self._quietly(event.place, vote_page(told) if told else page(NO_ANSWER))
+        if told is not None and told.changed:
+            await self._follow(room, event, person)
+
+    async def _follow(self, room: Room, event: ReactionAdded, person: Person) -> None:
+        """What a vote leads to in the room is done afterwards, as answers are."""
+        kind = prompting.follows(event)
+        if kind is Kind.STARRED:
+            await self._app.inbox.put(room, kind, event.event_id, event, person)
+        elif kind is Kind.DISLIKED and await self._may_prompt(room, person):
+            await self._app.inbox.put(room, kind, f"person {person.id}", event, person)
+
+    async def _may_prompt(self, room: Room, person: Person) -> bool:
+        """Whether the room wants to be asked, and this person was not yet."""
+        wanted = await self._app.preferences.of(room)
+        return wanted.prompts and await self._app.outbox.find(room, prompting.question_to(person)) is None
 
     async def _reaction_removed(self, event: ReactionRemoved) -> None:
         room = await self._room(event.place)

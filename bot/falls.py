@@ -41,22 +41,47 @@ async def record(app: App, tenant: int, trip: Trip) -> None:
     log.warning("policy.fell", tenant=tenant, policy=trip.policy, decisions=trip.decisions)
 
 
-async def tell(
-    app: App, post: Callable[[Room, Page, str], Awaitable[None]], rooms: Callable[[], Awaitable[Sequence[Room]]]
-) -> None:
-    """Says what fell, and still is out, in those of the rooms that are to hear of it and have not."""
-    fallen = await app.policies.fallen(app.clock.now() - NEWS)
-    here = {room.id: room for room in await rooms()} if fallen else {}
-    for tenant, fall in fallen:
-        room = here.get(fall.room or 0)
-        if room is None:
-            continue  # another process has an account there, or none has
-        try:
-            await post(room, await _notice(app, tenant, fall), f"tripwire {tenant} {fall.at.isoformat()}")
-        except WeavebotError as exc:
-            log.warning("fall.untold", tenant=tenant, reason=str(exc))
-        except Exception:
-            log.exception("fall.untold", tenant=tenant)
+class Notices:
+    """What a process says of falls in its rooms.
+
+    It tries each minute; that it cannot be said is in the log when it begins, when the reason changes and when it ends.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        post: Callable[[Room, Page, str], Awaitable[None]],
+        rooms: Callable[[], Awaitable[Sequence[Room]]],
+    ) -> None:
+        self._app = app
+        self._post = post
+        self._rooms = rooms
+        self._untold: dict[str, str] = {}  # occasion: why not
+
+    async def tell(self) -> None:
+        """Says what fell, and still is out, in those of the rooms that are to hear of it and have not."""
+        fallen = await self._app.policies.fallen(self._app.clock.now() - NEWS)
+        here = {room.id: room for room in await self._rooms()} if fallen else {}
+        for tenant, fall in fallen:
+            room = here.get(fall.room or 0)
+            if room is None:
+                continue  # another process has an account there, or none has
+            occasion = f"tripwire {tenant} {fall.at.isoformat()}"
+            try:
+                await self._post(room, await _notice(self._app, tenant, fall), occasion)
+            except WeavebotError as exc:
+                if self._is_news(occasion, str(exc)):
+                    log.warning("fall.untold", tenant=tenant, reason=str(exc))
+            except Exception as exc:
+                if self._is_news(occasion, repr(exc)):
+                    log.exception("fall.untold", tenant=tenant)
+            else:
+                if self._untold.pop(occasion, None) is not None:
+                    log.info("fall.told", tenant=tenant)
+
+    def _is_news(self, occasion: str, reason: str) -> bool:
+        before, self._untold[occasion] = self._untold.get(occasion), reason
+        return before != reason
 
 
 async def _notice(app: App, tenant: int, fall: Promotion) -> Page:

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.models import Arrival, Edit, IncomingMessage
+from bot.models import Arrival, Edit, IncomingMessage, ReactionAdded
 from bot.tables import inbox
 from memory.columns import AnyRow
 from memory.errors import Unavailable
@@ -38,14 +38,18 @@ class Kind(enum.StrEnum):
     CHANGED = "changed"  # one that was edited
     ARRIVED = "arrived"  # we came to a room
     WITHDRAWN = "withdrawn"  # an answer that was shown has lost a message that it cited, or its question
+    DISLIKED = "disliked"  # somebody voted an answer down for the first time: they are asked what was wrong
+    STARRED = "starred"  # somebody gave an answer a star: it is marked
 
 
-Payload: TypeAlias = IncomingMessage | Edit | Arrival | str
+Payload: TypeAlias = IncomingMessage | Edit | Arrival | ReactionAdded | str
 _FORMS: Final[dict[Kind, TypeAdapter[Any]]] = {
     Kind.ASKED: TypeAdapter(IncomingMessage),
     Kind.CHANGED: TypeAdapter(Edit),
     Kind.ARRIVED: TypeAdapter(Arrival),
     Kind.WITHDRAWN: TypeAdapter(str),  # the id of the answer
+    Kind.DISLIKED: TypeAdapter(ReactionAdded),
+    Kind.STARRED: TypeAdapter(ReactionAdded),
 }
 
 

@@ -267,6 +267,7 @@ class Schedule:
         self._rooms = rooms
         self._book = JobBook(app)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._notices = falls.Notices(app, post, rooms)
         self._turn = asyncio.Lock()
         self._first: asyncio.Task[None] | None = None
 
@@ -301,7 +302,7 @@ class Schedule:
         async with self._turn:
             free = await self._book.free([due async for due in self.due()])
             said = [await self._run(due) for due in free if await self._book.claim(*due.key)]
-            await falls.tell(self._app, self._post, self._rooms)
+            await self._notices.tell()
             return said
 
     async def due(self) -> AsyncIterator[Due]:

@@ -88,7 +88,8 @@ class Deletion:
 class ReactionAdded:
     """Somebody put an emoji on a message.
 
-    The same emoji in two spellings (👍 and 👍🏽) are two reactions; what they mean for a vote is decided later.
+    The same emoji in two spellings (👍 and 👍🏽) are two reactions; what they mean for a vote is decided later. One
+    that is ``private`` was put on a message that its author alone sees: nothing is said about it to others.
     """
 
     place: Place
@@ -97,6 +98,7 @@ class ReactionAdded:
     actor: Actor
     emoji: str
     added_at: datetime
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +176,10 @@ class Capabilities:
     files: bool = False
     edits: bool = False  # a message of ours can be replaced (``Reply.replaces``)
     longest: int | None = None  # characters of one message
+    buttons: bool = False  # a question of ours can be answered by a click
     tells_votes: bool = False  # a line after each vote would disturb a room of many
     greets: bool = False  # a notice of what is kept is due when we come
+    picking: str = "react with its number, 1️⃣ 2️⃣ …"  # how to say which source is the one
     hint: str = ""  # how to react there, if not by clicking; ``{prefix}`` is the command prefix
     help: Page = ()  # lines that the help of every room there ends with
     hears_all: bool = True  # not: what is said to us alone reaches us
@@ -200,6 +204,7 @@ class Label:
     number: int  # the number of it that people see
     route: str
     router: str  # version of what chose the route
+    asks: bool = False  # whether it asks for a vote
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,10 @@ async def evaluate(
     told = {
         "incumbent": judged.incumbent,
         "against": judged.against,
+        "weightless": judged.weightless,
         "evaluations": [asdict(one) for one in judged.evaluations],
     }
-    yield result(plain_numbers(told), evaluation_page(judged))
+    yield result(plain_numbers(told), evaluation_page(judged, await teams.named(app, where) if where else ""))
 
 
 async def learn(app: App, *, plot: str | None = None, room: str | None = None) -> AsyncIterator[Event]:
@@ -155,12 +156,17 @@ def _moment(words: str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def evaluation_page(judged: Judged) -> Page:
-    """A table of policies with their estimates, and what to know about them."""
+def evaluation_page(judged: Judged, room: str = "") -> Page:
+    """A table of policies with their estimates, and what to know about them; of one room when it is named."""
     first = judged.evaluations[0]
     head = ("policy", "IPS", "SNIPS", "DR", "95 % interval", f"over {judged.against}", "95 % interval")
     rows = [_row(one) for one in judged.evaluations]
     notes = [line((FAINT, SURE))]
+    if judged.weightless:
+        words = (
+            f"{judged.weightless:,} more have votes of no weight: they cancel, or are past what one person may weigh."
+        )
+        notes.append(line((FAINT, words)))
     for one in judged.evaluations:
         if one.clipped > 0:
             cut = f"{one.policy}: {_percent(one.clipped)} of the weights were above {CLIP:g} and cut."
@@ -170,7 +176,8 @@ def evaluation_page(judged: Judged) -> Page:
             notes.append(line((FAINT, words)))
     if first.policy == "uniform" or len(judged.evaluations) > 1:
         notes.append(line((FAINT, "Where a route was down, the rules' route stands in for it.")))
-    title = line((STRONG, f"{first.decisions:,} rewarded decisions"), f"; {judged.incumbent} is in force")
+    of = f" in {room}" if room else ""
+    title = line((STRONG, f"{first.decisions:,} rewarded decisions"), f"{of}; {judged.incumbent} is in force")
     return (title, line(), *table(rows, head=head), line(), *notes)
 
 

@@ -43,6 +43,12 @@ class ChatPort(Protocol):
         Rejected when it never will (we were removed from the room).
         """
 
+    async def mark(self, place: Place, event_id: str, emoji: str) -> bool:
+        """Puts an emoji of ours on a message, once; False where we may not, or there is no such message any more.
+
+        Raises Unavailable when the platform does not take it now.
+        """
+
     async def busy(self, place: Place, *, on: bool) -> None:
         """Shows or hides that an answer is on its way (typing). Never raises: it is a courtesy."""
 

@@ -1,4 +1,4 @@
-"""What a room has set for itself: whether I listen, how long I keep, the digest, the timezone and language of dates."""
+"""What a room has set for itself: whether I listen, how long I keep, the digest, timezone and language, asking back."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ CHECKS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
         "digest_at": check_weekly,
         "timezone": check_timezone,
         "language": check_language,
+        "prompts": _switch,
     }
 )
 """The settings that a room may have, each with what brings its value to normal form or raises ValueError."""
@@ -62,6 +63,7 @@ class Preferences:
     listen: bool = True  # off: questions are answered, nothing new is remembered
     retention: int = 0  # days after which messages are erased; 0: never
     language: str = "en"  # of dates
+    prompts: bool = True  # whether I ask for votes now and then, and what was wrong after a first 👎
     changed_at: datetime | None = None  # when one of its own was last changed
 
     @property
@@ -78,6 +80,7 @@ class Preferences:
             "digest_at": self.digest_at,
             "timezone": self.timezone,
             "language": self.language,
+            "prompts": "on" if self.prompts else "off",
         }
 
 
@@ -109,6 +112,7 @@ class PreferenceBook:
             listen=own.get("listen", "on") == "on",
             retention=int(own.get("retention", self._settings.retention)),
             language=own.get("language", self._settings.language),
+            prompts=own.get("prompts", "on") == "on",
             changed_at=max((row.changed_at for row in [*rows, *teams]), default=None),
         )
 

@@ -11,7 +11,7 @@ from typing import Final
 from rich.cells import cell_len
 
 from bot import dates
-from bot.pages import BAD, CODE, FAINT, GOOD, HEAD, MARK, STRONG, Line, Page, line, one_line, page
+from bot.pages import BAD, CODE, FAINT, GOOD, HEAD, MARK, STRONG, Line, Page, count, line, one_line, page
 from routing import wording
 from routing.models import Answer, Citation
 from routing.routes import LEARNABLE
@@ -32,6 +32,7 @@ class View:
     prefix: str = "!weave"
     hint: str = ""  # how to react there
     language: str = "en"  # of dates
+    buttons: bool = False  # what is asked there is answered by a click
 
 
 def answer_page(answer: Answer, view: View) -> Page:
@@ -42,7 +43,7 @@ def answer_page(answer: Answer, view: View) -> Page:
         lines += [line(), *(source_line(number, one, view, told=answer.text) for number, one in enumerate(shown, 1))]
     lines += [line(), small_line(answer)]
     if answer.decision.solicited:
-        lines.append(line("Did this answer it? One reaction helps."))
+        lines.append(line("Did this answer it?" if view.buttons else "Did this answer it? One reaction helps."))
     if view.hint:
         lines.append(hint_line(view.hint))
     return tuple(lines)
@@ -60,6 +61,9 @@ def vote_page(told: VoteResult, *, removed: bool = False) -> Page:
     """What a reaction did, in one quiet line."""
     if not told.known:
         return (hint_line(f"{told.emoji} says nothing about an answer; these do: `👍` `👎` `⭐`"),)
+    if told.sources is not None:
+        has = "has no sources" if not told.sources else f"has {count(told.sources, 'source')}"
+        return (hint_line(f"That answer {has}, so {told.emoji} picks none."),)
     if not told.changed:
         return (hint_line(f"{told.emoji} was not there" if removed else f"{told.emoji} was already there"),)
     done = "taken back" if removed else "noted"

@@ -16,17 +16,19 @@ from typing import Any, Final
 
 import structlog
 
+from bot import prompting
 from bot.app import App
-from bot.commands import Call, Command, Given, Question, Said, Slip
+from bot.commands import Call, Command, Given, Misfit, Question, Said, Slip
 from bot.errors import confess
-from bot.inbox import Item, Served
-from bot.models import LOCAL, Actor, Arrival, Edit, IncomingMessage, Label, Place, Reply
+from bot.inbox import Item, Kind, Served
+from bot.models import LOCAL, Actor, Arrival, Edit, IncomingMessage, Label, Place, ReactionAdded, Reply
 from bot.outbox import transaction_of
 from bot.pages import Page, page
 from bot.permissions import require
 from bot.ports import ChatPort
 from bot.render import hint_line, withdrawn_page
 from bot.room_commands import TABLE, answer
+from bot.room_messages import reaction_named
 from bot.welcome import welcome_page
 from memory.errors import BadInput, NotFound, Rejected, Unavailable
 from memory.models import Person, Room
@@ -54,6 +56,7 @@ class Replies:
         self._wake = asyncio.Event()
         self._turns = asyncio.Semaphore(ROOMS_AT_ONCE)
         self._busy: dict[int, asyncio.Task[None]] = {}
+        self._unmarked: set[int] = set()  # rooms of which the log says that we may not mark there
         self._served = served_by(app, port)
 
     @property
@@ -153,6 +156,10 @@ class Replies:
                 await self._changed(item, item.payload)
             case Arrival():
                 await self._arrived(item, item.payload)
+            case ReactionAdded() if item.kind is Kind.STARRED:
+                await self._starred(item, item.payload)
+            case ReactionAdded():
+                await self._disliked(item, item.payload)
             case str():
                 await self._withdrawn(item, item.payload)
 
@@ -219,6 +226,35 @@ class Replies:
         left = ",".join(str(one.hit.serial) for one in kept.citations) if kept else ""
         await self._port.send(reply, transaction=transaction_of(f"{answer_id}:{left}", "withdrawn"))
 
+    async def _starred(self, item: Item, event: ReactionAdded) -> None:
+        """Our mark on an answer, where we may; that we may not is once in the log. It holds nothing up for long."""
+        try:
+            marked = await self._port.mark(event.place, event.target, prompting.MARK)
+        except Unavailable:
+            if item.begun + 1 < TRIES:
+                raise
+            return
+        if not marked and item.room.id not in self._unmarked:
+            self._unmarked.add(item.room.id)
+            log.warning("mark.refused", room=item.room.external_id)
+
+    async def _disliked(self, item: Item, event: ReactionAdded) -> None:
+        """Asks whoever voted an answer down what they expected: once, below the answer, if the vote still stands."""
+        found = await reaction_named(self._app, item.room, event.event_id)
+        behind = await self._app.outbox.answer_behind(item.room, event.target)
+        if found is None or not found.standing or behind is None:
+            return
+        person = await self._person(item.room, event.actor)
+        try:
+            answered = await self._app.shuttle.answer(item.room.tenant, behind)
+        except NotFound:
+            return  # it is gone meanwhile
+        able = self._port.capabilities
+        said = prompting.disliked_page(answered, self._app.settings.prefix, able)
+        thread = answered.thread or (event.target if able.threads else None)
+        reply = Reply(event.place, said, in_reply_to=event.target, thread=thread, to=event.actor.external_id)
+        await self._send(item.room, reply, prompting.question_to(person), person=None, shows=None)
+
     async def _said(self, call: Call, *, again: bool) -> Said:
         prefix = self._app.settings.prefix
         try:
@@ -231,6 +267,9 @@ class Replies:
                 case Question(text=text):
                     log.info("question.asked")
                     return await answer(call, text)
+                case Misfit(command=command, words=words):
+                    hint = f" `{command.usage(prefix)}`; `{prefix} ask …` asks it as a question."
+                    return Said((hint_line(words.replace("`", "'"), hint),))
                 case Slip(word=word, meant=meant):
                     words = f"There is no command {word}; did you mean `{prefix} {meant}`? `{prefix} ask {word}` asks."
                     return Said((hint_line(words),))
@@ -280,7 +319,8 @@ def label_of(shown: Answer | None) -> Label | None:
     """What a message of ours says beside its words about the answer that it shows."""
     if shown is None:
         return None
-    return Label(shown.id, shown.serial, shown.decision.route, shown.decision.posterior)
+    decision = shown.decision
+    return Label(shown.id, shown.serial, decision.route, decision.posterior, asks=decision.solicited)
 
 
 def sources_of(shown: Answer | None) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Collection, Sequence
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from bot import dates, knowing
 from bot.asking import weave
-from bot.commands import Argument, Call, Command, CommandTable, Said, identifier, statement, word_of
+from bot.commands import CLOSE, Argument, Call, Command, CommandTable, Said, identifier, one_of, statement, word_of
 from bot.models import Attachment, Role
 from bot.pages import CODE, FAINT, STRONG, Line, count, line, page
 from bot.permissions import require
@@ -88,7 +89,8 @@ async def view_of(call: Call) -> View:
     prefix = call.app.settings.prefix
     wanted = await call.app.preferences.of(call.room)
     hint = (call.capabilities.hint or REACT).format(prefix=prefix)
-    return View(call.app.clock.now(), wanted.zone, prefix, hint, wanted.language)
+    buttons = call.capabilities.buttons
+    return View(call.app.clock.now(), wanted.zone, prefix, hint, wanted.language, buttons=buttons)
 
 
 async def help_(call: Call) -> Said:
@@ -335,6 +337,12 @@ def _setting(word: str) -> str:
     return word.lower()
 
 
+def _no_setting(rest: str) -> str | None:
+    """`Command.misfit` of ``server``, which many a question begins with: only a name that was mistyped is told."""
+    close = difflib.get_close_matches(rest.split(maxsplit=1)[0].lower(), CHECKS, n=1, cutoff=CLOSE)
+    return one_of("setting", tuple(CHECKS), most=2)(rest) if close else None
+
+
 def _command(word: str) -> str:
     if word.lower() not in TABLE.commands:
         raise ValueError(word)
@@ -407,6 +415,7 @@ TABLE: Final = CommandTable(
             "settings digest_at friday 16:00",
             settings,
             acts=True,
+            misfit=one_of("setting of a room", tuple(CHECKS), most=2),
         ),
         Command(
             "server",
@@ -415,6 +424,7 @@ TABLE: Final = CommandTable(
             "server retention 90 days",
             server,
             acts=True,
+            misfit=_no_setting,
         ),
         Command(
             "promote",
@@ -424,6 +434,7 @@ TABLE: Final = CommandTable(
             promote,
             acts=True,
             once=True,
+            misfit=one_of("policy", (*POLICIES, "back")),
         ),
         Command("optout", (), "from now on I keep nothing that you write", "optout", optout, acts=True),
         Command("optin", (), "from now on I keep it again", "optin", optin, acts=True),

@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     language: Language = Field("en", description="language of dates in rooms that have none of their own")
     digest_at: Weekly = Field("monday 09:00", description="when the weekly digest is posted")
     limit: int = Field(10, ge=1, le=200, description="messages that an answer cites at most")
+    solicit: float = Field(
+        0.05, ge=0, le=1, description="share of the answers, at random, that ask whether they answered; 0: none"
+    )
     admins: Ids = Field((), description="ids of people who are admins in every room, such as @ana:example.org")
     welcome: bool = Field(False, description="say in a room that I come to what I keep there, and how to change it")  # noqa: FBT003 - the default
     retention: int = Field(0, ge=0, le=MOST_DAYS, description="days after which messages are erased; 0 keeps them")

@@ -19,13 +19,17 @@ DIGITS = 4
 
 
 def answer_object(answer: Answer) -> dict[str, Any]:
-    """An answer: text, confidence in [0, 1], citations best first, the route with its propensity, the context."""
+    """An answer: text, confidence in [0, 1], citations best first, the route with its propensity, the context.
+
+    One that asks for a vote is to be shown with the question whether it answered.
+    """
     context = answer.context
     return {
         "answer_id": answer.id,
         "text": answer.text,
         "confidence": round(answer.confidence, DIGITS),
         "abstained": answer.abstained,
+        "asks_for_vote": answer.decision.solicited,
         "citations": [citation_object(one) for one in answer.citations],
         "route": route_object(answer),
         "context": context.text if context else "",

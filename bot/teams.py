@@ -14,19 +14,27 @@ async def rooms(app: App) -> list[Room]:
 
 async def find_room(app: App, name: str) -> Room:
     """The room of that external id or name, in whichever team. Raises Ambiguous listing ids, NotFound listing names."""
-    known = await rooms(app)
+    teams = {team.id: team for team in await app.directory.tenants()}
+    known = [room for team in teams for room in await app.directory.rooms(team)]
     exact = [room for room in known if room.external_id == name]
     named = [room for room in known if room.name.casefold() == name.casefold()]
     for fitting in (exact, named):
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            ids = ", ".join(room.external_id for room in fitting)
+            ids = ", ".join(f"{room.external_id} ({_words(teams[room.tenant])})" for room in fitting)
             raise Ambiguous(f"several rooms are called {name!r}: use one of the ids {ids}")
     there = ", ".join(room.name for room in known[:12])
     raise NotFound(
         f"there is no room {name!r}: " + (f"the rooms are {there}" if known else "no room has any message yet")
     )
+
+
+async def named(app: App, room: Room) -> str:
+    """A room's name, with its team where there are several."""
+    teams = {team.id: team for team in await app.directory.tenants()}
+    there = {one.tenant for one in await rooms(app)}
+    return room.name if len(there) == 1 else f"{room.name} ({_words(teams[room.tenant])})"
 
 
 async def find_person(app: App, name: str) -> Person:
@@ -41,8 +49,12 @@ async def find_person(app: App, name: str) -> Person:
         except NotFound as exc:
             missing = exc
     if len(found) > 1:
-        ids = ", ".join(f"{person.external_id} ({team.platform} {team.name})" for person, team in found)
+        ids = ", ".join(f"{person.external_id} ({_words(team)})" for person, team in found)
         raise Ambiguous(f"{name!r} fits people of several teams: use one of the ids {ids}")
     if not found:
         raise missing or NotFound(f"nobody called {name!r} has written here")
     return found[0][0]
+
+
+def _words(team: Tenant) -> str:
+    return f"{team.platform} {team.name}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -128,24 +128,39 @@ async def open_app(
         directory = Directory(database, time)
         tenant = await directory.tenant(LOCAL, LOCAL, LOCAL)
         teaching = Teaching(directory)
-        server = await open_graph(settings, database, time, stack) if settings.neo4j_url else None
+        breakers: list[Breaker] = []
+
+        def guard(name: str) -> Breaker:
+            breakers.append(Breaker(name, time))
+            return breakers[-1]
+
+        server = await open_graph(settings, database, time, guard, stack) if settings.neo4j_url else None
         rooms = Rooms(database, server or RustworkxGraphIndex(), model)
         stack.push_async_callback(rooms.close)
         lease = None if database.is_embedded else Lease(owner.identity(settings.data), time)
-        work = await _open_work(settings, database, time, lease, stack)
+        work = await _open_work(settings, database, time, lease, guard, stack)
         reflector = Reflector(database, time, model, supply=work.reflections, lease=lease, profiles=teaching.by_person)
         indexer = Indexer(database, shared, model, time, supply=work.index, after=reflector.nudge)
         engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
 
         setting = f"{shared.model} {'neo4j' if server else 'process'}"
-        cache, evidence = await open_evidence(settings, database, time, stack, setting)
+        cache, evidence = await open_evidence(settings, database, time, stack, setting, guard)
         book = AnswerBook(database)
         learner = Learner(database, book, time)
         stack.push_async_callback(learner.close)
         paths = PathLearner(database, learner, time, settings.data / "learning")
         policies = PolicyBook(database, time)
         shuttle = Shuttle(
-            engine, book, learner, time, paths=paths, teaching=teaching, policies=policies, cache=evidence
+            engine,
+            book,
+            learner,
+            time,
+            paths=paths,
+            teaching=teaching,
+            policies=policies,
+            cache=evidence,
+            breakers=breakers,
+            solicited=settings.solicit,
         )
         # the bot reads which answers cite a message before the book forgets it
         holders: list[Holder] = [BotHolder(time), book, MemoryHolder(time)]
@@ -198,6 +213,10 @@ async def _prepare(database: SqlDatabase, folder: Path, *, half_moved: bool) -> 
         await copying.check_whole(database)
 
 
+Guard: TypeAlias = Callable[[str], Breaker]
+"""Makes the breaker of a store, known by that name where health is looked at."""
+
+
 def _open_model(settings: Settings, stack: contextlib.AsyncExitStack) -> Embedder:
     """The embedding model; nothing of it is loaded before it is needed."""
     embedder = SentenceTransformerEmbedder(settings.model_folder)
@@ -215,14 +234,19 @@ class _Work:
 
 
 async def _open_work(
-    settings: Settings, database: SqlDatabase, clock: Clock, lease: Lease | None, stack: contextlib.AsyncExitStack
+    settings: Settings,
+    database: SqlDatabase,
+    clock: Clock,
+    lease: Lease | None,
+    guard: Guard,
+    stack: contextlib.AsyncExitStack,
 ) -> _Work:
     """From the database's rows, or from the queue that they feed."""
     index = OutboxSupply(database, INDEX, lease)
     reflections = OutboxSupply(database, unread(versions()), lease)
     if not settings.queue_url:
         return _Work(index, reflections, {})
-    queue = await open_queue(settings.queue_url.get_secret_value(), settings.queue_ca, database, clock)
+    queue = await open_queue(settings.queue_url.get_secret_value(), settings.queue_ca, database, clock, guard)
     stack.push_async_callback(queue.close)
 
     def fed(rows: OutboxSupply[T]) -> QueueSupply[T]:
@@ -232,7 +256,9 @@ async def _open_work(
     return _Work(*lines, {WorkKind.INDEX: lines[0], WorkKind.REFLECT: lines[1]})
 
 
-async def open_queue(url: str, authorities: Path | None, database: SqlDatabase, clock: Clock) -> WorkQueue:
+async def open_queue(
+    url: str, authorities: Path | None, database: SqlDatabase, clock: Clock, guard: Guard
+) -> WorkQueue:
     """The work queue. Its server may be down: whoever needs it finds out.
 
     Raises BadInput for what is no address, and for a queue in this process where others may share the database.
@@ -245,16 +271,16 @@ async def open_queue(url: str, authorities: Path | None, database: SqlDatabase, 
     if url.startswith("amqp"):
         from memory.adapters.rabbitmq import RabbitQueue  # noqa: PLC0415 - 0.2 s, for those who have one alone
 
-        return RabbitQueue(url, name, Breaker("RabbitMQ", clock), authorities=authorities)
+        return RabbitQueue(url, name, guard("RabbitMQ"), authorities=authorities)
     from memory.adapters.redis_link import Address, RedisLink  # noqa: PLC0415 - 0.1 s, likewise
     from memory.adapters.redis_queue import RedisQueue  # noqa: PLC0415 - likewise
 
     address = Address.read(url, authorities=authorities, setting="WEAVEBOT_QUEUE_URL")
-    return RedisQueue(RedisLink(address, Breaker("Redis", clock)), name)
+    return RedisQueue(RedisLink(address, guard("Redis")), name)
 
 
 async def open_graph(
-    settings: Settings, database: Database, clock: Clock, stack: contextlib.AsyncExitStack
+    settings: Settings, database: Database, clock: Clock, guard: Guard, stack: contextlib.AsyncExitStack
 ) -> Neo4jIndex:
     """The graph server. It may be down: whoever needs it finds out. Raises BadInput for an address that is none."""
     from memory.adapters.neo4j import Neo4jGraphIndex  # noqa: PLC0415 - 0.3 s, for those who have one alone
@@ -272,7 +298,7 @@ async def open_graph(
         reading=settings.neo4j_timeout,
         writing=settings.neo4j_write_timeout,
     )
-    line = Neo4jLink(address, Breaker("Neo4j", clock))
+    line = Neo4jLink(address, guard("Neo4j"))
     names = await pseudonyms_of(database, clock)
     server = Neo4jGraphIndex(line, names, links_of, clock, labels=settings.neo4j_labels)
     stack.push_async_callback(server.close)
@@ -280,7 +306,12 @@ async def open_graph(
 
 
 async def open_evidence(
-    settings: Settings, database: Database, clock: Clock, stack: contextlib.AsyncExitStack, setting: str
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    stack: contextlib.AsyncExitStack,
+    setting: str,
+    guard: Guard,
 ) -> tuple[RedisCache | None, EvidenceCache]:
     """The cache server, when there is one, and what was found before; the stack closes both.
 
@@ -289,14 +320,14 @@ async def open_evidence(
     if not settings.redis_url:
         return None, EvidenceCache()
     names = await pseudonyms_of(database, clock)
-    cache = open_cache(settings, names, clock)
+    cache = open_cache(settings, names, guard)
     stack.push_async_callback(cache.close)
     evidence = EvidenceCache(Shared(cache, names, setting))
     stack.push_async_callback(evidence.close)
     return cache, evidence
 
 
-def open_cache(settings: Settings, names: Pseudonyms, clock: Clock) -> RedisCache:
+def open_cache(settings: Settings, names: Pseudonyms, guard: Guard) -> RedisCache:
     """The cache server. It may be down: whoever needs it finds out. Raises BadInput for an address that is none."""
     from memory.adapters.redis import RedisCache  # noqa: PLC0415 - 0.1 s, for those who have one alone
     from memory.adapters.redis_link import Address, RedisLink  # noqa: PLC0415 - likewise
@@ -307,7 +338,7 @@ def open_cache(settings: Settings, names: Pseudonyms, clock: Clock) -> RedisCach
         connecting=settings.redis_connect_timeout,
         answering=settings.redis_timeout,
     )
-    return RedisCache(RedisLink(address, Breaker("Redis", clock)), names.installation)
+    return RedisCache(RedisLink(address, guard("Redis")), names.installation)
 
 
 def open_database(settings: Settings) -> SqlDatabase:

@@ -32,9 +32,17 @@ class Breaker:
         self._until: datetime | None = None
 
     @property
+    def name(self) -> str:
+        """What the store is called."""
+        return self._name
+
+    @property
     def resting(self) -> bool:
-        """Whether the store is left alone now."""
-        return self._until is not None and self._clock.now() < self._until
+        """Whether the store is left alone now: never for longer than a rest, also when the clock has gone back."""
+        if self._until is None:
+            return False
+        left = self._until - self._clock.now()
+        return timedelta(0) < left <= self._rest * (1.0 + _JITTER)
 
     def check(self) -> None:
         """Raises Unavailable while the store rests."""

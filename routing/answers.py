@@ -59,6 +59,8 @@ class Kept:
     asked_at: datetime
     ms: float
     cited: tuple[Hit, ...]
+    last: int = 0  # the number of the last citation that stands
+    thread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +387,8 @@ async def _stands(conn: AsyncConnection, read: Mapping[int, int]) -> bool:
 
 async def _kept(conn: AsyncConnection, row: AnyRow) -> Kept:
     query = select(citations).where(citations.c.answer_serial == row.serial).order_by(citations.c.rank)
-    cited = [Hit(c.message_serial, row.room_id, c.score, c.features) for c in await conn.execute(query)]
+    rows = (await conn.execute(query)).all()
+    cited = [Hit(c.message_serial, row.room_id, c.score, c.features) for c in rows]
     return Kept(
         serial=row.serial,
         id=row.id,
@@ -399,6 +402,8 @@ async def _kept(conn: AsyncConnection, row: AnyRow) -> Kept:
         asked_at=row.asked_at,
         ms=row.ms,
         cited=tuple(cited),
+        last=rows[-1].rank if rows else 0,
+        thread=row.thread,
     )
 
 

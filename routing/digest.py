@@ -23,6 +23,7 @@ from memory.room import RoomView
 from memory.statements import add_missing
 from memory.tables import messages, rooms
 from routing.answers import GONE
+from routing.emoji import STAR
 from routing.learner import Learner, Scored
 from routing.statistics import RouteStats, by_route
 from routing.tables import answers, citations, digests, votes
@@ -35,7 +36,6 @@ _AFTER = 8
 _ANSWERS = 0.35
 """Cosine from which a later message by somebody else counts as an answer; round, read off the demo room."""
 _SHORTEST_QUESTION = 15  # characters: "really?" leaves nothing open
-_STAR = "⭐"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ async def _starred(conn: AsyncConnection, scored: Sequence[Scored]) -> tuple[Lin
         .join(votes, votes.c.answer_serial == citations.c.answer_serial)
         .join(rooms, rooms.c.id == messages.c.room_id)
         .where(
-            votes.c.emoji == _STAR,
+            votes.c.emoji == STAR,
             citations.c.rank == 1,
             citations.c.answer_serial.in_([one.answer for one in scored]),
         )

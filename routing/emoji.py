@@ -93,6 +93,13 @@ PLACES: Final = MappingProxyType(_PICKS)
 """Normalised picks to the number of the citation, 1 first."""
 
 
+STAR: Final = "⭐"
+"""The rating that keeps an answer for the week's digest."""
+
+WRONG: Final = frozenset(emoji for emoji, llr in LLR.items() if llr < -1)
+"""Ratings that call an answer wrong."""
+
+
 def pick(normal: str) -> int | None:
     """The number of the citation that a normalised emoji picks, 1 to 10; None when it is no pick."""
     return _PICKS.get(normal)

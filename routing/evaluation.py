@@ -223,10 +223,16 @@ def _widened(interval: Interval, by: float) -> Interval:
     return Interval(interval.mean, interval.low + min(by, 0.0), interval.high + max(by, 0.0))
 
 
-def enough(rewarded: int) -> None:
-    """Raises Refused when so many rewarded decisions cannot judge a policy."""
+def enough(rewarded: int, weightless: int = 0) -> None:
+    """Raises Refused when so many rewarded decisions cannot judge a policy; ``weightless`` have votes of no weight."""
     if rewarded < FEWEST:
         have = "decision has" if rewarded == 1 else "decisions have"
+        if weightless:
+            raise Refused(
+                f"Only {rewarded} {have} votes that weigh something ({weightless} more have votes that cancel, or that "
+                f"are past the newest 20 or so of one person on a route), and judging a policy needs {FEWEST}; it "
+                "takes votes of more people."
+            )
         raise Refused(
             f"Only {rewarded} {have} a vote, and judging a policy needs {FEWEST}; ask, react with 👍 or 👎, and try "
             "again."

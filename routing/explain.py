@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from routing.features import LIKED, in_words
+from routing.features import LIKED, away_in, in_words
 from routing.models import Contribution, Decision, Reward
 from routing.patterns.trace import Trace
 from routing.patterns.trace import in_words as in_words_of
@@ -31,7 +31,7 @@ def why(decision: Decision, standing: Sequence[Reward]) -> list[str]:
 
     ``standing`` are the rewards of the route's answers, as the votes stand now.
     """
-    lines = [f"I took the route {_named(decision.route)}.", *decision.reasons]
+    lines = [f"I took the route {_named(decision.route)}.", *decision.reasons, *_away(decision)]
     if decision.epsilon == 0.0:  # nothing was drawn: somebody chose
         return [*lines, evidence_in_words(decision.route, standing)]
     lines.append(_chance(decision))
@@ -69,6 +69,16 @@ def evidence_in_words(route: str, standing: Sequence[Reward]) -> str:
     if len(rated) == 1:
         return f"One answer of {route} has been rated; it was {'liked' if liked else 'not liked'}."
     return f"{len(rated)} answers of {route} have been rated, {liked} of them liked."
+
+
+def _away(decision: Decision) -> list[str]:
+    """That something was down when it was decided."""
+    count = away_in(decision.features)
+    if count == 0:
+        return []
+    named = f", among them {' and '.join(decision.down)} search" if decision.down else ""
+    what = "One store or source was" if count == 1 else f"{count} stores or sources were"
+    return [f"{what} down then{named}."]
 
 
 def _named(route: str) -> str:

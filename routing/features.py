@@ -7,7 +7,8 @@ exactly nothing to a decision. All are clipped to ±3 and scaled together so tha
 Where a platform's policy forbids learning from message content, ``with_text=False`` leaves routing metadata only
 (counts, lengths, scores, time, routes): the other columns are 0 and keep their places.
 
-Any change of the columns raises `VERSION`; what was learned on another version is learned again from the votes.
+Any change of the columns raises `VERSION`; what was learned on another version is learned again from the votes. A
+column that came later counts as 0 in what was logged before it (`brought_up`), so no vote is lost by it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -25,9 +27,12 @@ from routing.models import Features
 from routing.questions import Kind, Reading
 from routing.routes import BY_NAME
 
-VERSION: Final = 1
+VERSION: Final = 2
 CLIP: Final = 3.0
 _LARGEST: Final = 1e9
+AWAY: Final = "away"
+ADDED: Final = MappingProxyType({AWAY: 2})
+"""Columns that are not of the first version, each with the one that it came with; they stand last."""
 LIKED: Final = 0.5
 """A reward above it means that the answer was liked."""
 
@@ -56,13 +61,15 @@ class Situation:
 
     ``asked_at`` in the room's timezone. ``previous_route`` answered the question before in this thread and
     ``previous_reward`` is what its standing votes say (None: nobody voted). ``disliked`` are the routes whose answers
-    to this very question stand voted down, by whoever asks it again.
+    to this very question stand voted down, by whoever asks it again. ``away`` are the sources that are down and the
+    stores that rest.
     """
 
     asked_at: datetime
     previous_route: str | None = None
     previous_reward: float | None = None
     disliked: frozenset[str] = frozenset()
+    away: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,19 @@ def features(reading: Reading, probe: Probe, situation: Situation, *, with_text:
     bounded = np.clip(np.nan_to_num(raw), -_LARGEST, _LARGEST)
     standard = np.clip((bounded - _CENTRES) / _SPREADS, -CLIP, CLIP) * SCALE
     return Features(VERSION, NAMES, standard if with_text else np.where(_READS_TEXT, 0.0, standard))
+
+
+def brought_up(row: Features) -> Features | None:
+    """A logged row in the columns of now; those that came after it are 0. None for one that cannot be read any more."""
+    known = tuple(name for name in NAMES if ADDED.get(name, 1) <= row.version)
+    if row.version > VERSION or row.names != known:
+        return None
+    return Features(VERSION, NAMES, np.concatenate((row.x, np.zeros(len(NAMES) - len(known)))))
+
+
+def away_in(row: Features) -> int:
+    """How many stores and sources were down, 3 for more."""
+    return round(row.as_mapping().get(AWAY, 0.0) / SCALE)
 
 
 def in_words(name: str, x: float) -> str:
@@ -205,6 +225,7 @@ _SITUATION: Final = (
     Column("previous_recent", _followed("recent"), "the answer before was among the newest"),
     Column("previous_liked", lambda a: _voted(a, liked=True), "the answer before was liked"),
     Column("previous_disliked", lambda a: _voted(a, liked=False), "the answer before was not liked"),
+    Column(AWAY, lambda a: float(min(len(a.situation.away), 3)), "a store or a source was down"),
 )
 
 COLUMNS: Final[tuple[Column, ...]] = (*_QUESTION, *_PROBE, *_SITUATION)

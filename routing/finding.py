@@ -95,10 +95,12 @@ async def find(
     """
     pattern = PATTERNS[route.pattern]
     asked = tuple(source for source in route.sources if source not in without) or route.sources
-    runs = [Run(engine, query, room, asked, route.budget, seed, timer) for room in query.scope.rooms]
+    weights = taught.weights.of(kind_of(query.text))
+    order = weights if route.fusion in fusion.TAUGHT else None
+    runs = [Run(engine, query, room, asked, route.budget, seed, timer, order) for room in query.scope.rooms]
     pools = await asyncio.gather(*(pattern(run) for run in runs))
     missing = {source for source in route.sources if source not in asked}.union(*(pool.missing for pool in pools))
-    scored = await asyncio.to_thread(_scored, pools, route.fusion, taught.weights.of(kind_of(query.text)))
+    scored = await asyncio.to_thread(_scored, pools, route.fusion, weights)
     if taught.paths is not None and GRAPH not in {*without, *missing}:
         walked = (with_paths(engine, query, one, route, taught.paths, ranks=taught.ranks) for one in scored)
         scored = list(await asyncio.gather(*walked))

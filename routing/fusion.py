@@ -62,6 +62,9 @@ SPACED: Final = 50
 CHANCE: Final = "chance"
 """The column in which sampling leaves how likely each candidate is the answer; the candidates sum to 1."""
 
+TAUGHT: Final = frozenset({"learned", "probable", "ensemble"})
+"""The fusions that what votes taught moves."""
+
 RRF_K: Final = 60
 """Cormack, Clarke and Büttcher (SIGIR 2009)."""
 
@@ -111,10 +114,10 @@ def rrf(candidates: Candidates, weights: Scores | None = None) -> Scores:
 
 
 def probable(candidates: Candidates, weights: Scores | None = None) -> Scores:
-    """Probabilistic fusion: the log-odds of `CHANCE` over an even draw; the formula where nothing was sampled."""
+    """Probabilistic fusion: the log-odds of `CHANCE` over an even draw; ``learned`` where nothing was sampled."""
     chance = candidates.features.get(CHANCE)
     if chance is None:
-        return formula(candidates, weights)
+        return learned(candidates, weights)
     even = 1.0 / max(1, len(chance))
     return np.asarray(np.log(np.maximum(chance, _LEAST * even) / even))
 
@@ -151,7 +154,7 @@ def term_columns(
     """What each feature adds to the scores of all candidates; under others what it would under the formula."""
     if fusion == "graph":
         return _spaced(candidates, _graph_columns(candidates))
-    if fusion in {"learned", "ensemble"}:
+    if fusion in TAUGHT:
         return _spaced(candidates, _learned_columns(candidates, weights))
     return _spaced(candidates, _weighted_columns(candidates))
 

@@ -49,12 +49,14 @@ CHOSEN: Final = "chosen"
 class Judged:
     """What the log of a team says: about the policies asked for, in their order; leads are over ``against``.
 
-    That is the policy in force, or, where the log cannot judge it, the one that takes the same routes.
+    That is the policy in force, or, where the log cannot judge it, the one that takes the same routes. ``weightless``
+    counts further decisions whose votes weigh nothing: they cancel, or one person's weight on the route is used up.
     """
 
     incumbent: str
     against: str
     evaluations: tuple[Evaluation, ...]
+    weightless: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +89,27 @@ class Judge:
 
         What was known at each of them was learned in all rooms, from the first answer after that serial on.
         """
-        kept = await self._rewarded(tenant, after)
+        kept = _weighing(await self._rated(tenant, after))
         return await asyncio.to_thread(lambda: _log(kept).part(_within(kept, rooms, since)))
 
     async def progress(self, tenant: int, *, rooms: Collection[int] | None = None) -> Progress:
         """What the votes of a team have taught, to be drawn. Raises Refused when too few decisions were rewarded."""
-        kept = await self._rewarded(tenant)
+        rated = await self._rated(tenant)
+        kept = _weighing(rated)
         places = _within(kept, rooms)
-        evaluation.enough(len(places))
+        evaluation.enough(len(places), len(_within(rated, rooms)) - len(places))
         confidence = [kept[i][0].confidence for i in places.tolist()]
         return await asyncio.to_thread(lambda: progress(_log(kept).part(places), confidence))
 
-    async def _rewarded(self, tenant: int, after: int = 0) -> list[tuple[AnyRow, Evidence]]:
+    async def _rated(self, tenant: int, after: int = 0) -> list[tuple[AnyRow, Evidence | None]]:
+        """The decisions that were drawn and that people voted on; without evidence where the votes weigh nothing."""
         rewards = await self._learner.rewards(tenant)
         rows = await self._book.decided(tenant, sorted(serial for serial in rewards if serial > after))
-        kept: list[tuple[AnyRow, Evidence]] = []
-        for row in rows:
-            if row.policy != CHOSEN and row.route in DESIGN.index:
-                evidence = evidence_of(row, rewards[row.answer_serial])
-                if evidence is not None:
-                    kept.append((row, evidence))
-        return kept
+        return [
+            (row, evidence_of(row, rewards[row.answer_serial]))
+            for row in rows
+            if row.policy != CHOSEN and row.route in DESIGN.index
+        ]
 
     async def evaluate(
         self,
@@ -122,8 +124,11 @@ class Judge:
         Raises NotFound for a name that there is not, Refused, with the numbers, when too few decisions were rewarded.
         """
         wanted = {name: target_named(name) for name in names} if names else targets()
-        log = await self.log(tenant, rooms=rooms, since=since)
-        evaluation.enough(len(log))
+        rated = await self._rated(tenant)
+        kept = _weighing(rated)
+        log = await asyncio.to_thread(lambda: _log(kept).part(_within(kept, rooms, since)))
+        weightless = len(_within(rated, rooms, since)) - len(log)
+        evaluation.enough(len(log), weightless)
         incumbent = await self._policies.in_force(tenant)
         against = incumbent if deciding(incumbent).on_the_log else DEFAULT
 
@@ -131,7 +136,7 @@ class Judge:
             base = target_named(against)(log)
             return evaluation.evaluate(log, wanted, lambda _: base)
 
-        return Judged(incumbent, against, await asyncio.to_thread(work))
+        return Judged(incumbent, against, await asyncio.to_thread(work), weightless)
 
     async def promote(self, tenant: int, policy: str, *, room: int | None = None) -> tuple[Promotion, Interval]:
         """Puts a policy in force that leads the one in force for certain; with it the lead that proved it.
@@ -251,8 +256,14 @@ def _unproven(wanted: str, incumbent: str, lead: Interval | None, decisions: int
     )
 
 
+def _weighing(rated: Sequence[tuple[AnyRow, Evidence | None]]) -> list[tuple[AnyRow, Evidence]]:
+    return [(row, evidence) for row, evidence in rated if evidence is not None]
+
+
 def _within(
-    kept: Sequence[tuple[AnyRow, Evidence]], rooms: Collection[int] | None, since: datetime | None = None
+    kept: Sequence[tuple[AnyRow, Evidence]] | Sequence[tuple[AnyRow, Evidence | None]],
+    rooms: Collection[int] | None,
+    since: datetime | None = None,
 ) -> NDArray[np.intp]:
     """Where the decisions of the rooms stand, asked since a time."""
     here = [(rooms is None or row.room_id in rooms) and (since is None or row.asked_at >= since) for row, _ in kept]

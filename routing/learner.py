@@ -20,8 +20,7 @@ from memory.statements import put
 from routing import emoji, rewards
 from routing.answers import AnswerBook, features_of
 from routing.bearings import Bearings
-from routing.features import NAMES
-from routing.features import VERSION as FEATURES_VERSION
+from routing.features import brought_up
 from routing.lessons import lessons
 from routing.models import Decision, Evidence, Reward, Vote
 from routing.policies import people
@@ -150,9 +149,10 @@ class Learner:
     async def expectation(self, tenant: int, decision: Decision) -> float:
         """The expected quality of a decision's route on its question, as it stands now; its prior for old features."""
         posterior = await self.posterior(tenant)
-        if decision.features.version != FEATURES_VERSION or decision.route not in DESIGN.index:
+        row = brought_up(decision.features)
+        if row is None or decision.route not in DESIGN.index:
             return 0.0
-        mean, _ = posterior.expect(decision.features.x, DESIGN.index[decision.rule_route])
+        mean, _ = posterior.expect(row.x, DESIGN.index[decision.rule_route])
         return float(mean[DESIGN.index[decision.route]])
 
     async def reward_of(self, tenant: int, answer: int, seen: Bearings | None = None) -> float | None:
@@ -251,13 +251,14 @@ class Learner:
 
 def evidence_of(row: AnyRow, reward: Reward | None) -> Evidence | None:
     """A voted answer as the posterior needs it; None when its votes weigh nothing or its features are of the past."""
-    if reward is None or reward.w <= 0 or row.features_version != FEATURES_VERSION or tuple(row.features) != NAMES:
+    features = None if reward is None or reward.w <= 0 else brought_up(features_of(row))
+    if reward is None or features is None:
         return None
     return Evidence(
         answer=row.answer_serial,
         route=row.route,
         route_version=row.route_version,
-        x=features_of(row).x,
+        x=features.x,
         y=reward.y,
         w=reward.w,
         followed_rules=row.route == row.rule_route,

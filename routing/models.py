@@ -177,3 +177,4 @@ class Answer:
     decision: Decision
     context: Context | None
     ms: float
+    thread: str | None = None  # the conversation that it was asked in

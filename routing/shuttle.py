@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from memory.breaker import Breaker
 from memory.engine import Engine
 from memory.errors import Contended, NotFound
 from memory.models import Person, Query, Scope
@@ -36,7 +37,7 @@ from routing.teaching import Teaching
 from routing.weights import UNTAUGHT
 
 _SAME_THREAD = timedelta(minutes=30)
-_SOLICITED = 0.05
+SOLICITED = 0.05
 """The share of answers that ask for a vote, at random, so that their votes do not depend on the mood (learning.md)."""
 _FIRST = deciding(None)
 _LOOKS = 3
@@ -45,7 +46,10 @@ _LOOKS = 3
 
 @dataclass(frozen=True, slots=True)
 class VoteResult:
-    """What a reaction did. ``route`` and the means say how the expected quality of its answer's route moved."""
+    """What a reaction did. ``route`` and the means say how the expected quality of its answer's route moved.
+
+    A ``pick`` of a source that the answer does not have does nothing; ``sources`` says how many it has.
+    """
 
     answer: str
     emoji: str
@@ -55,6 +59,7 @@ class VoteResult:
     before: float
     after: float
     pick: int | None = None
+    sources: int | None = None
 
 
 class Shuttle:
@@ -71,11 +76,14 @@ class Shuttle:
         teaching: Teaching | None = None,
         policies: PolicyBook | None = None,
         cache: EvidenceCache | None = None,
+        breakers: Sequence[Breaker] = (),
+        solicited: float = SOLICITED,
     ) -> None:
         """``teaching`` says what each team's votes may teach by; without it by everything.
 
         ``policies`` knows the experiments that may choose a question's policy; without it none does. ``cache`` holds
-        evidence, without it one in this process alone.
+        evidence, without it one in this process alone. ``breakers`` are those of the stores that may rest,
+        ``solicited`` is the share of answers that ask for a vote.
         """
         self._engine = engine
         self._book = book
@@ -86,7 +94,8 @@ class Shuttle:
         self._policies = policies
         self._cache = cache or EvidenceCache()
         self._probes: Held[Probe] = Held()
-        self._health = Health(clock)
+        self._health = Health(clock, breakers)
+        self._solicited = solicited
 
     async def weave(
         self,
@@ -103,13 +112,14 @@ class Shuttle:
         asked_in: int | None = None,
         zone: tzinfo = UTC,
         inherit: bool = True,
+        solicit: bool = True,
     ) -> Answer:
         """The answer to a question, from the rooms of the scope. An event that was answered gets that answer again.
 
         ``asked_in`` is the room that the question stands in, when it is not the first of the scope. ``asked_at``
         anchors relative dates; days are those of ``zone``, in the question and in the answer. ``route`` forces one; the
         same ``seed`` on the same state decides alike. A follow-up looks for what the question before it was about, too,
-        unless it shall not ``inherit``.
+        unless it shall not ``inherit``. A share of the answers, at random, asks for a vote if it may ``solicit``.
         Raises NotFound for an unknown route, Unavailable when the model or every source is down.
         """
         began = time.perf_counter()
@@ -125,6 +135,7 @@ class Shuttle:
             assigned = await self._assigned(query, bearings, thread)
             policy = deciding(assigned.policy if assigned else bearings.policy)
             decision = await self._decide(query, bearings, chosen, seed, policy, assigned)
+            decision = replace(decision, solicited=decision.solicited and solicit)
             taken = route_named(decision.route)
             taught = await self._taught(scope.tenant, bearings, policy)
             evidence = await self._evidence(query, taken, tokens, taught, decision.seed, decision.down)
@@ -163,6 +174,7 @@ class Shuttle:
                 decision=decision,
                 context=evidence.context,
                 ms=(time.perf_counter() - began) * 1000,
+                thread=thread,
             )
         given = await self._book.keep(replace(draft, text=GONE, hits=(), pool=None, read={}))
         if given is None:
@@ -240,19 +252,20 @@ class Shuttle:
         decision, _ = await self._book.decision(kept.serial)
         before = await self._learner.expectation(tenant, decision)
         pick = rewards.pick(normal)
+        told = VoteResult(
+            answer_id, emoji, known=False, changed=False, route=decision.route, before=before, after=before
+        )
         if not rewards.counts(normal) and pick is None:
-            return VoteResult(
-                answer_id, emoji, known=False, changed=False, route=decision.route, before=before, after=before
-            )
+            return told
+        if pick is not None and pick > kept.last and not remove:
+            return replace(told, known=True, pick=pick, sources=kept.last)
         if remove:
             standing = [rewards.normalise(one) for one in left]
             changed = await self._book.retract(kept.serial, person.id, normal, standing)
         else:
             changed = await self._book.cast(kept.serial, person.id, normal, at or self._clock.now())
         after = await self._learner.expectation(tenant, decision)
-        return VoteResult(
-            answer_id, emoji, known=True, changed=changed, route=decision.route, before=before, after=after, pick=pick
-        )
+        return replace(told, known=True, changed=changed, after=after, pick=pick)
 
     async def why(self, tenant: int, answer_id: str) -> list[str]:
         """Why this route: sentences, with exact contributions. Raises NotFound."""
@@ -351,7 +364,7 @@ class Shuttle:
         posterior = await self._learner.posterior(query.scope.tenant, bearings, policy.design)
         offset = await self._offset(query.scope, posterior, bearings)
         decision = policy.over(posterior).decide(numbers, advice, seed=drawn, healthy=healthy, offset=offset)
-        solicited = (drawn * 2654435761 % 2**32) / 2**32 < _SOLICITED
+        solicited = (drawn * 2654435761 % 2**32) / 2**32 < self._solicited
         if assigned is None:
             return replace(decision, down=down, solicited=solicited)
         return replace(
@@ -389,7 +402,8 @@ class Shuttle:
         if await self._by_text(tenant):
             disliked = await self._learner.disliked(tenant, bearings.room, query.text, bearings)
         reading = questions.read(query.text, query.people)
-        return reading, await self._probe(query), replace(situation, disliked=disliked)
+        probe = await self._probe(query)  # which may find a source to be down
+        return reading, probe, replace(situation, disliked=disliked, away=self._health.away)
 
     async def _probe(self, query: Query) -> Probe:
         room = query.scope.rooms[0]
@@ -449,6 +463,7 @@ class Shuttle:
             decision=decision,
             context=None,
             ms=kept.ms,
+            thread=kept.thread,
         )
 
 

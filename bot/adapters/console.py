@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from rich.console import Console
 
 from bot import pages
-from bot.adapters.console_input import Order, React, Say, Undo, read
+from bot.adapters.console_input import Order, React, Say, Undo, Wrong, read
 from bot.models import (
     LOCAL,
     Actor,
@@ -55,6 +55,7 @@ HELP: Final = (
 CAPABILITIES: Final = Capabilities(
     markdown=False,
     tells_votes=True,
+    picking="`pick 2` says which",
     hint="`+👍` `+👎` `+⭐` teach the routing · `pick 2` when source 2 is the one · `{prefix} why` explains",
     help=HELP,
 )
@@ -132,6 +133,13 @@ class ConsolePort:
         self._seat.last_answer = reply.answer
         return answer_event(reply.answer)
 
+    async def mark(self, place: Place, event_id: str, emoji: str) -> bool:
+        """Says it: a printed answer takes no mark."""
+        del place
+        number = event_id.removeprefix(answer_event(0)[:-1])
+        self.show(page(hint_line(f"{emoji} #{number} is kept for the week's digest")))
+        return True
+
     async def busy(self, place: Place, *, on: bool) -> None:
         """Whoever waits at a terminal sees that it works."""
 
@@ -162,7 +170,7 @@ class ConsolePort:
             self._screen.file.write(pages.plain(said) + "\n")
             self._screen.file.flush()
 
-    async def _event(self, meant: Say | React | Undo | Order | None) -> ChatEvent | None:
+    async def _event(self, meant: Say | React | Undo | Order | Wrong | None) -> ChatEvent | None:
         match meant:
             case Say(text=text):
                 return self._message(text)
@@ -170,6 +178,8 @@ class ConsolePort:
                 return self._reaction(meant)
             case Undo():
                 return self._undo()
+            case Wrong(words=words):
+                self.show(page(hint_line(f"{words}; `/say` says it to the room")))
             case Order():
                 return await self._order(meant)
         return None

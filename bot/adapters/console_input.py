@@ -21,6 +21,8 @@ ASCII: Final = {"+1": UP, "-1": DOWN, "*": STAR}
 KEYCAP: Final = "\ufe0f\u20e3"
 _NUMBERED: Final = re.compile(r"(\S+)(?:\s+#?(\d{1,9}))?")
 _PICK: Final = re.compile(r"/?pick\s+([1-9])(?:\s+of\s+#?(\d{1,9}))?", re.IGNORECASE)
+_NO_PICK: Final = re.compile(r"/?pick\s+\d+(?:\s+of\s+\S+)?", re.IGNORECASE)
+_SCORE: Final = re.compile(r"[+-]\d{1,9}")
 _UNDO: Final = re.compile(r"/?undo(?:\s+(\S+)(?:\s+#?(\d{1,9}))?)?", re.IGNORECASE)
 _SLASH: Final = re.compile(r"/(edit|delete|as|say|help|quit|exit|q)(?:\s+(.*))?", re.IGNORECASE | re.DOTALL)
 _SYMBOLS: Final = {"So", "Sk"}
@@ -55,7 +57,14 @@ class Order:
     rest: str = ""
 
 
-Input: TypeAlias = Say | React | Undo | Order | None
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What looks like a reaction or a pick and is none; ``words`` say what would be."""
+
+    words: str
+
+
+Input: TypeAlias = Say | React | Undo | Order | Wrong | None
 
 
 def read(line: str) -> Input:
@@ -63,7 +72,7 @@ def read(line: str) -> Input:
     text = line.strip()
     if not text:
         return None
-    return _reaction(text) or _undo(text) or _pick(text) or _order(text) or Say(text)
+    return _reaction(text) or _undo(text) or _pick(text) or _order(text) or _wrong(text) or Say(text)
 
 
 def _reaction(text: str) -> React | None:
@@ -92,6 +101,15 @@ def _undo(text: str) -> React | Undo | None:
 def _pick(text: str) -> React | None:
     match = _PICK.fullmatch(text)
     return React(match[1] + KEYCAP, _number(match[2])) if match else None
+
+
+def _wrong(text: str) -> Wrong | None:
+    """``+9`` and ``pick 30``, which nobody says to a room."""
+    if (match := _SCORE.fullmatch(text)) is not None:
+        return Wrong(f"`{match[0]}` is no reaction: `+1` and `-1` are, and `pick 2` picks source 2")
+    if _NO_PICK.fullmatch(text) is not None:
+        return Wrong("sources are picked by their number, 1 to 9: `pick 2`, or `pick 2 of 3` for answer 3")
+    return None
 
 
 def _order(text: str) -> Order | None:

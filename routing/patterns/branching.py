@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from memory.graph import softmax
 from memory.models import Candidates, Nominations
-from routing.fusion import CHANCE, FORMULA, UNITS, columns, formula
+from routing.fusion import CHANCE, FORMULA, UNITS, Scores, columns, learned
 from routing.patterns.run import FIRST, Run
 from routing.patterns.trace import Act, Ended
 
@@ -24,10 +24,12 @@ KEPT: Final = 0.5
 """The chance of a source to be in a sample."""
 
 JITTER: Final = 0.5
-"""Spread of the logarithm of a sampled weight: most are between half and twice the formula's."""
+"""Spread of the logarithm of a sampled weight: most are between half and twice what they are without."""
 
 SHARP: Final = 0.5
 """What a unit of score is worth in log-odds, as where votes are learned from (learning.md)."""
+
+_FORMULA: Final = np.array([weight / UNITS.get(name, 1.0) for name, weight in FORMULA.items()])
 
 
 async def beam(run: Run) -> Candidates:
@@ -38,7 +40,7 @@ async def beam(run: Run) -> Candidates:
     said = await run.ask(*run.sources)
     pool = await run.described(said)
     began = run.timer()
-    ahead = _ahead(pool, said)[:WIDTH]
+    ahead = _ahead(pool, said, run.weights)[:WIDTH]
     run.note(Act.CHOOSE, len(ahead), began)
     if not ahead or not run.goes_on(len(ahead)):
         return pool
@@ -58,16 +60,16 @@ async def _deeper(run: Run, said: Nominations) -> list[Nominations]:
     return await run.ask(said.source, query=await run.engine.expanded(run.query, more))
 
 
-def _ahead(pool: Candidates, said: Sequence[Nominations]) -> list[Nominations]:
-    """Sources that nominated anything, by the mean formula score of their first ten, best first."""
-    scores = dict(zip(pool.serials.tolist(), formula(pool).tolist(), strict=True))
+def _ahead(pool: Candidates, said: Sequence[Nominations], weights: Scores | None) -> list[Nominations]:
+    """Sources that nominated anything, by the mean score of their first ten, best first."""
+    scores = dict(zip(pool.serials.tolist(), learned(pool, weights).tolist(), strict=True))
     firsts = [[scores[serial] for serial in one.serials[:FIRST].tolist() if serial in scores] for one in said]
     worth = [float(np.mean(first)) if first else -np.inf for first in firsts]
     return [said[i] for i in np.argsort(-np.array(worth), kind="stable") if np.isfinite(worth[i])]
 
 
 async def monte_carlo(run: Run) -> Candidates:
-    """Samples of what might matter: a random mix of the sources, weighed at random around the formula.
+    """Samples of what might matter: a random mix of the sources, weighed at random around the run's weights.
 
     The candidates carry the column `routing.fusion.CHANCE`: the mean over the samples of the probability that each is
     the answer (a linear opinion pool; Stone 1961). The same seed draws the same samples.
@@ -75,14 +77,16 @@ async def monte_carlo(run: Run) -> Candidates:
     said = await run.ask(*run.sources)
     pool = await run.described(said)
     began = run.timer()
-    chance = await asyncio.to_thread(_sampled, pool, said, np.random.default_rng([run.seed, run.room]))
+    chance = await asyncio.to_thread(_sampled, pool, said, run.weights, np.random.default_rng([run.seed, run.room]))
     run.note(Act.SAMPLE, min(SAMPLES, 2 ** len(said) - 1) if said else 0, began)
     return replace(pool, features={**pool.features, CHANCE: chance})
 
 
-def _sampled(pool: Candidates, said: Sequence[Nominations], rng: np.random.Generator) -> NDArray[np.float64]:
+def _sampled(
+    pool: Candidates, said: Sequence[Nominations], around: Scores | None, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """(candidates,) probabilities that sum to 1, or to 0 when there are none."""
-    weights = np.array([weight / UNITS.get(name, 1.0) for name, weight in FORMULA.items()])
+    weights = _FORMULA if around is None else around
     weighed = columns(pool)[:, : len(weights)] * weights
     from_source = np.array([np.isin(pool.serials, one.serials) for one in said])
     total = np.zeros(len(pool.serials))

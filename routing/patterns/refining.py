@@ -6,7 +6,7 @@ from typing import Final
 
 from memory.models import Candidates, Expansion, Query
 from routing.patterns.checking import Check, check
-from routing.patterns.run import EVIDENCE, Run, best_of
+from routing.patterns.run import EVIDENCE, Run
 from routing.patterns.trace import Act, Ended
 
 MISSED: Final = 1.0
@@ -20,7 +20,7 @@ async def recursive(run: Run) -> Candidates:
     """
     query, said = run.query, await run.ask(*run.sources)
     pool = await run.described(said)
-    best = best_of(pool)
+    best = run.best(pool)
     while run.goes_on(len(run.sources)):
         more = await run.learn(query, best)
         if not more:
@@ -29,7 +29,7 @@ async def recursive(run: Run) -> Candidates:
         query = await run.engine.expanded(query, more)
         said += await run.ask(*run.sources, query=query)
         pool = await run.described(said, query)
-        before, best = best, best_of(pool)
+        before, best = best, run.best(pool)
         if best == before:
             run.end(Ended.SETTLED)
             break
@@ -62,13 +62,13 @@ async def strange_loop(run: Run) -> Candidates:
 async def judged(run: Run, pool: Candidates) -> Check:
     """The best messages of a pool, held against the question."""
     began = run.timer()
-    verdict = check(run.query, pool, await run.read(best_of(pool, EVIDENCE)))
+    verdict = check(run.query, pool, await run.read(run.best(pool, EVIDENCE)))
     run.note(Act.CHECK, verdict.missing, began)
     return verdict
 
 
 async def asked_for(run: Run, query: Query, pool: Candidates, verdict: Check) -> Query:
     """The question with what was missed weighing more, and with what the evidence has taught."""
-    more = await run.learn(query, best_of(pool))
+    more = await run.learn(query, run.best(pool))
     missed = Expansion(tuple((term, 1.0 + MISSED) for term in verdict.terms))
     return await run.engine.expanded(query, more.joined(missed))

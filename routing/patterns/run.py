@@ -15,7 +15,7 @@ from typing import Final
 from memory.engine import Engine
 from memory.errors import Unavailable
 from memory.models import Candidates, Expansion, Message, Nominations, Query, Serials
-from routing.fusion import formula, order
+from routing.fusion import Scores, learned, order
 from routing.models import Budget
 from routing.patterns.trace import Act, Ended, Step, Trace
 
@@ -31,7 +31,10 @@ EVIDENCE: Final = 3
 
 @dataclass(slots=True)
 class Run:
-    """One pattern, one question, one room. ``timer`` gives seconds; tests move it by hand."""
+    """One pattern, one question, one room. ``timer`` gives seconds; tests move it by hand.
+
+    ``weights`` (`routing.fusion.LEARNED`,) order what it holds to be the best evidence; without them the formula does.
+    """
 
     engine: Engine
     query: Query
@@ -40,6 +43,7 @@ class Run:
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
     timer: Callable[[], float] = time.perf_counter
+    weights: Scores | None = None
     failed: dict[str, Unavailable] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     ended: Ended = Ended.DONE
@@ -131,6 +135,10 @@ class Run:
         candidates = await self.engine.describe(query or self.query, self.room, said)
         return replace(candidates, missing=tuple(sorted(self.failed)))
 
+    def best(self, candidates: Candidates, count: int = FIRST) -> list[int]:
+        """The serials of the best candidates, as the route will order them: best first."""
+        return best_of(candidates, count, self.weights)
+
     async def learn(self, query: Query, best: Sequence[int]) -> Expansion:
         """What the best messages add to a question."""
         began = self.timer()
@@ -154,6 +162,6 @@ class Run:
         return (self.timer() - began) * 1000
 
 
-def best_of(candidates: Candidates, count: int = FIRST) -> list[int]:
-    """The serials of the best candidates by the formula, a score that costs nothing: best first."""
-    return [int(serial) for serial in candidates.serials[order(formula(candidates))[:count]]]
+def best_of(candidates: Candidates, count: int = FIRST, weights: Scores | None = None) -> list[int]:
+    """The serials of the best candidates by the weights, or by the formula without any: best first."""
+    return [int(serial) for serial in candidates.serials[order(learned(candidates, weights))[:count]]]

@@ -1,7 +1,8 @@
 """Buttons under our answers. All they need stands in their custom id, so they work after a restart of ours.
 
 Under every answer: why. Under one that a single person sees, where nobody can react: 👍 👎 ⭐ too. A pressed rating is
-shown as such, and the id of its vote stands in it, so that pressing again takes exactly that vote back.
+shown as such, and the id of its vote stands in it, so that pressing again takes exactly that vote back. Under one that
+asks everybody for a vote: 👍 👎, and whoever presses is told alone that it counts, with a button that takes it back.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from bot.models import Label
 
 WHY: Final = "why"
 VOTE: Final = "vote"
+ASK: Final = "ask"
+BACK: Final = "back"
+KINDS: Final = frozenset({WHY, VOTE, ASK, BACK})
 RATINGS: Final = ("👍", "👎", "⭐")
+ASKED: Final = ("👍", "👎")
 LONGEST: Final = 100  # characters of a custom id
 _PREFIX: Final = "weave"
 
@@ -38,7 +43,7 @@ class Press:
 def parse(custom_id: str | None) -> Press | None:
     """The press of a custom id; None for what is not ours."""
     parts = (custom_id or "").split(":")
-    if len(parts) != 6 or parts[0] != _PREFIX or parts[1] not in {WHY, VOTE} or not parts[3].isdecimal():  # noqa: PLR2004
+    if len(parts) != 6 or parts[0] != _PREFIX or parts[1] not in KINDS or not parts[3].isdecimal():  # noqa: PLR2004
         return None
     return Press(parts[1], parts[2], int(parts[3]), parts[4], parts[5])
 
@@ -53,6 +58,8 @@ def view_of(label: Label | None, *, private: bool) -> discord.ui.View:
         view.add_item(_button(Press(WHY, label.answer, label.number)))
         for emoji in RATINGS if private else ():
             view.add_item(_button(Press(VOTE, label.answer, label.number, emoji)))
+        for emoji in ASKED if label.asks and not private else ():
+            view.add_item(_button(Press(ASK, label.answer, label.number, emoji)))
     view.stop()
     return view
 
@@ -65,6 +72,14 @@ def pressed(message: discord.Message, press: Press, reaction: str) -> discord.ui
         if one is not None:
             mine = one.kind == VOTE and one.emoji == press.emoji
             view.add_item(_button(Press(one.kind, one.answer, one.number, one.emoji, reaction) if mine else one))
+    view.stop()
+    return view
+
+
+def back_view(press: Press, reaction: str) -> discord.ui.View:
+    """The button that takes one vote back."""
+    view = discord.ui.View(timeout=None)
+    view.add_item(_button(Press(BACK, press.answer, press.number, press.emoji, reaction)))
     view.stop()
     return view
 
@@ -85,4 +100,6 @@ def _button(press: Press) -> discord.ui.Button[Any]:
     style = discord.ButtonStyle.success if press.reaction else discord.ButtonStyle.secondary
     if press.kind == WHY:
         return discord.ui.Button(label="Why?", style=style, custom_id=press.custom_id())
+    if press.kind == BACK:
+        return discord.ui.Button(label="Take it back", style=discord.ButtonStyle.secondary, custom_id=press.custom_id())
     return discord.ui.Button(emoji=press.emoji, style=style, custom_id=press.custom_id())

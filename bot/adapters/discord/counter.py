@@ -110,9 +110,8 @@ class InteractionCounter:
             return
         channel = used.channel_id or 0
         reaction = "" if press.reaction else f"click-{used.id}"
-        view = buttons.pressed(used.message, press, reaction)
         with self._parts.standing.translated():
-            await used.response.edit_message(view=view)
+            await _acknowledge(used.response, used.message, press, reaction)
         vote = Voted(
             channel,
             used.guild_id,
@@ -121,6 +120,7 @@ class InteractionCounter:
             press.emoji,
             press.reaction or reaction,
             remove=bool(press.reaction),
+            private=press.kind != buttons.ASK,
         )
         self._parts.feed.put(vote)
 
@@ -242,6 +242,20 @@ class InteractionCounter:
             await self.press(used)
         except Exception as exc:  # noqa: BLE001 - the top of a click
             log.warning("discord.press_failed", error=type(exc).__name__)
+
+
+async def _acknowledge(
+    response: discord.InteractionResponse[Any], message: discord.Message, press: buttons.Press, reaction: str
+) -> None:
+    """Shows whoever pressed that it counts; ``reaction`` is the vote that was cast, empty for one taken back."""
+    match press.kind:
+        case buttons.ASK:
+            words = f"{press.emoji} counts, thank you."
+            await response.send_message(words, view=buttons.back_view(press, reaction), ephemeral=True)
+        case buttons.BACK:
+            await response.edit_message(content=f"{press.emoji} is taken back.", view=None)
+        case _:
+            await response.edit_message(view=buttons.pressed(message, press, reaction))
 
 
 def _is_ours(client: discord.Client, message: discord.Message) -> bool:

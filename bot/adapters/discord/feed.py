@@ -103,7 +103,7 @@ class Vanished:
 
 @dataclass(frozen=True, slots=True)
 class Voted:
-    """A click on a rating of a private answer; ``remove`` takes the one of that id back."""
+    """A click on a rating; ``remove`` takes the one of that id back, ``private``: of what one person alone sees."""
 
     channel: int
     guild: int | None
@@ -112,6 +112,7 @@ class Voted:
     emoji: str
     reaction: str
     remove: bool
+    private: bool = True
 
 
 @dataclass(frozen=True, slots=True)

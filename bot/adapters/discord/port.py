@@ -43,6 +43,7 @@ MENTIONS_ONLY: Final = Capabilities(
     threads=True,
     files=True,
     edits=True,
+    buttons=True,
     greets=True,
     longest=2000,
     hint="React 👍 👎 or ⭐: it trains the routing in this server. *Why?* explains.",
@@ -382,6 +383,11 @@ class DiscordPort:
     async def send(self, reply: Reply, *, transaction: str) -> str:
         """Posts a reply. Raises Unavailable, Rejected."""
         return await self._sender.send(reply, transaction)
+
+    async def mark(self, place: Place, event_id: str, emoji: str) -> bool:
+        """A reaction of ours."""
+        del place
+        return await self._sender.mark(event_id, emoji)
 
     async def busy(self, place: Place, *, on: bool) -> None:
         """Typing, or not any more; a command shows by itself that it is at work."""

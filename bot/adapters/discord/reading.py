@@ -293,14 +293,15 @@ class Reader:
         return [ReactionsStanding(spot.place, target, standing, now)]
 
     async def _voted(self, one: Voted) -> list[ChatEvent]:
-        """A rating of an answer that one person alone sees, by a click."""
+        """A rating by a click: of an answer that one person alone sees, or of one that asks everybody."""
         spot = await self._places.of(one.channel, one.guild)
         if spot is None:
             return []
         now = self._clock.now()
         if one.remove:
             return [ReactionRemoved(spot.place, f"{one.reaction}!", now, reaction=one.reaction)]
-        return [ReactionAdded(spot.place, one.reaction, one.target, actor_of(one.who), one.emoji, now)]
+        who = actor_of(one.who)
+        return [ReactionAdded(spot.place, one.reaction, one.target, who, one.emoji, now, private=one.private)]
 
     def _came(self, guild: discord.Guild) -> list[ChatEvent]:
         """To a server: one arrival, in the channel where a notice belongs; the same join is the same event."""

@@ -24,7 +24,7 @@ from bot.adapters.discord.splitting import LONGEST, split
 from bot.adapters.discord.used import Desk, Open, webhook_of
 from bot.models import Reply
 from bot.pages import page
-from memory.errors import Refused
+from memory.errors import NotFound, Refused
 from memory.ports import Clock
 
 TRUSTED: Final = timedelta(minutes=2)
@@ -74,6 +74,19 @@ class Sender:
         if reply.private and reply.to is not None:
             return await self._directly(reply, transaction)
         return await self._post(reply, self._channel_of(reply), transaction)
+
+    async def mark(self, event_id: str, emoji: str) -> bool:
+        """Reacts to a message; False where we may not, or it is gone. Raises Unavailable."""
+        if not is_message(event_id):
+            return False
+        channel, message = parts_of(event_id)
+        self._standing.check()
+        try:
+            with self._standing.translated():  # of no channel: where we may not react we may still write
+                await self._client.get_partial_messageable(channel).get_partial_message(message).add_reaction(emoji)
+        except (NotFound, Refused):
+            return False
+        return True
 
     def _channel_of(self, reply: Reply) -> int:
         """The channel or thread that it belongs to."""

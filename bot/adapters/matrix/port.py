@@ -27,7 +27,7 @@ from bot.adapters.matrix.timing import Pulse, Timing
 from bot.models import Capabilities, ChatEvent, Place, Reply
 from bot.pages import Page
 from bot.ports import Notebook
-from memory.errors import Refused, Rejected, Unavailable, WeavebotError
+from memory.errors import NotFound, Refused, Rejected, Unavailable, WeavebotError
 from memory.ports import Clock
 
 CAPABILITIES: Final = Capabilities(
@@ -36,6 +36,7 @@ CAPABILITIES: Final = Capabilities(
     edits=True,
     hint="React 👍 👎 or ⭐: it trains the routing in this room. `{prefix} why` explains.",
 )
+DUPLICATE: Final = "M_DUPLICATE_ANNOTATION"
 TYPING: Final = 30_000  # milliseconds that the homeserver shows it at most
 
 
@@ -100,6 +101,18 @@ class MatrixPort:
     async def send(self, reply: Reply, *, transaction: str) -> str:
         """Posts a reply as a notice. Raises Unavailable, Refused."""
         return await self._sender.send(reply, transaction)
+
+    async def mark(self, place: Place, event_id: str, emoji: str) -> bool:
+        """A reaction of ours; the same one twice is refused, and is there already."""
+        relation = {"rel_type": "m.annotation", "event_id": event_id, "key": emoji}
+        path = ("rooms", place.room, "send", "m.reaction", f"weave-mark-{event_id}")
+        try:
+            await self._homeserver.ask("PUT", *path, body={"m.relates_to": relation})
+        except NotFound:
+            return False
+        except Rejected as exc:
+            return DUPLICATE in str(exc)
+        return True
 
     async def busy(self, place: Place, *, on: bool) -> None:
         """Typing, or not any more."""

@@ -137,7 +137,9 @@ class InMemoryDriver:
         return [f"sent{number}" for number, _ in enumerate(self.platform.sent, 1)]
 
     def _last_of_ours(self) -> str:
-        number = max(number for number, reply in enumerate(self.platform.sent, 1) if not reply.replaces)
+        """The newest answer, or, where there is none, what we said last."""
+        sent = [(number, reply) for number, reply in enumerate(self.platform.sent, 1) if not reply.replaces]
+        number, _ = max(sent, key=lambda one: (one[1].answer is not None, one[0]))
         return f"sent{number}"
 
     async def _happens(self, event: ChatEvent) -> None:

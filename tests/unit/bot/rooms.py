@@ -104,9 +104,19 @@ class Platform:
         self.spoke = asyncio.Event()
         self.members: dict[str, set[str]] = {}
         self.labels: dict[str, str] = {}
+        self.marked: list[tuple[str, str]] = []
+        self.may_mark = True
 
     def events(self) -> AsyncIterator[Sequence[ChatEvent]]:
         raise NotImplementedError
+
+    async def mark(self, place: Place, event_id: str, emoji: str) -> bool:
+        del place
+        if self.broken is not None:
+            raise self.broken
+        if self.may_mark:
+            self.marked.append((event_id, emoji))
+        return self.may_mark
 
     async def busy(self, place: Place, *, on: bool) -> None:
         """Nobody sees it."""

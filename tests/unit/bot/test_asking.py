@@ -30,6 +30,7 @@ class TestAsking:
             "text",
             "confidence",
             "abstained",
+            "asks_for_vote",
             "citations",
             "route",
             "context",

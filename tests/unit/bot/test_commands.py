@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.addressing import addressed
-from bot.commands import Given, Question, Slip, identifier, statement
+from bot.commands import Given, Misfit, Question, Slip, identifier, statement
 from bot.room_commands import TABLE
 
 
@@ -74,6 +74,37 @@ class TestCommands:
         ],
     )
     def test_what_does_not_fit_their_arguments_is_a_question(self, text: str) -> None:
+        assert read(f"!weave {text}") == Question(text)
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("settings limit abc", "no setting of a room 'limit'; there are listen, retention"),
+            ("settings colour", "no setting of a room 'colour'"),
+            ("promote nobody", "no policy 'nobody'; there are rules, thompson"),
+            ("promote GREEDIER!", "no policy 'GREEDIER!'"),
+            ("server retenton 90", "no setting 'retenton'"),
+            ("promote " + "x" * 900, "no policy 'xxx"),
+        ],
+    )
+    def test_what_can_hardly_be_a_question_is_told_what_would_fit(self, text: str, words: str) -> None:
+        meant = read(f"!weave {text}")
+        assert isinstance(meant, Misfit)
+        assert words in meant.words
+        assert len(meant.words) < 200
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "settings limit?",
+            "settings of the extractor",
+            "promote whom?",
+            "promote Ana to keeper",
+            "server crashed yesterday",
+            "server password",
+        ],
+    )
+    def test_what_may_be_a_question_stays_one(self, text: str) -> None:
         assert read(f"!weave {text}") == Question(text)
 
     def test_ask_forces_a_question(self) -> None:

@@ -164,6 +164,24 @@ class TestReacting:
     async def test_picking_a_source(self, app: App) -> None:
         assert "source 1 is the one" in await type_in(app, "the queen is red", "!weave queen?", "pick 1")
 
+    async def test_a_source_that_the_answer_does_not_have_is_told_and_changes_nothing(self, app: App) -> None:
+        shown = await type_in(app, "the queen is red", "!weave queen?", "pick 9", "pick 30", "+9")
+
+        assert "That answer has 1 source, so 9️⃣ picks none." in shown
+        assert "sources are picked by their number, 1 to 9" in shown
+        assert "+9 is no reaction" in shown
+        assert "/say says it to the room" in shown
+        numbers = await result(app, "stats")
+        assert (numbers["votes"], numbers["messages"]) == (0, 1)
+
+    async def test_a_first_vote_down_asks_what_was_expected_and_a_star_is_kept(self, app: App) -> None:
+        shown = await type_in(app, "the queen is red", "!weave queen?", "-1", "*", "-1 1")
+
+        assert shown.count("You voted #1 down: what did you expect?") == 1
+        assert "`" not in shown
+        assert "pick 2 says which" in shown
+        assert "📌 #1 is kept for the week's digest" in shown
+
     async def test_everybody_has_a_vote_of_their_own(self, app: App) -> None:
         await type_in(app, "the queen is red", "!weave queen?", "+👍", "/as Ben", "+👍")
 

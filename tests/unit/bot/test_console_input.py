@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.adapters.console_input import Order, React, Say, Undo, read
+from bot.adapters.console_input import Order, React, Say, Undo, Wrong, read
 
 
 class TestReactions:
@@ -54,7 +54,6 @@ class TestMessages:
             "undo that please",
             "undo it",
             "pick 2 apples",
-            "pick 0",
             "/path/to/file",
             "!weave who?",
             "+",
@@ -72,6 +71,20 @@ class TestMessages:
     @pytest.mark.parametrize("typed", ["", "  ", "\n"])
     def test_an_empty_line_means_nothing(self, typed: str) -> None:
         assert read(typed) is None
+
+
+class TestWhatLooksLikeAReaction:
+    @pytest.mark.parametrize("typed", ["+9", "-3", "+30", "+0"])
+    def test_a_number_behind_a_sign_is_told_what_reactions_are(self, typed: str) -> None:
+        meant = read(typed)
+        assert isinstance(meant, Wrong)
+        assert f"`{typed}` is no reaction" in meant.words
+
+    @pytest.mark.parametrize("typed", ["pick 30", "pick 0", "/pick 12 of 3", "PICK 99", "pick 10 of #4"])
+    def test_a_pick_of_no_source_is_told_which_there_are(self, typed: str) -> None:
+        meant = read(typed)
+        assert isinstance(meant, Wrong)
+        assert "1 to 9" in meant.words
 
 
 class TestOrders:

@@ -28,7 +28,7 @@ from bot.models import (
 )
 from bot.pages import page
 from memory.errors import Unavailable
-from memory.models import Admitted, Draft, Provenance, Room
+from memory.models import Admitted, Draft, Provenance, Room, Scope
 from tests.doubles import START, WordEmbedder
 from tests.unit.bot.rooms import HIVES, Chat, Platform, actor, clock_of, open_bot, result, run, shown
 
@@ -272,6 +272,41 @@ class TestVotes:
         await chat.handle(ReactionsStanding(HIVES, "sent1", (reaction,), now))
 
         assert await self.votes(app) == 1
+
+    async def early(self, app: App, chat: Chat) -> str:
+        """An answer that stands on the platform before we know under which event; its id."""
+        await chat.say("Ana", "the queen is red")
+        room = (await app.directory.rooms(app.tenant))[0]
+        made = await app.shuttle.weave("queen?", Scope(app.tenant, (room.id,)))
+        await app.outbox.put(room, "t1", in_reply_to=None, shows=made)
+        return made.id
+
+    async def test_before_its_answer_is_known_the_message_says_which_it_shows(self, app: App, chat: Chat) -> None:
+        chat.platform.labels["early"] = await self.early(app, chat)
+
+        await chat.handle(ReactionAdded(HIVES, "r1", "early", actor("Ben"), "👍", app.clock.now()))
+
+        assert await self.votes(app) == 1
+
+    async def test_where_it_cannot_say_it_counts_when_it_is_seen_to_stand(self, app: App, chat: Chat) -> None:
+        await self.early(app, chat)
+        reaction = ReactionAdded(HIVES, "r1", "early", actor("Ben"), "👍", app.clock.now())
+        assert await chat.handle(reaction) == "There is no such answer to react to."
+        room = (await app.directory.rooms(app.tenant))[0]
+        await app.outbox.sent(room, "t1", "early")
+
+        await chat.handle(ReactionsStanding(HIVES, "early", (reaction,), app.clock.now()))
+
+        assert await self.votes(app) == 1
+
+    async def test_on_an_answer_whose_message_was_deleted_it_still_rates_the_route(self, app: App, chat: Chat) -> None:
+        await self.asked(chat)
+        await self.react(chat, "👎", "r1")
+        await chat.handle(Deletion(HIVES, "x1", "sent1", app.clock.now()))
+
+        await self.react(chat, "👍", "r2", who="Ana")
+
+        assert await self.votes(app) == 2
 
     async def test_it_is_taken_back_by_its_event(self, app: App, chat: Chat) -> None:
         await self.asked(chat)

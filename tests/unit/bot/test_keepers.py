@@ -32,6 +32,7 @@ class TestPreferences:
                 "digest_at": "friday 16:00",
                 "timezone": "Asia/Tokyo",
                 "language": "en",
+                "prompts": "on",
             }
             assert str(chosen.zone) == "Asia/Tokyo"
 
@@ -39,9 +40,8 @@ class TestPreferences:
         await told(app, ("Ana", "hello"))
         room = await app.directory.find_room(app.tenant, "hives")
 
-        with pytest.raises(
-            BadInput, match="no setting 'colour'; there are listen, retention, digest, digest_at, timezone, language"
-        ):
+        there = "listen, retention, digest, digest_at, timezone, language, prompts"
+        with pytest.raises(BadInput, match=f"no setting 'colour'; there are {there}"):
             await app.preferences.change(room, "colour", "red", None)
 
 

@@ -146,6 +146,7 @@ class TestSettings:
             "digest_at": "monday 09:00",
             "timezone": "UTC",
             "language": "en",
+            "prompts": "on",
         }
 
     @pytest.mark.parametrize(

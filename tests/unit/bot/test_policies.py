@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import structlog
 from sqlalchemy import select
 
 from bot import falls, pictures
@@ -17,7 +18,7 @@ from bot.models import IncomingMessage, Role
 from bot.pages import plain
 from bot.reports import bar
 from bot.tables import audit
-from memory.errors import BadInput, Refused, Unavailable
+from memory.errors import Ambiguous, BadInput, Refused, Unavailable
 from memory.models import Room, Scope
 from routing.policy_book import Reason
 from routing.routes import CHAT, VECTOR
@@ -73,6 +74,41 @@ class TestEvaluating:
     async def test_a_date_that_is_none_is_refused(self, app: App) -> None:
         with pytest.raises(BadInput, match="'soon' is no date; write one such as"):
             await run(app, "evaluate", since="soon")
+
+
+class TestSeveralTeams:
+    async def both(self, app: App) -> tuple[Room, Room]:
+        """The local team, whose votes like vector, and a Matrix account's, whose do not; each has a room `yard`."""
+        matrix = await app.directory.tenant("matrix", "@weave:one", "@weave:one")
+        found = []
+        for tenant, key, good in ((app.tenant, "here", BETTER), (matrix, "!y:one", WORSE)):
+            room = await app.directory.room(tenant, key, "yard")
+            people = [(await app.directory.person(tenant, name, name)).id for name in "abcdefghijklmnopqrst"]
+            await keep_log(app.database, Scope(tenant, (room.id,)), people, good, EVEN, 120, at=START)
+            found.append(room)
+        return found[0], found[1]
+
+    async def test_without_a_room_they_are_refused_with_the_rooms(self, app: App) -> None:
+        await self.both(app)
+        for operation in ("evaluate", "learn", "promote", "experiment"):
+            with pytest.raises(BadInput, match="Say which room with --room: yard, yard"):
+                await run(app, operation)
+
+    async def test_a_name_that_fits_rooms_of_both_is_refused_with_ids_and_teams(self, app: App) -> None:
+        await self.both(app)
+        with pytest.raises(Ambiguous, match=r"use one of the ids here \(local local\), !y:one \(matrix @weave:one\)"):
+            await run(app, "evaluate", room="yard")
+
+    async def test_each_room_is_judged_by_the_votes_and_the_policy_of_its_team(self, app: App) -> None:
+        _, there = await self.both(app)
+        await app.policies.promote(there.tenant, "greedy", Reason.PROMOTED)
+        told_ = shown(await run(app, "evaluate", room="!y:one", policy="vector"))
+        assert "120 rewarded decisions in yard (matrix @weave:one); greedy is in force" in told_
+        ours = await result(app, "evaluate", room="here", policy="vector")
+        theirs = await result(app, "evaluate", room="!y:one", policy="vector")
+        assert (ours["incumbent"], theirs["incumbent"]) == ("thompson", "greedy")
+        assert [one["evaluations"][0]["decisions"] for one in (ours, theirs)] == [120, 120]
+        assert ours["evaluations"][0]["dr"]["mean"] > theirs["evaluations"][0]["dr"]["mean"] + 0.2
 
 
 class TestPromoting:
@@ -135,12 +171,16 @@ class TestTheTripwire:
             return [room]
 
         schedule = Schedule(app, chat.dispatch.post, here)
-        for trouble in (Refused("I may not write there."), Unavailable("the platform is down"), OSError()):
-            chat.platform.broken = trouble
-            await schedule.look()
-        chat.platform.broken = None
-        for _ in range(2):
-            await schedule.look()
+        with structlog.testing.capture_logs() as logged:
+            for trouble in (Refused("I may not write there."), Unavailable("the platform is down"), OSError()):
+                chat.platform.broken = trouble
+                for _ in range(3):
+                    await schedule.look()
+            chat.platform.broken = None
+            for _ in range(2):
+                await schedule.look()
+        falls_told = [one["event"] for one in logged if one["event"].startswith("fall.")]
+        assert falls_told == ["fall.untold", "fall.untold", "fall.untold", "fall.told"]  # one for each change
         words = "\n".join(plain(reply.page) for reply in chat.platform.sent)
         assert words.count("For the admins: thompson is out and the rules decide.") == 1
         assert "Over 200 rewarded decisions it earned -0." in words
@@ -159,7 +199,7 @@ class TestTheTripwire:
         async def here() -> list[Room]:
             return [room]
 
-        await falls.tell(app, chat.dispatch.post, here)
+        await falls.Notices(app, chat.dispatch.post, here).tell()
         assert chat.platform.sent == []
 
     async def test_a_better_one_stays(self, app: App) -> None:

@@ -80,6 +80,14 @@ class TestBreaker:
             assert not store.ask()
         assert store.ask()
 
+    def test_a_clock_that_goes_back_does_not_make_it_rest_longer(self, store: Store, clock: HandClock) -> None:
+        store.well = False
+        store.ask()
+        clock.advance(-LONG * 1000)
+        assert not store.breaker.resting
+        store.well = True
+        assert store.ask()
+
     def test_what_is_no_failure_of_the_store_opens_nothing(self, store: Store) -> None:
         with pytest.raises(ValueError, match="ours"), store.breaker.watched():
             raise ValueError("ours")

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routing.features import (
+    AWAY,
     CLIP,
     COLUMNS,
     NAMES,
@@ -20,10 +21,13 @@ from routing.features import (
     VERSION,
     Probe,
     Situation,
+    away_in,
+    brought_up,
     features,
     in_words,
     is_on,
 )
+from routing.models import Features
 from routing.questions import read
 from tests.unit.routing.asking import CHATTING, READING, numbers
 
@@ -82,6 +86,29 @@ class TestReading:
         after = features(reading, CHATTING, Situation(datetime(2026, 3, 9, 0, 0, tzinfo=UTC))).as_mapping()
         assert one == after
         assert one["hour_cos"] == pytest.approx(-noon["hour_cos"])
+
+
+class TestWhatCameLater:
+    def test_a_row_of_the_first_version_is_read_with_nothing_in_the_new_columns(self) -> None:
+        now = numbers("Who has the key?", away=("graph",))
+        assert now.names[-1] == AWAY
+        first = Features(1, now.names[:-1], now.x[:-1])
+        read_again = brought_up(first)
+        assert read_again is not None
+        assert (read_again.version, read_again.names) == (VERSION, now.names)
+        assert read_again.x.tolist() == [*now.x[:-1].tolist(), 0.0]
+        assert brought_up(now) is not None
+
+    def test_what_cannot_be_read_any_more_is_nothing(self) -> None:
+        now = numbers("Who has the key?")
+        assert brought_up(Features(1, now.names, now.x)) is None
+        assert brought_up(Features(VERSION + 1, now.names, now.x)) is None
+        assert brought_up(Features(VERSION, tuple(reversed(now.names)), now.x)) is None
+
+    @pytest.mark.parametrize(("away", "counted"), [((), 0), (("graph",), 1), (("a", "b", "c", "d"), 3)])
+    def test_stores_that_are_away_are_counted_to_three(self, away: tuple[str, ...], counted: int) -> None:
+        assert away_in(numbers("Who has the key?", away=away)) == counted
+        assert away_in(numbers("Who has the key?", with_text=False, away=away)) == counted
 
 
 class TestWithoutText:

@@ -9,12 +9,14 @@ from datetime import timedelta
 import pytest
 
 from memory.adapters.graph import RustworkxGraphIndex
+from memory.breaker import Breaker
 from memory.engine import PATIENCE, Engine
 from memory.errors import Unavailable
 from memory.models import Mention, Nominations, Query, Room, Scope
 from memory.ports import GraphIndex, Source
 from memory.projections import Rooms
 from memory.sources import GraphSource, array_sources
+from routing.features import AWAY, away_in
 from routing.health import REST, Health, routes_without
 from routing.models import Answer
 from routing.routes import BLEND, CHAT, DOCUMENTS, KEYWORD, LINKED, MENU, RECENT
@@ -168,6 +170,31 @@ class TestMasking:
         assert not [reason for reason in answer.reasons if "down" in reason]
 
 
+class TestStores:
+    async def test_one_that_rests_is_logged_with_the_decision_and_told(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        redis = Breaker("Redis", memory.clock)
+        shuttle = Shuttle(memory.engine, memory.book, memory.learner, memory.clock, breakers=[redis])
+        well = await shuttle.weave(QUESTION, memory.scope(room), seed=1)
+        assert well.decision.features.as_mapping()[AWAY] == 0.0
+        with pytest.raises(Unavailable), redis.watched():
+            raise Unavailable("no answer")
+        answer = await shuttle.weave(QUESTION, memory.scope(room), seed=1)
+        kept, _ = await memory.book.decision(answer.serial)
+        assert away_in(kept.features) == 1
+        assert kept.down == ()
+        assert "One store or source was down then." in await shuttle.why(memory.tenant, answer.id)
+        assert not [one for one in await shuttle.why(memory.tenant, well.id) if "down then" in one]
+
+    async def test_a_source_is_named(self, memory: Memory, room: Room) -> None:
+        await memory.say(room, *TALK)
+        desk = Desk(memory, "graph")
+        await desk.ask(memory.scope(room), route=DOCUMENTS)
+        answer = await desk.ask(memory.scope(room))
+        told = await desk.shuttle.why(memory.tenant, answer.id)
+        assert "One store or source was down then, among them graph search." in told
+
+
 class TestHealth:
     def test_a_source_rests_after_a_failure_and_is_well_after_an_answer(self) -> None:
         clock = HandClock()
@@ -182,6 +209,27 @@ class TestHealth:
         clock.advance(timedelta(seconds=1))
         seen.append(health.down)
         assert seen == [("graph", "vector"), ("graph",), ("graph",), ()]
+
+    def test_a_clock_that_goes_back_keeps_no_source_down(self) -> None:
+        clock = HandClock()
+        health = Health(clock)
+        health.saw(missing=["graph"])
+        clock.advance(timedelta(hours=-3))
+        assert health.down == ()
+
+    def test_a_store_that_rests_is_away_though_every_source_answers(self) -> None:
+        clock = HandClock()
+        redis, neo4j = Breaker("Redis", clock), Breaker("Neo4j", clock)
+        health = Health(clock, [redis, neo4j])
+        assert not health.away
+        with pytest.raises(Unavailable), redis.watched():
+            raise Unavailable("no answer")
+        assert not health.down
+        assert [*health.away] == ["Redis"]
+        health.saw(missing=["graph"])
+        assert [*health.away] == ["graph", "Redis"]
+        clock.advance(timedelta(minutes=1))
+        assert not health.away
 
     def test_routes_that_need_nothing_that_is_down_are_up(self) -> None:
         assert routes_without(()) == {route.name for route in MENU}

@@ -78,6 +78,20 @@ class TestTheLog:
         await team.votes(VECTOR_IS_WORSE, 5, policy="chosen")
         assert len(await team.judge.log(team.memory.tenant)) == 0
 
+    async def test_votes_of_one_person_past_the_cap_are_told_apart_from_none(self, team: Team) -> None:
+        scope, database = team.memory.scope(team.room), team.memory.database
+        await keep_log(database, scope, team.people[:1], VECTOR_IS_BETTER, {VECTOR: 1.0}, 300, at=START)
+        kept = len(await team.judge.log(team.memory.tenant))
+        assert 10 <= kept < 30
+        with pytest.raises(
+            Refused, match=rf"Only {kept} decisions have votes that weigh something \({300 - kept} more"
+        ):
+            await team.judge.evaluate(team.memory.tenant)
+        await keep_log(database, scope, team.people[1:], VECTOR_IS_BETTER, EVEN, 60, at=START)
+        judged = await team.judge.evaluate(team.memory.tenant, ["vector"])
+        assert judged.evaluations[0].decisions + judged.weightless == 360
+        assert judged.weightless > 200
+
     async def test_rooms_and_time_narrow_it(self, team: Team) -> None:
         await team.votes(VECTOR_IS_WORSE, 10)
         half = await team.judge.log(team.memory.tenant, since=START.replace(hour=14))

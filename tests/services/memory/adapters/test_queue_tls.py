@@ -44,7 +44,8 @@ async def opened(url: str, authorities: Path | None, folder: Path) -> AsyncItera
     """The queue as the program opens it; nothing of it stays on the server."""
     (folder / "data").mkdir()
     async with open_memory(folder / "data") as memory:
-        queue = await open_queue(url, authorities, memory.database, SystemClock())
+        clock = SystemClock()
+        queue = await open_queue(url, authorities, memory.database, clock, lambda name: Breaker(name, clock))
         try:
             yield queue
         finally:

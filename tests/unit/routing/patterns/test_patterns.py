@@ -10,13 +10,15 @@ import pytest
 
 from memory.errors import Unavailable
 from memory.models import Room
-from routing.finding import find
-from routing.fusion import CHANCE, FUSIONS
+from routing.finding import Taught, find
+from routing.fusion import CHANCE, FUSIONS, Scores
 from routing.models import Budget
 from routing.patterns import PATTERNS, SEEDED
 from routing.patterns.run import best_of
 from routing.patterns.trace import Act, Ended, Trace
-from routing.routes import route_named
+from routing.routes import PATTERNED, route_named
+from routing.weights import PLAIN, Weights
+from routing.weights import START as START_WEIGHTS
 from tests.doubles import START
 from tests.parts import Memory
 from tests.unit.routing.patterns.desk import EVERYWHERE, Desk
@@ -62,6 +64,41 @@ class TestEvery:
         await memory.say(room, *TALK)
         pools = [(await Desk(memory).run(pattern, LEAD, room, seed=seed))[0] for seed in (1, 2)]
         assert best_of(pools[0], 20) == best_of(pools[1], 20)
+
+
+class TestOrder:
+    async def test_the_evidence_that_leads_on_is_the_best_by_the_weights_that_votes_taught(
+        self, memory: Memory, room: Room
+    ) -> None:
+        await memory.say(room, *TALK)
+        backwards = -PLAIN
+        pool, run = await Desk(memory).run("parallel", LEAD, room, weights=backwards)
+        assert run.best(pool) == best_of(pool, weights=backwards)
+        assert run.best(pool, 1) != best_of(pool, 1)
+        _, plain = await Desk(memory).run("beam", LEAD, room)
+        _, turned = await Desk(memory).run("beam", LEAD, room, weights=backwards)
+        assert plain.steps
+        assert turned.steps
+
+    @pytest.mark.parametrize("weights", [PLAIN, START_WEIGHTS])
+    async def test_sampling_is_around_the_weights(self, memory: Memory, room: Room, weights: Scores) -> None:
+        await memory.say(room, *TALK)
+        first, _ = await Desk(memory).run("Monte Carlo", LEAD, room, seed=3, weights=weights)
+        other, _ = await Desk(memory).run("Monte Carlo", LEAD, room, seed=3, weights=-weights)
+        best = [int(pool.serials[int(np.argmax(pool.features[CHANCE]))]) for pool in (first, other)]
+        assert best[0] == best_of(first, 1, weights)[0]
+        assert best[0] != best[1]
+
+    @pytest.mark.parametrize("route", [route.name for route in PATTERNED])
+    async def test_votes_on_the_order_move_what_is_found_on_request(
+        self, memory: Memory, room: Room, route: str
+    ) -> None:
+        await memory.say(room, *TALK)
+        query = await memory.engine.prepare(LEAD, memory.scope(room), START, 10)
+        taken = replace(route_named(route), budget=Budget(60, 60_000))
+        plain = await find(memory.engine, query, taken, seed=1)
+        turned = await find(memory.engine, query, taken, (), Taught(Weights(-START_WEIGHTS)), seed=1)
+        assert plain.hits[0].serial != turned.hits[0].serial
 
 
 class TestRecursive:

@@ -120,7 +120,8 @@ class DiscordDriver:
         return sorted(found, key=lambda message: message.id)
 
     def _last_of_ours(self) -> Message:
-        return self._of_ours()[-1]
+        """The newest answer (it has buttons), or, where there is none, what the bot said last."""
+        return max(self._of_ours(), key=lambda message: (bool(message.components), message.id))
 
     async def _taken_in(self) -> None:
         """Everything that happened is committed, and everything that was asked is answered."""

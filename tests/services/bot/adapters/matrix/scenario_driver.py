@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from bot.adapters.matrix.accounts import Account, folder_of
+from bot.adapters.matrix.decoding import LABEL
 from bot.adapters.matrix.port import MatrixPort
 from bot.app import App
 from bot.clock import SystemClock
@@ -113,13 +114,19 @@ class SynapseDriver:
         await self._happened()
 
     async def reacts(self, step: Reacts) -> None:
-        target = self._names[step.name] if step.name else (await self.ours())[-1]["event_id"]
+        target = self._names[step.name] if step.name else await self._last_of_ours()
         key = target, step.who, step.emoji
         if step.remove:
             await self.people[step.who].redact(self.room, self._reactions.pop(key))
         else:
             self._reactions[key] = await self.people[step.who].react(self.room, target, step.emoji)
         await self._happened()
+
+    async def _last_of_ours(self) -> str:
+        """The newest answer (it has a label), or, where there is none, what we said last."""
+        ours = await self.ours()
+        answers = [event for event in ours if LABEL in event["content"]]
+        return str((answers or ours)[-1]["event_id"])
 
     async def said(self) -> str | None:
         await self.settled()

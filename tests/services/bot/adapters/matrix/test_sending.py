@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -257,3 +258,27 @@ async def _invited(person: Person, *, but: str = "") -> str:
             return rooms[0]
         await person.sync(500)
     raise AssertionError(f"{person.user_id} was not invited")
+
+
+class TestAMark:
+    """On an answer that somebody starred."""
+
+    async def test_is_one_reaction_however_often_it_is_put(self, bot: Bot, ana: Person) -> None:
+        place = await room_with(bot, ana)
+        answer = await bot.says(place, "In the shed.")
+        assert bot.port is not None
+        assert [await bot.port.mark(place, answer, mark) for mark in ("📌", "📌")] == [True, True]
+        marks = [one for one in await ana.history(place.room) if one["type"] == "m.reaction"]
+        relation = {"rel_type": "m.annotation", "event_id": answer, "key": "📌"}
+        assert [(one["sender"], one["content"]["m.relates_to"]) for one in marks] == [(bot.user_id, relation)]
+
+    async def test_is_left_out_where_we_may_not_and_where_nothing_is(self, bot: Bot, ana: Person) -> None:
+        place = await room_with(bot, ana)
+        answer = await bot.says(place, "In the shed.")
+        assert bot.port is not None
+        levels = await ana.state(place.room, "m.room.power_levels")
+        events = {**levels.get("events", {}), "m.reaction": 50}
+        await ana.set_state(place.room, "m.room.power_levels", {**levels, "events": events})
+        assert not await bot.port.mark(place, answer, "📌")
+        assert not await bot.port.mark(replace(place, room="!nowhere:localhost"), answer, "📌")
+        assert [one for one in await ana.history(place.room) if one["type"] == "m.reaction"] == []
