@@ -24,6 +24,7 @@ from memory.reflection.book import MemoryBook
 from memory.reflection.worker import Reflector
 from memory.sessions import SessionBook
 from memory.supply import QueueSupply
+from memory.vectors import Vectors
 from routing.digest import Digests
 from routing.evidence_cache import EvidenceCache
 from routing.judging import Judge
@@ -68,6 +69,7 @@ class App:
     tenant: int
     close: Callable[[], Awaitable[None]]
     graph: LastingGraph | None = None  # the graph server, when there is one
+    vectors: Vectors | None = None  # the vector server, when there is one
     queue: QueueSupply | None = None  # what feeds the indexer through a work queue, when there is one
     cache: SharedCache | None = None  # the cache server, when there is one
     ports: list[ChatPort] = field(default_factory=list)  # the chat accounts that this process is connected with

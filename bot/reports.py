@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Final
 
@@ -84,6 +84,12 @@ def cache_page(counts: Counts, server: SharedCache | None) -> Page:
     if server is not None and server.resting:
         lines.append(line((BAD, "Redis does not answer and is left alone for some seconds")))
     return tuple(lines)
+
+
+def stores_page(stores: Mapping[str, str]) -> Page:
+    """A line for each server that is left alone after a failure (`bot.shapes.stores_object`)."""
+    away = [name.capitalize() for name, state in stores.items() if state != "well"]
+    return tuple(line((BAD, f"{name} does not answer and is left alone for some seconds")) for name in away)
 
 
 def _waiting(depth: Depth) -> Page:

@@ -48,23 +48,25 @@ from memory.directory import Directory
 from memory.embedding import BatchingEmbedder
 from memory.engine import Engine
 from memory.erasure import Erasure
-from memory.errors import BadInput
+from memory.errors import BadInput, Unavailable
 from memory.indexing import Indexer
 from memory.journal import Journal
 from memory.leases import Lease
 from memory.modelbook import change_model, current_model
 from memory.models import MessageLinks, Person, Room
-from memory.ports import Clock, Database, Embedder, WorkQueue
+from memory.ports import Clock, Database, Embedder, LastingVectors, Source, WorkQueue
 from memory.privacy import Privacy
 from memory.projections import Rooms
 from memory.pseudonyms import Pseudonyms, pseudonyms_of
+from memory.records import ModelKey
 from memory.reflection.book import MemoryBook
 from memory.reflection.holding import MemoryHolder
 from memory.reflection.worker import Reflector, inline
 from memory.relay import Relay
 from memory.sessions import SessionBook
-from memory.sources import GraphSource, array_sources
+from memory.sources import GraphSource, array_sources, index_sources
 from memory.supply import OutboxSupply, QueueSupply, Supply
+from memory.vectors import Vectors
 from routing.answers import AnswerBook
 from routing.digest import Digests
 from routing.evidence_cache import EvidenceCache, Shared
@@ -82,12 +84,14 @@ if TYPE_CHECKING:
     from bot.adapters.matrix.desk import Desk as AccountDesk
     from bot.adapters.matrix.login import Door
     from memory.adapters.neo4j import Neo4jGraphIndex
+    from memory.adapters.qdrant import QdrantVectorIndex
     from memory.adapters.redis import RedisCache
 
     MatrixAccount: TypeAlias = Account
     MatrixDesk: TypeAlias = AccountDesk
     MatrixDoor: TypeAlias = Door
     Neo4jIndex: TypeAlias = Neo4jGraphIndex
+    QdrantIndex: TypeAlias = QdrantVectorIndex
 
 MATRIX = "matrix"
 _ALONE = (
@@ -101,12 +105,15 @@ async def open_app(
     *,
     clock: Clock | None = None,
     embedder: Embedder | None = None,
+    vectors: LastingVectors | None = None,
     new_model: bool = False,
+    new_vectors: bool = False,
     half_moved: bool = False,
 ) -> App:
     """A running Weavebot on the data folder, which must be locked by the caller, migrated and ready.
 
     ``new_model`` accepts another embedding model than the one that made the stored vectors, and drops those;
+    ``new_vectors`` accepts a vector server that holds another model's, until they are built anew;
     ``half_moved`` a database into which a move is under way, which is for the move alone.
     Raises Refused for data of a newer version, ModelMismatch when the vectors are another model's, Unavailable when the
     database does not answer.
@@ -134,6 +141,8 @@ async def open_app(
             stack.push_async_callback(server.close)
         rooms = Rooms(database, server or RustworkxGraphIndex(), model)
         stack.push_async_callback(rooms.close)
+        named = NamedModel(shared.model, model, any_kept=new_vectors)
+        kept = await open_vectors(settings, database, time, stack, named, vectors)
         lease = None if database.is_embedded else Lease(owner.identity(settings.data), time)
         outbox, line = OutboxSupply(database, lease), None
         supply: Supply = outbox
@@ -144,9 +153,11 @@ async def open_app(
         teaching = Teaching(directory)
         reflector = Reflector(database, time, model, lease=lease, profiles=teaching.by_person)
         indexer = Indexer(database, shared, model, time, supply=supply, after=reflector.nudge)
-        engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
+        sources: dict[str, Source] = {**array_sources(rooms), "graph": GraphSource(rooms)}
+        sources |= index_sources(rooms, kept) if kept else {}
+        engine = Engine(database, rooms, shared, sources, indexer, vectors=kept)
 
-        setting = f"{shared.model} {'neo4j' if server else 'process'}"
+        setting = f"{shared.model} {'neo4j' if server else 'process'}{' qdrant' if kept else ''}"
         cache, evidence = await open_evidence(settings, database, time, stack, setting)
 
         book = AnswerBook(database)
@@ -162,7 +173,7 @@ async def open_app(
             book,
             MemoryHolder(time),
         ]  # the bot reads which answers cite a message before the book forgets it
-        erasure.droppers += [rooms, shuttle, shared, *([line] if line else [])]
+        erasure.droppers += [rooms, shuttle, shared, *([kept] if kept else []), *([line] if line else [])]
 
         privacy = Privacy(database, time, erasure)
         settled = inline(indexer, reflector) if settings.reflection == "inline" else None
@@ -199,6 +210,7 @@ async def open_app(
             tenant=tenant,
             close=closing.aclose,
             graph=server,
+            vectors=kept,
             queue=line,
             cache=cache,
         )
@@ -254,6 +266,60 @@ async def open_graph(settings: Settings, database: Database, clock: Clock) -> Ne
     line = Neo4jLink(address, Breaker("Neo4j", clock))
     names = await pseudonyms_of(database, clock)
     return Neo4jGraphIndex(line, names, links_of, clock, labels=settings.neo4j_labels)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """The embedding model. With ``any_kept`` a server may hold another one's vectors: they are about to be replaced."""
+
+    name: str
+    key: ModelKey
+    any_kept: bool = False
+
+
+async def open_vectors(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    stack: contextlib.AsyncExitStack,
+    model: NamedModel,
+    given: LastingVectors | None = None,
+) -> Vectors | None:
+    """The vector server, when there is one; the stack closes it. It may be down: whoever needs it finds out.
+
+    ``given`` takes the place of a server. Raises BadInput for an address that is none, ModelMismatch when it holds
+    another model's vectors.
+    """
+    if not settings.qdrant_url and given is None:
+        return None
+    names = await pseudonyms_of(database, clock)
+    if given is None:
+        server = open_index(settings, names, clock, model.name, model.key.dim)
+        stack.push_async_callback(server.close)
+        given = server
+    kept = Vectors(database, given, model.key, names)
+    stack.push_async_callback(kept.close)
+    if not model.any_kept:
+        with contextlib.suppress(Unavailable):
+            await given.check()
+    return kept
+
+
+def open_index(settings: Settings, names: Pseudonyms, clock: Clock, model: str, dim: int) -> QdrantIndex:
+    """The line to a Qdrant server and what speaks over it. Raises BadInput for an address that is none."""
+    from memory.adapters.qdrant import QdrantVectorIndex  # noqa: PLC0415 - 0.5 s, for those who have one alone
+    from memory.adapters.qdrant_link import Address, QdrantLink  # noqa: PLC0415 - likewise
+
+    address = Address(
+        url=settings.qdrant_url or "",
+        key=settings.qdrant_key.get_secret_value() if settings.qdrant_key else None,
+        grpc_port=settings.qdrant_grpc_port,
+        authorities=settings.qdrant_ca,
+        reading=settings.qdrant_timeout,
+        writing=settings.qdrant_write_timeout,
+    )
+    line = QdrantLink.to(address, Breaker("Qdrant", clock))
+    return QdrantVectorIndex(line, names, model, dim, quantization=settings.qdrant_quantization)
 
 
 async def open_evidence(
