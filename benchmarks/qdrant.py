@@ -36,7 +36,7 @@ from memory.sources import DEPTH, index_sources
 from memory.vectors import Vectors
 
 ASKS: Final = 100
-"""Questions a room at most."""
+"""Questions a room at most, unless said otherwise."""
 FIRST: Final = 10
 LOCAL: Final = "local mode"
 
@@ -60,15 +60,15 @@ class Figures:
         return float(np.median(self._all[name]))
 
 
-async def main(size: int) -> None:
+async def main(size: int, most: int, asks: int) -> None:
     """Both are asked the same, room by room."""
     warnings.filterwarnings("ignore", category=UserWarning, module="qdrant_client")
     async with fresh_app() as app, AsyncExitStack() as stack:
         where, kept = await _kept(app, stack)
         figures, asked = Figures(), 0
-        for room, texts in await _rooms(app, size):
+        for room, texts in await _rooms(app, size, most):
             await kept.catch_up()
-            for text in texts[:ASKS]:
+            for text in texts[:asks]:
                 query = await app.engine.prepare(text, Scope(app.tenant, (room,)), ASKED_AT, FIRST)
                 await _compare(app, kept, query, room, figures)
                 asked += 1
@@ -109,11 +109,11 @@ async def _kept(app: App, stack: AsyncExitStack) -> tuple[str, Vectors]:
     return where, kept
 
 
-async def _rooms(app: App, size: int) -> list[tuple[int, Sequence[str]]]:
+async def _rooms(app: App, size: int, most: int) -> list[tuple[int, Sequence[str]]]:
     if size:
         return [((await fill(app, size)).id, questions(ASKS))]
     found = rooms("locomo") or rooms("demo") or []
-    return [((await load(app, room)).id, [one.text for one in room.questions]) for room in found]
+    return [((await load(app, room)).id, [one.text for one in room.questions]) for room in found[:most]]
 
 
 async def _compare(app: App, kept: Vectors, query: Query, room: int, figures: Figures) -> None:
@@ -153,4 +153,7 @@ async def _timed(call: Callable[[], Awaitable[None]]) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=0, help="of one made-up room, instead of the others")
-    asyncio.run(main(parser.parse_args().size))
+    parser.add_argument("--rooms", type=int, default=5, help="at most")
+    parser.add_argument("--asks", type=int, default=ASKS, help="questions a room at most")
+    given = parser.parse_args()
+    asyncio.run(main(given.size, given.rooms, given.asks))
