@@ -34,7 +34,8 @@ TALK = (
 AGAIN = timedelta(seconds=20)
 """Longer than a store rests."""
 REPLACED = "Qdrant is down or behind, so I searched here"
-PATIENCE = 0.3
+PATIENCE = 1.0
+"""Seconds that a question waits for one that is frozen; one that is well may take longer on a busy machine."""
 
 
 @pytest.fixture
@@ -51,8 +52,8 @@ def port(request: pytest.FixtureRequest, server: Qdrant) -> int:
 
 @asynccontextmanager
 async def open_on(server: Qdrant, folder: Path, port: int = 0, **given: Any) -> AsyncIterator[App]:
-    chosen = {"qdrant_url": server.url, "qdrant_key": "a key", "qdrant_grpc_port": port, "qdrant_timeout": PATIENCE}
-    async with open_bot(folder, **{**chosen, "qdrant_write_timeout": 2.0, **given}) as app:
+    chosen = {"qdrant_url": server.url, "qdrant_key": "a key", "qdrant_grpc_port": port, "qdrant_timeout": 20.0}
+    async with open_bot(folder, **{**chosen, "qdrant_write_timeout": 20.0, **given}) as app:
         yield app
 
 
@@ -164,7 +165,7 @@ class TestAway:
             assert stats["stores"] == {"qdrant": "well"}
 
     async def test_frozen_nobody_waits_for_it_twice(self, server: Qdrant, port: int, tmp_path: Path) -> None:
-        async with open_on(server, tmp_path, port) as app:
+        async with open_on(server, tmp_path, port, qdrant_timeout=PATIENCE) as app:
             await run(app, "import", batch(*history(*TALK)))
             assert app.vectors is not None
             with server.frozen():
@@ -176,7 +177,7 @@ class TestAway:
                 assert all(one.reasons[0] == REPLACED for one in answers)
                 assert len(server.asked) == before
             assert PATIENCE <= first < 10 * PATIENCE
-            clock_of(app).advance(AGAIN)
+            await caught_up(app)
             assert REPLACED not in (await ask(app, "Who has the key now?")).reasons
 
     async def test_a_wrong_key_is_named(self, server: Qdrant, port: int, tmp_path: Path) -> None:
