@@ -27,6 +27,7 @@ from memory.reflection.book import MemoryBook
 from memory.reflection.worker import Reflector
 from memory.sessions import SessionBook
 from memory.supply import QueueSupply
+from memory.vectors import Vectors
 from routing.digest import Digests
 from routing.evidence_cache import EvidenceCache
 from routing.judging import Judge
@@ -71,6 +72,7 @@ class App:
     tenant: int
     close: Callable[[], Awaitable[None]]
     graph: LastingGraph | None = None  # the graph server, when there is one
+    vectors: Vectors | None = None  # the vector server, when there is one
     queues: Mapping[WorkKind, QueueSupply[Any]] = field(default_factory=dict)  # what feeds the workers, if a queue does
     cache: SharedCache | None = None  # the cache server, when there is one
     passed: Counter[str] = field(default_factory=Counter)  # events of kinds that nobody here knows, since the start

@@ -103,9 +103,11 @@ async def _here(
 
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(claim.release)
-        new_model = name == "reindex" and bool(arguments.get("model"))
+        anew = name == "reindex"
+        new_model = anew and bool(arguments.get("model"))
         try:
-            app = await open_app(chosen.model_copy(update={"data": claim.folder}), new_model=new_model)
+            folder = chosen.model_copy(update={"data": claim.folder})
+            app = await open_app(folder, new_model=new_model, new_vectors=anew)
         except Exception as exc:
             if name != "doctor":
                 raise

@@ -261,7 +261,8 @@ def reindex(
         bool, typer.Option("--model", help="Accept another embedding model and embed everything anew.")
     ] = False,
     store: Annotated[
-        str | None, typer.Option("--store", metavar="NAME", help="rooms, learning (from votes), neo4j, or all.")
+        str | None,
+        typer.Option("--store", metavar="NAME", help="rooms, learning (from votes), neo4j, qdrant, redis, or all."),
     ] = None,
 ) -> None:
     """Build everything that is derived from messages and votes again; vectors of the same model are kept.

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from bot import owner, schema
 from bot.app import App
-from bot.drift import drifts
+from bot.drift import drifts, vector_drifts
 from bot.errors import confess
 from bot.events import Event, result, status
 from bot.exits import FAILED
@@ -30,6 +30,8 @@ from memory.errors import WeavebotError
 ROOM_LEFT: Final = 200 << 20
 """Bytes. With less on the disk, the next import may not fit."""
 OLDEST_REDIS: Final = 7
+OLDEST_QDRANT: Final = (1, 19)
+"""The first that counts how rare a word is within a room."""
 KEEPING: Final = ("volatile-ttl", "noeviction")
 """Policies of Redis under which values go before what finds them again."""
 FINE: Final = "ok    "
@@ -194,6 +196,26 @@ async def _graph(app: App) -> Finding:
     return Finding("graph", f"{health.server}, holds what the database does")
 
 
+async def _vectors(app: App) -> Finding:
+    """The vector server: whether it answers, its version and indexes, and whether it holds what the rooms do."""
+    if app.vectors is None:
+        return Finding("vectors", "in this process")
+    await app.vectors.index.check()
+    await app.vectors.catch_up()
+    health = await app.vectors.index.health()
+    version = health.server.removeprefix("Qdrant ").split(".")
+    if tuple(int(part) for part in version[:2] if part.isdecimal()) < OLDEST_QDRANT:
+        wanted = ".".join(map(str, OLDEST_QDRANT))
+        return Finding("vectors", f"{health.server}, but this version speaks to Qdrant {wanted}", f"install {wanted}")
+    mend = "weavebot reindex --store qdrant"
+    if health.missing:
+        return Finding("vectors", f"{health.server} lacks an index of {', '.join(health.missing)}", mend)
+    drifted = [drift async for drift in vector_drifts(app, app.vectors)]
+    if drifted:
+        return Finding("vectors", f"{health.server} differs from the database ({'; '.join(drifted)})", mend)
+    return Finding("vectors", f"{health.server}, holds what the database does")
+
+
 async def _queue(app: App) -> Finding:
     """The work queue: whether it answers, and what was given up."""
     if not app.queues:
@@ -232,6 +254,7 @@ CHECKS: Final[Mapping[str, Callable[[App], Awaitable[Finding]]]] = MappingProxyT
         "queue": _queue,
         "reflection": _reflection,
         "graph": _graph,
+        "vectors": _vectors,
         "cache": _cache,
         "model": _model,
     }

@@ -1,4 +1,4 @@
-"""Where a graph server and the database do not say the same."""
+"""Where a server and the database do not say the same."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from bot import teams
 from bot.app import App
 from memory import links, records
 from memory.ports import LastingGraph
+from memory.vectors import Vectors
 
 
 async def drifts(app: App, graph: LastingGraph) -> AsyncIterator[str]:
@@ -31,3 +32,19 @@ async def drifts(app: App, graph: LastingGraph) -> AsyncIterator[str]:
             yield f"{room.name}: {held.ties:,} ties instead of {wanted.ties:,}"
         else:
             yield f"{room.name}: other messages than in the database"
+
+
+async def vector_drifts(app: App, vectors: Vectors) -> AsyncIterator[str]:
+    """As `drifts`, of what a vector server holds."""
+    if not vectors.builds and (unused := len(await vectors.index.unused())):
+        yield f"{unused} unused beside the one in use, left by an interrupted reindex"
+    for room in await teams.rooms(app):
+        async with app.database.read() as conn:
+            wanted, version = await vectors.sum_of(conn, room.id), await records.version_of(conn, room.id)
+        if version != await vectors.index.reached(room.id):
+            continue
+        held = await vectors.index.sum_of(room.id)
+        if held.messages != wanted.messages:
+            yield f"{room.name}: {held.messages:,} of {wanted.messages:,} messages"
+        elif held != wanted:
+            yield f"{room.name}: other messages, or other vectors, than in the database"

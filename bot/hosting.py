@@ -138,6 +138,8 @@ async def owning(
             await stack.enter_async_context(beside(telling(app)))
         if app.graph is not None:
             await stack.enter_async_context(beside(keep_up(app.rooms)))
+        if app.vectors is not None:
+            await stack.enter_async_context(beside(keep_up(app.vectors, name="vectors")))
         if app.cache is not None:
             await stack.enter_async_context(beside(app.evidence.keep_up()))
         desk = exchange.Desk(lambda *asked: perform(app, *asked))

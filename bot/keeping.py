@@ -10,14 +10,15 @@ from typing import Final
 from bot import jobs, schema, teams
 from bot.app import App
 from bot.asking import room_named
-from bot.drift import drifts
+from bot.drift import drifts, vector_drifts
 from bot.events import Event, closing, note, progress, result
 from bot.pages import FAINT, HEAD, Page, count, line, page
 from bot.reflecting import depth_object, reflecting
 from bot.render import facts
-from bot.reports import cache_page, dead_page, digest_page, passed_page, queue_page, stats_page
+from bot.reports import cache_page, dead_page, digest_page, passed_page, queue_page, stats_page, stores_page
 from bot.settling import settling
-from bot.shapes import cache_object, dead_object, digest_object, plain_numbers, queue_object
+from bot.shapes import cache_object, dead_object, digest_object, plain_numbers, queue_object, stores_object
+from bot.warming import warm_up
 from memory import records
 from memory.errors import NotFound, Refused, Unavailable
 from memory.loading import renew_terms
@@ -42,11 +43,13 @@ async def stats(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
         reports = await _reports(app)
         queued = {_NAMES[kind]: queue_object(report) for kind, report in reports.items()}
         cached = cache_page(app.evidence.counts, app.cache)
-        shown = (*head, *stats_page(numbers), *_queue_pages(reports), *cached, *passed_page(app.passed))
+        stores = stores_object(app)
+        less = (*stores_page(stores), *passed_page(app.passed))
+        shown = (*head, *stats_page(numbers), *_queue_pages(reports), *cached, *less)
         cache = cache_object(app.evidence.counts, app.cache)
         value = plain_numbers({**asdict(numbers), "reflection": depth_object(numbers.reflection)})
         passed = {"passed_over": dict(app.passed)} if app.passed else {}
-        yield result({**told, **value, **queued, "cache": cache, **passed}, shown)
+        yield result({**told, **value, **queued, "cache": cache, "stores": stores, **passed}, shown)
 
 
 async def queue(app: App, *, retry_dead: bool = False) -> AsyncIterator[Event]:
@@ -107,8 +110,12 @@ async def forget(
         detail = {"messages": erased}
         await app.audit.record(team or app.tenant, "forget_message", by=None, room=where, detail=detail)
         words = f"{count(erased, 'message')} erased"
-    if app.rooms.owed:
-        yield note("Neo4j does not answer; what was forgotten leaves it as soon as it does, while weavebot runs")
+    owed = (("Neo4j", app.rooms.owed), ("Qdrant", app.vectors is not None and app.vectors.owed))
+    for server, owes in owed:
+        if owes:
+            yield note(
+                f"{server} does not answer; what was forgotten leaves it as soon as it does, while weavebot runs"
+            )
     yield result({"forgotten": erased}, page(words))
 
 
@@ -136,6 +143,12 @@ async def reindex(app: App, *, model: bool = False, store: str | None = None) ->
         raise Refused(
             "No Neo4j is configured, so the graph is held in this process (--store rooms): set WEAVEBOT_NEO4J_URL."
         )
+    if store == QDRANT and app.vectors is None:
+        raise Refused(
+            "No Qdrant is configured, so rooms are searched in this process (--store rooms): set WEAVEBOT_QDRANT_URL."
+        )
+    if store == REDIS and app.cache is None:
+        raise Refused("No Redis is configured, so nothing is shared between processes: set WEAVEBOT_REDIS_URL.")
     for name, renew in STORES.items():
         if store in {None, name}:
             async with closing(renew(app)) as events:
@@ -195,12 +208,49 @@ async def _renew_neo4j(app: App) -> AsyncIterator[Event]:
     yield result({"rooms": len(there), "messages": before}, page(words))
 
 
+async def _renew_qdrant(app: App) -> AsyncIterator[Event]:
+    """All rooms on the vector server, built beside what goes on answering; in the end both are compared."""
+    if app.vectors is None:
+        return
+    there = await teams.rooms(app)
+    total, _, _ = await app.engine.span([room.id for room in there])
+    done = 0
+    async with closing(app.vectors.rebuild()) as steps:
+        async for done in steps:
+            yield progress(QDRANT, done, max(total, done))
+    await asyncio.sleep(app.settings.qdrant_timeout)  # whoever still reads what was before ends within this time
+    await app.vectors.index.sweep()
+    drifted = [drift async for drift in vector_drifts(app, app.vectors)]
+    if drifted:
+        raise Unavailable(f"Qdrant does not hold what the database does after all ({'; '.join(drifted)}): try again")
+    words = f"{count(done, 'message')} in {count(len(there), 'room')} rebuilt in Qdrant, and counted: all are there"
+    yield result({"rooms": len(there), "messages": done}, page(words))
+
+
+async def _renew_redis(app: App) -> AsyncIterator[Event]:
+    """What was found before is dropped, here and on the cache server, and what is asked most is looked for again."""
+    if app.cache is None:
+        return
+    there = await teams.rooms(app)
+    for room in there:
+        await app.evidence.drop(room.id)
+    warmed = await warm_up(app, there)
+    words = (
+        f"what was found in {count(len(there), 'room')} was dropped, and {count(warmed, 'question')} looked at again"
+    )
+    yield result({"rooms": len(there), "questions": warmed}, page(words))
+
+
 ALL: Final = "all"
 NEO4J: Final = "neo4j"
+QDRANT: Final = "qdrant"
+REDIS: Final = "redis"
 STORES: Final[Mapping[str, Callable[[App], AsyncIterator[Event]]]] = {
     "rooms": _renew_rooms,
     "learning": _renew_learning,
     NEO4J: _renew_neo4j,
+    QDRANT: _renew_qdrant,
+    REDIS: _renew_redis,
 }
 """What can be built again by itself."""
 

@@ -99,6 +99,12 @@ def passed_page(passed: Mapping[str, int]) -> Page:
     return (line((BAD, "passed over, of kinds that this version does not know"), f": {kinds}"),)
 
 
+def stores_page(stores: Mapping[str, str]) -> Page:
+    """A line for each server that is left alone after a failure (`bot.shapes.stores_object`)."""
+    away = [name.capitalize() for name, state in stores.items() if state != "well"]
+    return tuple(line((BAD, f"{name} does not answer and is left alone for some seconds")) for name in away)
+
+
 def _waiting(depth: Depth) -> Page:
     """What waits to have memories derived from it, when something does."""
     if not depth.waiting and not depth.failed:

@@ -142,6 +142,21 @@ class Settings(BaseSettings):
     neo4j_connect_timeout: float = Field(3.0, gt=0, le=60, description="seconds in which Neo4j must take a connection")
     neo4j_timeout: float = Field(3.0, gt=0, le=60, description="seconds in which Neo4j must answer a question")
     neo4j_write_timeout: float = Field(30.0, gt=0, le=600, description="seconds in which Neo4j must take a batch")
+    qdrant_url: str | None = Field(
+        None,
+        description="a Qdrant 1.19 server, such as http://host:6333; without it rooms are searched in this process",
+    )
+    qdrant_key: SecretStr | None = Field(None, description="its API key")
+    qdrant_grpc_port: int = Field(6334, ge=0, le=65_535, description="its port for gRPC; 0: HTTP alone")
+    qdrant_ca: Path | None = Field(
+        None,
+        description="file of the authorities that vouch for it, with https; without it those that the client knows",
+    )
+    qdrant_quantization: Literal["scalar", "binary", "none"] = Field(
+        "scalar", description="how Qdrant shortens vectors in its memory: scalar to a quarter, binary to a 32nd"
+    )
+    qdrant_timeout: float = Field(1.0, gt=0, le=60, description="seconds in which Qdrant must answer a question")
+    qdrant_write_timeout: float = Field(30.0, gt=0, le=600, description="seconds in which Qdrant must take a batch")
     queue_url: Annotated[SecretStr, AfterValidator(check_queue)] | None = Field(
         None,
         description="what hands out what is to be indexed and reflected on: redis://, rediss://, amqp://, amqps://, or"

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from bot.app import App
 from memory.models import DeadLetter, Person, QueueReport
 from memory.ports import SharedCache
 from routing.digest import Digest
@@ -104,6 +105,12 @@ def cache_object(counts: Counts, server: SharedCache | None) -> dict[str, Any]:
     state = None if server is None else "away" if server.resting else "well"
     found = {"own": counts.own, "shared": counts.shared, "missed": counts.missed}
     return {**found, "rate": round(counts.rate, DIGITS), "server": state}
+
+
+def stores_object(app: App) -> dict[str, str]:
+    """The servers that hold projections: "well", or "away" while one is left alone after a failure."""
+    stores = {"neo4j": app.graph, "qdrant": app.vectors.index if app.vectors else None}
+    return {name: "away" if store.resting else "well" for name, store in stores.items() if store is not None}
 
 
 def instant(at: datetime | None) -> str | None:

@@ -48,7 +48,7 @@ from memory.directory import Directory
 from memory.embedding import BatchingEmbedder
 from memory.engine import Engine
 from memory.erasure import Erasure, Holder
-from memory.errors import BadInput
+from memory.errors import BadInput, Unavailable
 from memory.indexing import Indexer
 from memory.journal import Journal
 from memory.leases import Lease
@@ -56,10 +56,11 @@ from memory.modelbook import change_model, current_model
 from memory.models import MessageLinks, Person, Room, WorkKind
 from memory.outbox import INDEX, T
 from memory.outbox import Task as IndexTask
-from memory.ports import Clock, Database, Embedder, WorkQueue
+from memory.ports import Clock, Database, Embedder, LastingVectors, Source, WorkQueue
 from memory.privacy import Privacy
 from memory.projections import Rooms
 from memory.pseudonyms import Pseudonyms, pseudonyms_of
+from memory.records import ModelKey
 from memory.reflection.book import MemoryBook
 from memory.reflection.holding import MemoryHolder
 from memory.reflection.queue import versions
@@ -68,8 +69,9 @@ from memory.reflection.reading import outbox as unread
 from memory.reflection.worker import Reflector, inline
 from memory.relay import Relay
 from memory.sessions import SessionBook
-from memory.sources import GraphSource, array_sources
+from memory.sources import GraphSource, array_sources, index_sources
 from memory.supply import OutboxSupply, QueueSupply, Supply
+from memory.vectors import Vectors
 from routing.answers import AnswerBook
 from routing.digest import Digests
 from routing.evidence_cache import EvidenceCache, Shared
@@ -87,12 +89,14 @@ if TYPE_CHECKING:
     from bot.adapters.matrix.desk import Desk as AccountDesk
     from bot.adapters.matrix.login import Door
     from memory.adapters.neo4j import Neo4jGraphIndex
+    from memory.adapters.qdrant import QdrantVectorIndex
     from memory.adapters.redis import RedisCache
 
     MatrixAccount: TypeAlias = Account
     MatrixDesk: TypeAlias = AccountDesk
     MatrixDoor: TypeAlias = Door
     Neo4jIndex: TypeAlias = Neo4jGraphIndex
+    QdrantIndex: TypeAlias = QdrantVectorIndex
 
 MATRIX = "matrix"
 _ALONE = (
@@ -106,12 +110,15 @@ async def open_app(
     *,
     clock: Clock | None = None,
     embedder: Embedder | None = None,
+    vectors: LastingVectors | None = None,
     new_model: bool = False,
+    new_vectors: bool = False,
     half_moved: bool = False,
 ) -> App:
     """A running Weavebot on the data folder, which must be locked by the caller, migrated and ready.
 
     ``new_model`` accepts another embedding model than the one that made the stored vectors, and drops those;
+    ``new_vectors`` accepts a vector server that holds another model's, until they are built anew;
     ``half_moved`` a database into which a move is under way, which is for the move alone.
     Raises Refused for data of a newer version, ModelMismatch when the vectors are another model's, Unavailable when the
     database does not answer.
@@ -137,13 +144,17 @@ async def open_app(
         server = await open_graph(settings, database, time, guard, stack) if settings.neo4j_url else None
         rooms = Rooms(database, server or RustworkxGraphIndex(), model)
         stack.push_async_callback(rooms.close)
+        named = NamedModel(shared.model, model, any_kept=new_vectors)
+        kept = await open_vectors(settings, database, time, guard, stack, named, vectors)
         lease = None if database.is_embedded else Lease(owner.identity(settings.data), time)
         work = await _open_work(settings, database, time, lease, guard, stack)
         reflector = Reflector(database, time, model, supply=work.reflections, lease=lease, profiles=teaching.by_person)
         indexer = Indexer(database, shared, model, time, supply=work.index, after=reflector.nudge)
-        engine = Engine(database, rooms, shared, {**array_sources(rooms), "graph": GraphSource(rooms)}, indexer)
+        sources: dict[str, Source] = {**array_sources(rooms), "graph": GraphSource(rooms)}
+        sources |= index_sources(rooms, kept) if kept else {}
+        engine = Engine(database, rooms, shared, sources, indexer, vectors=kept)
 
-        setting = f"{shared.model} {'neo4j' if server else 'process'}"
+        setting = f"{shared.model} {'neo4j' if server else 'process'}{' qdrant' if kept else ''}"
         cache, evidence = await open_evidence(settings, database, time, stack, setting, guard)
         book = AnswerBook(database)
         learner = Learner(database, book, time)
@@ -164,7 +175,7 @@ async def open_app(
         )
         # the bot reads which answers cite a message before the book forgets it
         holders: list[Holder] = [BotHolder(time), book, MemoryHolder(time)]
-        erasure = Erasure(database, holders, [rooms, shuttle, shared, *work.queues.values()])
+        erasure = Erasure(database, holders, [rooms, shuttle, shared, *([kept] if kept else []), *work.queues.values()])
         privacy = Privacy(database, time, erasure)
         settled = inline(indexer, reflector) if settings.reflection == "inline" else None
 
@@ -199,6 +210,7 @@ async def open_app(
             tenant=tenant,
             close=stack.pop_all().aclose,
             graph=server,
+            vectors=kept,
             queues=work.queues,
             cache=cache,
         )
@@ -303,6 +315,61 @@ async def open_graph(
     server = Neo4jGraphIndex(line, names, links_of, clock, labels=settings.neo4j_labels)
     stack.push_async_callback(server.close)
     return server
+
+
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """The embedding model. With ``any_kept`` a server may hold another one's vectors: they are about to be replaced."""
+
+    name: str
+    key: ModelKey
+    any_kept: bool = False
+
+
+async def open_vectors(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    guard: Guard,
+    stack: contextlib.AsyncExitStack,
+    model: NamedModel,
+    given: LastingVectors | None = None,
+) -> Vectors | None:
+    """The vector server, when there is one; the stack closes it. It may be down: whoever needs it finds out.
+
+    ``given`` takes the place of a server. Raises BadInput for an address that is none, ModelMismatch when it holds
+    another model's vectors.
+    """
+    if not settings.qdrant_url and given is None:
+        return None
+    names = await pseudonyms_of(database, clock)
+    if given is None:
+        server = open_index(settings, names, guard, model.name, model.key.dim)
+        stack.push_async_callback(server.close)
+        given = server
+    kept = Vectors(database, given, model.key, names)
+    stack.push_async_callback(kept.close)
+    if not model.any_kept:
+        with contextlib.suppress(Unavailable):
+            await given.check()
+    return kept
+
+
+def open_index(settings: Settings, names: Pseudonyms, guard: Guard, model: str, dim: int) -> QdrantIndex:
+    """The line to a Qdrant server and what speaks over it. Raises BadInput for an address that is none."""
+    from memory.adapters.qdrant import QdrantVectorIndex  # noqa: PLC0415 - 0.5 s, for those who have one alone
+    from memory.adapters.qdrant_link import Address, QdrantLink  # noqa: PLC0415 - likewise
+
+    address = Address(
+        url=settings.qdrant_url or "",
+        key=settings.qdrant_key.get_secret_value() if settings.qdrant_key else None,
+        grpc_port=settings.qdrant_grpc_port,
+        authorities=settings.qdrant_ca,
+        reading=settings.qdrant_timeout,
+        writing=settings.qdrant_write_timeout,
+    )
+    line = QdrantLink.to(address, guard("Qdrant"))
+    return QdrantVectorIndex(line, names, model, dim, quantization=settings.qdrant_quantization)
 
 
 async def open_evidence(

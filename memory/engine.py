@@ -30,7 +30,9 @@ from memory.models import (
 )
 from memory.ports import Database, Embedder, Source
 from memory.projections import Rooms
+from memory.room import RoomView
 from memory.sources import question_mentions
+from memory.vectors import Vectors
 
 PATIENCE = 5.0
 """Seconds after which a source counts as down: an answer from the others now is worth more than all of it later."""
@@ -70,13 +72,16 @@ class Engine:
         sources: Mapping[str, Source],
         indexer: Indexer,
         *,
+        vectors: Vectors | None = None,
         patience: float = PATIENCE,
     ) -> None:
+        """``vectors`` is what the sources search on a server, when they do."""
         self._database = database
         self._rooms = rooms
         self._embedder = embedder
         self._sources = sources
         self._indexer = indexer
+        self._vectors = vectors
         self._patience = patience
 
     @property
@@ -197,7 +202,7 @@ class Engine:
         at = query.versions.get(room)
         view = await self._rooms.view(room, at)
         known = None if _GRAPH in without else await self._degrees(question_mentions(query), room, at)
-        closest = (await asyncio.to_thread(ranking.vector, view, query, 5)).scores
+        closest = (await self._closest(query, room, view)).scores
         degrees = [degree for _, degree in known or ()]
         return Look(
             top=float(closest[0]) if len(closest) else 0.0,
@@ -209,6 +214,13 @@ class Engine:
             mean_words=view.mean_length if view.messages else 0.0,
             missing=(_GRAPH,) if known is None else (),
         )
+
+    async def _closest(self, query: Query, room: int, view: RoomView) -> Nominations:
+        """The five closest messages."""
+        if self._vectors is not None:
+            with suppress(Unavailable):
+                return await self.nominate("vector", query, room, 5)
+        return await asyncio.to_thread(ranking.vector, view, query, 5)
 
     async def _degrees(
         self, mentions: Sequence[Mention], room: int, at: int | None
@@ -281,11 +293,14 @@ class Engine:
     async def settle(self, progress: Progress | None = None) -> int:
         """Everything admitted so far is embedded and indexed when this returns; gives the number done.
 
-        A lasting graph that does not answer follows when it does.
+        A store on a server that does not answer follows when it does.
         """
         done = await self._indexer.drain(progress)
         with suppress(Unavailable):
             await self._rooms.catch_up()
+        if self._vectors is not None:
+            with suppress(Unavailable):
+                await self._vectors.catch_up()
         return done
 
 

@@ -54,12 +54,34 @@ async def changes(conn: AsyncConnection, room: int, since: int, model: ModelKey)
         tombstones.c.room_id == room, tombstones.c.version > since, tombstones.c.serial.is_not(None)
     )
     removed = list((await conn.execute(gone)).scalars())
-    heads = await _in_parts(conn, _heads_query(room, since), _Heads.of)
-    texts = await _in_parts(conn, _derived_query(room, since, model.id), lambda rows: _Derived.of(rows, model))
+    return Changes(version, await _rows(conn, _changed(room, since), model), removed)
+
+
+async def page(conn: AsyncConnection, room: int, since: int, after: int, model: ModelKey) -> RoomRows:
+    """The next thousands of a room's messages behind a serial that changed after a version; empty when there are none.
+
+    Ordered by serial, with vectors of ``model``.
+    """
+    behind = and_(_changed(room, since), messages.c.serial > after)
+    query = select(messages.c.serial).where(behind).order_by(messages.c.serial).limit(_PAGE)
+    some = list((await conn.execute(query)).scalars())
+    if not some:
+        return RoomRows.of(())
+    return await _rows(conn, and_(behind, messages.c.serial <= some[-1]), model)
+
+
+async def rows_of(conn: AsyncConnection, room: int, serials: Sequence[int], model: ModelKey) -> RoomRows:
+    """Some of a room's messages, at most some hundred; those that are gone are missing."""
+    return await _rows(conn, and_(messages.c.room_id == room, messages.c.serial.in_(serials)), model)
+
+
+async def _rows(conn: AsyncConnection, chosen: ColumnElement[bool], model: ModelKey) -> RoomRows:
+    heads = await _in_parts(conn, _heads_query(chosen), _Heads.of)
+    texts = await _in_parts(conn, _derived_query(chosen, model.id), lambda rows: _Derived.of(rows, model))
     found = await asyncio.to_thread(_matched, heads, texts)
     bare = found.serials[found.bare].tolist()
     unread = await asyncio.to_thread(Words.of, await _texts(conn, bare))
-    return Changes(version, await asyncio.to_thread(found.rows, unread), removed)
+    return await asyncio.to_thread(found.rows, unread)
 
 
 async def _in_parts(conn: AsyncConnection, query: Select[Any], read: Callable[[Sequence[AnyRow]], P]) -> list[P]:
@@ -72,7 +94,7 @@ def _changed(room: int, since: int) -> ColumnElement[bool]:
     return and_(messages.c.room_id == room, messages.c.version > since)
 
 
-def _heads_query(room: int, since: int) -> Select[Any]:
+def _heads_query(chosen: ColumnElement[bool]) -> Select[Any]:
     parent = messages.alias("parent")
     return (
         select(
@@ -84,14 +106,14 @@ def _heads_query(room: int, since: int) -> Select[Any]:
             parent.c.serial.label("parent_serial"),
         )
         .outerjoin(parent, and_(parent.c.room_id == messages.c.room_id, parent.c.external_id == messages.c.reply_to))
-        .where(_changed(room, since))
+        .where(chosen)
         .order_by(messages.c.serial)
     )
 
 
-def _derived_query(room: int, since: int, model: int) -> Select[Any]:
+def _derived_query(chosen: ColumnElement[bool], model: int) -> Select[Any]:
     """In the order of the hashes, which is that of the rows: random places would cost a page each."""
-    wanted = select(messages.c.content_hash).where(_changed(room, since))
+    wanted = select(messages.c.content_hash).where(chosen)
     kept = (embeddings.c.content_hash, embeddings.c.vectors, embeddings.c.token_ids, embeddings.c.codes)
     return select(*kept, embeddings.c.terms).where(
         embeddings.c.model_id == model, embeddings.c.content_hash.in_(wanted)

@@ -245,11 +245,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Nominations:
-    """What one source proposes in one room, best first: serials and the source's own scores (higher is better)."""
+    """What one source proposes in one room, best first: serials and the source's own scores (higher is better).
+
+    ``instead_of`` names the store that should have been asked and did not answer, when another one was.
+    """
 
     source: str
     serials: Serials
     scores: NDArray[np.float64]
+    instead_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +262,7 @@ class Candidates:
 
     The feature names and what they mean are listed in ``memory.ranking``. A missing value is NaN. ``messages`` is how
     many the room holds, ``found`` how many of them hold each of the question's terms, its people's names left out.
-    ``missing`` are the sources that were asked and did not answer.
+    ``missing`` are the sources that were asked and did not answer, and the stores that others stood in for.
     """
 
     room: int
@@ -323,6 +327,25 @@ class GraphSum:
 @dataclass(frozen=True, slots=True)
 class GraphHealth:
     """What a graph server says of itself: product and version, and which of its constraints and indexes are missing."""
+
+    server: str
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSum:
+    """What tells two copies of a room's vectors and words apart: messages, and the sum of their marks.
+
+    A mark is a keyed number of a message's serial, its text and how many vectors it has (`memory.pseudonyms`).
+    """
+
+    messages: int
+    checksum: int
+
+
+@dataclass(frozen=True, slots=True)
+class VectorHealth:
+    """What a vector server says of itself: product and version, and which of its indexes are missing."""
 
     server: str
     missing: tuple[str, ...]

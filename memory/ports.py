@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +14,7 @@ from memory.models import (
     CacheHealth,
     DeadLetter,
     Embedding,
+    Floats,
     GraphHealth,
     GraphSum,
     Mention,
@@ -25,10 +26,15 @@ from memory.models import (
     QueueState,
     Slot,
     Taken,
+    VectorHealth,
+    VectorSum,
     Walks,
     WorkItem,
     WorkKind,
 )
+
+if TYPE_CHECKING:
+    from memory.room_rows import RoomRows
 
 
 class Clock(Protocol):
@@ -189,6 +195,10 @@ class GraphIndex(Protocol):
 class LastingGraph(GraphIndex, Protocol):
     """A graph index on a server. A room can be built anew there while the one before it goes on answering."""
 
+    @property
+    def resting(self) -> bool:
+        """Whether the server is left alone after a failure."""
+
     async def begin(self, room: int) -> None:
         """A new, empty generation of the room; what an earlier attempt left is gone. Puts go to the one in use."""
 
@@ -212,6 +222,84 @@ class LastingGraph(GraphIndex, Protocol):
 
     async def sum_of(self, room: int) -> GraphSum:
         """What it holds of a room, to be compared with `memory.links.sum_of`."""
+
+
+class VectorIndex(Protocol):
+    """Messages of rooms by meaning and by words. A projection of SQL, on a server or in the process.
+
+    Rooms never touch, in what is found and in how rare a word is. Every call raises Unavailable when the index does
+    not answer; what it was told to change may be told again.
+    """
+
+    async def reached(self, room: int) -> int:
+        """The version of the room that was noted last; 0 for a room that is not there."""
+
+    async def reach(self, room: int, version: int) -> None:
+        """Notes that everything up to a version of the room was put and removed. An earlier one changes nothing."""
+
+    async def put(self, room: int, tenant: int, rows: RoomRows) -> None:
+        """Adds messages, in any order; of one that is there already nothing earlier is left."""
+
+    async def remove(self, room: int, serials: Sequence[int]) -> None:
+        """Takes messages out: no number, vector or word of them is left. Unknown serials do nothing."""
+
+    async def nominate(
+        self, room: int, direction: Floats | None, terms: Mapping[str, float], limit: int
+    ) -> tuple[Nominations, Nominations]:
+        """The closest messages in meaning (``vector``) and in words (``keyword``), asked for together.
+
+        ``direction`` is a unit vector: scores are cosines to a message's best chunk, in [-1, 1]; a message without an
+        embedding is not among them. ``terms`` maps words to weights: scores are BM25 of each message by itself, above
+        0. At most ``limit`` of each, best first; without a direction or terms there are none. An index may overlook
+        some of the closest (it is approximate), but gives true scores for those that it gives.
+        """
+
+    async def drop(self, room: int) -> None:
+        """Forgets the whole room, and the version that it had reached."""
+
+
+class LastingVectors(VectorIndex, Protocol):
+    """A vector index on a server. All rooms can be built anew there while what was before goes on answering."""
+
+    @property
+    def resting(self) -> bool:
+        """Whether the server is left alone after a failure."""
+
+    async def check(self) -> None:
+        """Makes what is missing there. Raises ModelMismatch when it holds the vectors of another model."""
+
+    async def begin(self) -> None:
+        """A new, empty generation of all rooms; what an earlier attempt left is gone. Puts go to the one in use."""
+
+    async def build(self, room: int, tenant: int, rows: RoomRows) -> None:
+        """Adds messages to the generation that was begun."""
+
+    async def built(self, room: int, version: int) -> None:
+        """Notes how far a room has come in the generation that was begun."""
+
+    async def switch(self) -> None:
+        """From now on the generation that was begun is the one in use."""
+
+    async def unused(self) -> Sequence[str]:
+        """The generations that are not in use: one that is being built, and what an interrupted one left.
+
+        ``remove`` takes messages out of them too.
+        """
+
+    async def sweep(self) -> None:
+        """Removes every generation that is not in use."""
+
+    async def health(self) -> VectorHealth:
+        """What the server says of itself."""
+
+    async def sum_of(self, room: int) -> VectorSum:
+        """What it holds of a room, to be compared with `memory.vectors.sum_of`."""
+
+    async def count(self, room: int) -> int:
+        """How many messages it holds of a room."""
+
+    async def serials(self, room: int, after: int) -> Sequence[int]:
+        """The serials of the next thousands of a room's messages behind one, ascending; empty when there are none."""
 
 
 class WorkQueue(Protocol):

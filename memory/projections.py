@@ -14,15 +14,14 @@ from typing import cast
 
 import numpy as np
 import structlog
-from sqlalchemy import select
 
 from memory import links, loading, ranking, records
 from memory.errors import Unavailable
 from memory.models import MessageLinks
 from memory.ports import Database, GraphIndex, LastingGraph
 from memory.records import ModelKey
+from memory.refreshing import Refreshing
 from memory.room import RoomView
-from memory.tables import rooms
 
 log = structlog.get_logger()
 
@@ -52,7 +51,7 @@ class Rooms:
         self._limit = limit
         self._shelves: OrderedDict[int, _Shelf] = OrderedDict()
         self._graph_locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._refreshing: dict[int, asyncio.Task[None]] = {}
+        self._refreshing = Refreshing(self._refresh)
         self._owed: set[int] = set()
         self._building: set[int] = set()
         self._swept: set[int] = set()  # rooms where no rebuild of an earlier process has left anything
@@ -88,7 +87,7 @@ class Rooms:
         if at is not None and at <= await self._graph.reached(room):
             return self._graph
         if self._graph.lasting:
-            await self._refresh_beside(room)
+            await self._refreshing.done(room)
         else:
             await self._refresh(room)
         return self._graph
@@ -97,16 +96,6 @@ class Rooms:
         """Loads a graph that is held in this process, so that the next call of `graph` need not."""
         if not self._graph.lasting:
             await self.graph(room, at)
-
-    async def _refresh_beside(self, room: int) -> None:
-        """In a task of its own; one that is under way may have begun too early for us."""
-        under_way = self._refreshing.get(room)
-        if under_way is not None and not under_way.done():
-            await asyncio.shield(under_way)
-        if (task := self._refreshing.get(room)) is None or task.done():
-            task = self._refreshing[room] = asyncio.create_task(self._refresh(room))
-            task.add_done_callback(_seen)
-        await asyncio.shield(task)
 
     async def _refresh(self, room: int) -> None:
         async with self._graph_locks[room]:
@@ -194,10 +183,7 @@ class Rooms:
 
     async def close(self) -> None:
         """Ends what is still under way."""
-        tasks = list(self._refreshing.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._refreshing.close()
 
     async def catch_up(self) -> int:
         """Brings a lasting graph to where the rooms are now; gives how many rooms were behind. Raises Unavailable.
@@ -206,7 +192,7 @@ class Rooms:
         """
         if not self._graph.lasting:
             return 0
-        there, owed = await self._versions(), set(self._owed)
+        there, owed = await self._versions_now(), set(self._owed)
         behind = [room for room, version in there.items() if version and version != await self._graph.reached(room)]
         for room in behind:
             await self.graph(room)
@@ -217,10 +203,9 @@ class Rooms:
                 self._swept.add(room)
         return len(behind)
 
-    async def _versions(self) -> dict[int, int]:
+    async def _versions_now(self) -> dict[int, int]:
         async with self._database.read() as conn:
-            found = (await conn.execute(select(rooms.c.id, rooms.c.version).order_by(rooms.c.id))).all()
-        return {row.id: row.version for row in found}
+            return await records.versions(conn)
 
     async def drop(self, room: int, serials: Sequence[int], hashes: Sequence[bytes]) -> None:
         """Dropper: brings the room up to date at once, so that nothing erased is held.
@@ -247,7 +232,7 @@ class Rooms:
             async with self._patience():
                 await self.catch_up()
         except (Unavailable, TimeoutError) as error:
-            self._owed.update(await self._versions())
+            self._owed.update(await self._versions_now())
             log.warning("graph.erasing_later", person=person, reason=str(error))
 
     def _patience(self) -> asyncio.Timeout:
@@ -285,9 +270,3 @@ class Rooms:
             if room != keep and not self._shelves[room].lock.locked():
                 held.pop(room)
                 await self.wipe(room)
-
-
-def _seen(task: asyncio.Task[None]) -> None:
-    """Its end was seen, also when nobody waited for it."""
-    if not task.cancelled():
-        task.exception()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import struct
 from datetime import date
 from typing import Final
 
@@ -20,6 +21,7 @@ from memory.tables import pseudonym_keys
 
 _BYTES: Final = 10
 _SEAL: Final = 16
+_WORD: Final = 4
 _DAY: Final = len("2026-05-12")
 _MARK: Final = "x"  # no pseudonym looks like a day
 
@@ -42,6 +44,18 @@ class Pseudonyms:
     def seal(self, data: bytes) -> bytes:
         """16 bytes that nobody without the secret can make of the data, nor guess the data from (keyed BLAKE2b)."""
         return hashlib.blake2b(data, key=self._secret, digest_size=_SEAL, person=b"seal").digest()
+
+    def term(self, room: int, number: int) -> int:
+        """32 bits that stand for a term in a room, of its number (`memory.lexicon`)."""
+        return int.from_bytes(self._digest(b"term", room, number), "little")
+
+    def mark(self, serial: int, digest: int, vectors: int) -> int:
+        """31 bits that change with a message's text (`memory.room_rows.digests`) and with its number of vectors."""
+        return int.from_bytes(self._digest(b"mark", serial, digest, vectors), "little") >> 1
+
+    def _digest(self, purpose: bytes, *numbers: int) -> bytes:
+        data = struct.pack(f"<{len(numbers)}q", *numbers)
+        return hashlib.blake2b(data, key=self._secret, digest_size=_WORD, person=purpose).digest()
 
     def _hash(self, words: str, size: int) -> str:
         return hashlib.blake2b(words.encode("utf-8", "surrogatepass"), key=self._secret, digest_size=size).hexdigest()

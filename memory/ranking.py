@@ -147,12 +147,31 @@ def vector(view: RoomView, query: Query, limit: int) -> Nominations:
     return _best("vector", view, closeness(view, query.embedding), limit)
 
 
+def keyword_among(view: RoomView, query: Query, serials: Serials, limit: int) -> Nominations:
+    """`keyword` among some messages and those in their windows: whoever found them may know their own words alone."""
+    rows = view.rows_of(serials)
+    near = rows[rows >= 0, None] + np.arange(-WINDOW, WINDOW + 1)
+    wide = np.unique(near[(near >= 0) & (near < len(view))])
+    scores = np.zeros(len(view))
+    scores[wide] = windowed_bm25(view, weighted_terms(query))[wide]
+    return _best("keyword", view, scores, limit, above=0.0)
+
+
+def vector_among(view: RoomView, query: Query, serials: Serials, limit: int) -> Nominations:
+    """`vector` among some messages."""
+    rows = view.rows_of(serials)
+    rows = rows[rows >= 0]
+    scores = np.full(len(view), np.nan)
+    scores[rows] = similarity(view, query.embedding, rows)
+    return _best("vector", view, scores, limit)
+
+
 def closeness(view: RoomView, embedding: Embedding | None) -> Column:
     """(n,) the cosine of each message's best chunk to the question, NaN where one is missing; the same array again."""
-    direction = _direction(embedding)
-    if direction is None or view.vectors.shape[1] != len(direction):
+    towards = direction(embedding)
+    if towards is None or view.vectors.shape[1] != len(towards):
         return np.full(len(view), np.nan)
-    return view.recall(("vector", direction.tobytes()), lambda: _cosines(view, direction))
+    return view.recall(("vector", towards.tobytes()), lambda: _cosines(view, towards))
 
 
 def _cosines(view: RoomView, direction: Floats) -> Column:
@@ -323,7 +342,7 @@ def _spread(rows: Rows, counts: Counts, n: int) -> Column:
     return wide[WINDOW : WINDOW + n]
 
 
-def _direction(embedding: Embedding | None) -> Floats | None:
+def direction(embedding: Embedding | None) -> Floats | None:
     """The unit vector of a question; the mean of its chunks when it is a long one."""
     if embedding is None or not len(embedding.vectors):
         return None
@@ -335,10 +354,10 @@ def _direction(embedding: Embedding | None) -> Floats | None:
 def similarity(view: RoomView, embedding: Embedding | None, rows: NDArray[np.int64]) -> Column:
     """The cosine of each row's best chunk to the question, in [-1, 1]; NaN without an embedding."""
     best = np.full(len(rows), -np.inf)
-    direction = _direction(embedding)
-    if direction is not None and view.vectors.shape[1] == len(direction) and len(rows):
+    towards = direction(embedding)
+    if towards is not None and view.vectors.shape[1] == len(towards) and len(rows):
         numbers, owners = view.vectors_at(rows)
-        np.maximum.at(best, owners, products(view.vectors[numbers], direction))
+        np.maximum.at(best, owners, products(view.vectors[numbers], towards))
     return np.where(np.isfinite(best), best, np.nan)
 
 

@@ -31,6 +31,12 @@ async def version_of(conn: AsyncConnection, room: int) -> int:
     return int((await conn.execute(select(rooms.c.version).where(rooms.c.id == room))).scalar() or 0)
 
 
+async def versions(conn: AsyncConnection) -> dict[int, int]:
+    """The version of every room now."""
+    found = (await conn.execute(select(rooms.c.id, rooms.c.version).order_by(rooms.c.id))).all()
+    return {row.id: row.version for row in found}
+
+
 def message_query() -> Select[Any]:
     """Messages with their authors' names, to be narrowed by the caller."""
     return select(messages, people.c.name.label("author_name")).join(people, people.c.id == messages.c.author_id)

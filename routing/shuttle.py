@@ -7,12 +7,14 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final
 
 from memory.breaker import Breaker
 from memory.engine import Engine
 from memory.errors import Contended, NotFound
 from memory.models import Person, Query, Scope
 from memory.ports import Clock
+from memory.vectors import STORE
 from routing import explain, finding, following, questions, rewards
 from routing.answers import GONE, AnswerBook, Draft, Kept
 from routing.bearings import Bearings
@@ -436,7 +438,8 @@ class Shuttle:
         async def look() -> tuple[Findings, Evidence]:
             found = await finding.find(self._engine, query, route, down, taught, seed=seed)
             self._health.saw(
-                missing=set(found.missing).difference(down), there=set(route.sources).difference(found.missing)
+                missing=set(found.missing).intersection(route.sources).difference(down),
+                there=set(route.sources).difference(found.missing),
             )
             return await gathered(self._engine, query, route, tokens, found, taught)
 
@@ -467,10 +470,15 @@ class Shuttle:
         )
 
 
+_REPLACED: Final = {STORE: "Qdrant is down or behind, so I searched here"}
+"""Stores that others stood in for: nothing is lacking, but it may be slower."""
+
+
 def _lacking(decision: Decision, missing: Sequence[str]) -> tuple[str, ...]:
     """What the answer had to do without, in words."""
-    down = sorted({*decision.down, *missing})
-    return (f"{' and '.join(down)} search is down",) if down else ()
+    down = sorted({*decision.down, *missing}.difference(_REPLACED))
+    replaced = tuple(words for store, words in _REPLACED.items() if store in missing)
+    return (*((f"{' and '.join(down)} search is down",) if down else ()), *replaced)
 
 
 def _asked(query: Query, rooms: Sequence[int]) -> tuple[object, ...]:

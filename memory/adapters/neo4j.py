@@ -74,6 +74,11 @@ class Neo4jGraphIndex:
         self._excerpts: LRUCache[tuple[Any, ...], Excerpt] = LRUCache(_EXCERPTS)
         self._clearings = 0
 
+    @property
+    def resting(self) -> bool:
+        """See the port."""
+        return self._link.resting
+
     # -- how far it is ------------------------------------------------------------------------------------------------
 
     async def reached(self, room: int) -> int:

@@ -90,6 +90,11 @@ class Neo4jLink:
             raise BadInput(_WRONG_URL) from exc
         self._bookmarks = AsyncGraphDatabase.bookmark_manager()
 
+    @property
+    def resting(self) -> bool:
+        """Whether the server is left alone after a failure."""
+        return self._breaker.resting
+
     def check(self) -> None:
         """Raises Unavailable while the server rests after a failure."""
         self._breaker.check()

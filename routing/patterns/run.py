@@ -45,6 +45,7 @@ class Run:
     timer: Callable[[], float] = time.perf_counter
     weights: Scores | None = None
     failed: dict[str, Unavailable] = field(default_factory=dict)
+    replaced: set[str] = field(default_factory=set)  # stores that did not answer, where others were asked instead
     steps: list[Step] = field(default_factory=list)
     ended: Ended = Ended.DONE
     calls: int = 0
@@ -126,14 +127,16 @@ class Run:
         except Unavailable as exc:
             self.failed[source] = exc
             return None, self._spent(began)
+        if said.instead_of:
+            self.replaced.add(said.instead_of)
         return said, self._spent(began)
 
     async def described(self, said: Sequence[Nominations], query: Query | None = None) -> Candidates:
-        """The candidates, with the sources that are missing. Raises Unavailable when none answered."""
+        """The candidates, with the sources and stores that are missing. Raises Unavailable when none answered."""
         if self.failed and not said:
             raise next(iter(self.failed.values()))
         candidates = await self.engine.describe(query or self.query, self.room, said)
-        return replace(candidates, missing=tuple(sorted(self.failed)))
+        return replace(candidates, missing=tuple(sorted({*self.failed, *self.replaced})))
 
     def best(self, candidates: Candidates, count: int = FIRST) -> list[int]:
         """The serials of the best candidates, as the route will order them: best first."""

@@ -119,7 +119,7 @@ class TestRebuilding:
         await told(app, ("Ana", "the queen is red"))
         rebuilt = await results(app, "reindex", store="all")
         assert [set(one) for one in rebuilt] == [{"rooms", "messages"}, {"teams", "differed"}]
-        with pytest.raises(NotFound, match="neo4j, all"):
+        with pytest.raises(NotFound, match="neo4j, qdrant, redis, all"):
             await results(app, "reindex", store="everything")
 
     async def test_a_store_that_is_not_configured_is_refused_with_the_setting(self, app: App) -> None:

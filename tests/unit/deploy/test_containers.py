@@ -47,7 +47,7 @@ class TestEveryService:
     def test_has_an_image_of_one_version(self, service: dict[str, Any]) -> None:
         _, _, tag = service["image"].partition(":")
         assert tag not in {"", "latest"}
-        assert "build" in service or re.match(r"\d+\.\d+", tag)
+        assert "build" in service or re.match(r"v?\d+\.\d+", tag)
 
     def test_is_nobody_in_particular(self, service: dict[str, Any]) -> None:
         user, _, group = service["user"].partition(":")
@@ -88,6 +88,7 @@ def test_secrets_are_made_once_and_fit_together(tmp_path: Path) -> None:
     assert made["queue_url"] == f"amqp://weavebot:{made['rabbitmq_password']}@rabbitmq:5672/"
     assert made["neo4j_auth"] == f"neo4j/{made['neo4j_password']}"
     assert made["redis_conf"] == f"requirepass {made['redis_password']}"
+    assert made["qdrant.yaml"] == f"service:\n  api_key: {made['qdrant_key']}\n"
     assert made["redis_url"] == f"redis://:{made['redis_password']}@redis:6379/0"
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
 

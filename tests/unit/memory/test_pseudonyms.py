@@ -27,6 +27,22 @@ class TestPseudonyms:
             assert len(hidden) == 21
             assert not set(key.split()) & set(hidden.split())
 
+    def test_a_term_has_a_number_of_its_own_in_each_room_and_installation(self) -> None:
+        assert MINE.term(1, 77) == MINE.term(1, 77) != 77
+        assert 0 <= MINE.term(1, 2**32 - 1) < 2**32
+        assert len({MINE.term(1, 77), MINE.term(2, 77), MINE.term(1, 78), OTHERS.term(1, 77)}) == 4
+
+    def test_a_mark_changes_with_the_message_its_text_and_its_vectors(self) -> None:
+        marks = [
+            MINE.mark(1, -5, 1),
+            MINE.mark(2, -5, 1),
+            MINE.mark(1, -6, 1),
+            MINE.mark(1, -5, 2),
+            OTHERS.mark(1, -5, 1),
+        ]
+        assert len(set(marks)) == 5
+        assert all(0 <= mark < 2**31 for mark in marks)
+
     def test_one_key_is_one_pseudonym_whatever_its_kind(self) -> None:
         assert MINE.of(1, EntityKind.NAME, "hive 4") == MINE.of(1, EntityKind.CODE, "hive 4")
         assert MINE.of(1, EntityKind.NAME, "2026-05-12") == "2026-05-12"
