@@ -68,7 +68,7 @@ faults: $(STAMP) ## every fault of docs/reliability.md with 10,000 messages; wri
 lint: $(STAMP) ## style, types and the arrows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy --num-workers 2
 	@$(BIN)/lint-imports
 
 bench: $(STAMP) ## the benchmarks; tables on the screen, JSON in benchmarks/out
