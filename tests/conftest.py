@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +13,31 @@ from hypothesis import settings
 from memory.models import Room
 from tests.parts import Memory, open_memory
 from tests.services.databases import empty_database
-from tests.services.servers import address
-from tests.services.turns import turn
+from tests.services.servers import alone_with
 
 settings.register_profile("shared", deadline=None)  # machines are shared and noisy: time is a benchmark's matter
 settings.load_profile("shared")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A test about the embedded files is not run on PostgreSQL."""
+    """A test about the embedded files is not run on PostgreSQL; those that are alone with a server come first.
+
+    They take turns: in one worker, one after another, none waits for the other, and nobody waits for them at the end.
+    """
     off = [one for one in items if one.get_closest_marker("embedded") and one.get_closest_marker("services")]
     config.hook.pytest_deselected(items=off)
-    items[:] = [one for one in items if one not in off]
+    items[:] = sorted((one for one in items if one not in off), key=lambda one: not one.get_closest_marker("alone"))
+
+
+@pytest.fixture(autouse=True)
+def _servers_of_its_own(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Made before the other fixtures and undone after them, so that a server is mended before another test has it."""
+    marker = request.node.get_closest_marker("alone")
+    if marker is None:
+        yield
+        return
+    with alone_with(marker.args):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +53,8 @@ async def database_url(request: pytest.FixtureRequest) -> AsyncIterator[str | No
     if request.param == "sqlite":
         yield None
         return
-    with turn(Path(address("SERVICES")), alone=request.node.get_closest_marker("alone") is not None):
-        async with empty_database() as url:
-            yield url
+    async with empty_database() as url:
+        yield url
 
 
 @pytest.fixture

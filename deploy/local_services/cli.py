@@ -9,18 +9,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.local_services import processes
 from deploy.local_services.installing import say
 from deploy.local_services.problem import Problem
 from deploy.local_services.processes import ENDINGS
 from deploy.local_services.recipes import RECIPES
 from deploy.local_services.services import ADDRESSES, Services
 
-_LOOK = 0.1  # seconds
 _DEFAULT = Path(tempfile.gettempdir()) / "weavebot-services"
 _ABOUT = f"""Real servers for tests, on free loopback ports, without systemd or containers.
 
@@ -115,9 +112,7 @@ def _attended(command: Sequence[str], environ: dict[str, str]) -> int:
         raise Problem(f"{command[0]} cannot be run ({exc.strerror}): check the words after --") from exc
     for told in early:
         pass_on(told, None)
-    while (status := process.poll()) is None:
-        processes.collect()  # the command may have killed a server, and can start it again only when its end was noted
-        time.sleep(_LOOK)
+    status = process.wait()
     return status if status >= 0 else 128 - status
 
 

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -16,8 +16,6 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STATE, _PARENT, _BORN = 0, 1, 19
 """Fields of /proc/PID/stat, counted from the one after the program's name (proc(5))."""
 _COLLECTED_SECONDS = 10.0
-_children: set[int] = set()
-"""Those that this very process started: it has to collect their ends."""
 
 
 @contextmanager
@@ -55,7 +53,8 @@ def spawn(
             extra_groups=[] if user else None,
         )
     process.returncode = 0  # it may outlive us: Popen is not to wait for it, nor to warn
-    _children.add(process.pid)
+    # without this it stays a zombie when it has ended, and its id is taken: PostgreSQL does not start again beside one
+    threading.Thread(target=_collect, args=(process.pid,), daemon=True).start()
     return process.pid, born(process.pid) or 0
 
 
@@ -65,20 +64,8 @@ def born(pid: int) -> int | None:
     return None if fields is None or fields[_STATE] == "Z" else int(fields[_BORN])
 
 
-def collect() -> None:
-    """Takes note of the ends of processes that this one started: until then each is a zombie, and its id is taken."""
-    for pid in list(_children):
-        try:
-            ended, _ = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            ended = pid
-        if ended:
-            _children.discard(pid)
-
-
 def alive(pid: int, birth: int) -> bool:
     """Whether that very process runs; a later one with the same id is another."""
-    collect()
     return born(pid) == birth
 
 
@@ -119,6 +106,12 @@ def end(pid: int, birth: int, number: signal.Signals, *, patience: float) -> Non
     until = time.monotonic() + _COLLECTED_SECONDS
     while time.monotonic() < until and any(mark is not None and _lingers(one, mark) for one, mark in members):
         time.sleep(0.02)
+
+
+def _collect(pid: int) -> None:
+    """Waits for the end of a child and takes note of it."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)
 
 
 def _lingers(pid: int, birth: int) -> bool:

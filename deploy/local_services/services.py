@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from deploy.local_services.recipes import PREFIX, RECIPES, Plan
 
 STATE = "services.json"
 ADDRESSES = "services.env"
+SECOND = "second"
+"""Where second servers lie within the folder, each in one of its own."""
 _UP_SECONDS = 120.0
 _DOWN_SECONDS = 30.0
 
@@ -42,6 +46,10 @@ class Services:
     def reread(self) -> None:
         """Takes up what another process has done to the servers of this folder meanwhile."""
         self._servers = self._remembered()
+
+    def second(self, name: str) -> Services:
+        """Another server of that name, for whoever disturbs it; it is stopped and wiped with those of this folder."""
+        return Services(self.folder / SECOND / name)
 
     @property
     def names(self) -> list[str]:
@@ -79,15 +87,18 @@ class Services:
         self._remember()
 
     def stop(self, names: Iterable[str] = ()) -> None:
-        """Stops them in an orderly way; what does not end in half a minute is killed."""
+        """Stops them in an orderly way; what does not end in half a minute is killed.
+
+        Without names it stops all, second ones too.
+        """
         self.reread()
-        for name in list(names) or reversed(self.names):
-            server = self._known(name)
-            patience = _DOWN_SECONDS
-            processes.end(server.pid, server.birth, signal.Signals(server.plan.stop_signal), patience=patience)
-            if server.plan.afterwards:
-                environ = {**os.environ, **server.plan.environ}
-                subprocess.run(server.plan.afterwards, env=environ, capture_output=True, check=False)
+        chosen = list(names)
+        ends: list[Callable[[], None]] = [partial(self._end, self._known(name)) for name in chosen or self.names]
+        if not chosen:
+            ends += [Services(found.parent).stop for found in self.folder.glob(f"{SECOND}/*/{STATE}")]
+        with ThreadPoolExecutor(len(RECIPES)) as beside:
+            for ended in [beside.submit(end) for end in ends]:
+                ended.result()
 
     def restart(self, name: str) -> None:
         """Stops and starts it: the same port, the same data."""
@@ -115,6 +126,15 @@ class Services:
     def log(self, name: str) -> Path:
         """Where its output goes."""
         return self.folder / f"{name}.log"
+
+    @staticmethod
+    def _end(server: _Server) -> None:
+        """Ends one and what it left."""
+        asked = signal.Signals(server.plan.stop_signal)
+        processes.end(server.pid, server.birth, asked, patience=_DOWN_SECONDS)
+        if server.plan.afterwards:
+            environ = {**os.environ, **server.plan.environ}
+            subprocess.run(server.plan.afterwards, env=environ, capture_output=True, check=False)
 
     def _prepared(self, name: str) -> Plan:
         home = self.folder / name

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
-from deploy.local_services.recipes import PREFIX
 from tests.services.synapse import Homeserver
-from tests.services.turns import turn
-
-
-@pytest.fixture(autouse=True)
-def _turn(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Made before the other fixtures and undone after them, so that servers are mended before anybody else goes on."""
-    folder = os.environ.get(PREFIX + "SERVICES")
-    if folder is None:  # the test is about to be skipped
-        yield
-        return
-    with turn(Path(folder), alone=_alone(request)):
-        yield
 
 
 @pytest.fixture

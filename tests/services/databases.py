@@ -15,21 +15,23 @@ from bot import schema
 from memory.adapters.sql import SqlDatabase
 from tests.services.servers import address
 
-_TEMPLATE = f"template_{os.getpid()}_{secrets.token_hex(4)}"
 _TRIES = 100
-_made: list[str] = []  # the template, once this process has made it
+_templates: dict[str, str] = {}
+"""By server, the template that this process has made there."""
 
 
 @asynccontextmanager
 async def empty_database() -> AsyncIterator[str]:
     """The URL of a database that has the tables and no row; gone afterwards, whoever is still connected."""
-    if not _made:
-        await _command(f"CREATE DATABASE {_TEMPLATE}")
-        database = SqlDatabase(url_of(_TEMPLATE))
+    server = address("POSTGRES_URL")
+    if server not in _templates:
+        name = f"template_{os.getpid()}_{secrets.token_hex(4)}"
+        await _command(f"CREATE DATABASE {name}")
+        database = SqlDatabase(url_of(name))
         await schema.bring_up_to_date(database)
         await database.close()
-        _made.append(_TEMPLATE)
-    async with bare_database(template=_TEMPLATE) as url:
+        _templates[server] = name
+    async with bare_database(template=_templates[server]) as url:
         yield url
 
 

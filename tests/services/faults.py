@@ -41,10 +41,10 @@ MESSAGES: Final = int(os.environ.get("WEAVEBOT_TEST_FAULT_MESSAGES", "500"))
 FULL: Final = MESSAGES > 500
 FIGURES: Final = os.environ.get("WEAVEBOT_TEST_FAULT_FIGURES")
 """A file that a line is added to for each fault."""
-FROZEN: Final = 30.0 if FULL else 3.0
+FROZEN: Final = 30.0 if FULL else 6.0
 """Seconds for which a server is stopped (SIGSTOP)."""
-PATIENCE: Final = 5.0 if FULL else 2.0
-"""Seconds that PostgreSQL may take for a statement."""
+PATIENCE: Final = 5.0 if FULL else 4.0
+"""Seconds that PostgreSQL may take for a statement; shorter than it is frozen, and other tests run meanwhile."""
 ROOM: Final = "hives"
 BATCH: Final = 100
 PAUSE: Final = 0.3

@@ -1,9 +1,12 @@
-"""Where the real servers are, and how a test stops, kills or freezes one."""
+"""Where the real servers are, and how a test that is alone with one stops, kills or freezes it."""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,16 +25,41 @@ def address(name: str) -> str:
     return told
 
 
+@contextmanager
+def alone_with(names: Sequence[str]) -> Iterator[None]:
+    """Second servers of these names (none: of all) for the time of the block, which nobody else uses meanwhile.
+
+    What `address` gives leads to them. Each is started when it is first wanted; those who want the same one take it in
+    turn, and hold it by a lock of the system's (flock): it ends with the process, whatever becomes of that.
+    """
+    first = Services(Path(address("SERVICES")))
+    with ExitStack() as stack:
+        environ = stack.enter_context(pytest.MonkeyPatch.context())
+        for name in sorted(names or first.names):  # the same order for all, so that no two wait for each other
+            if name not in first.names:
+                pytest.skip(f"{name} was not started: {HINT}")
+            second = first.second(name)
+            second.folder.mkdir(parents=True, exist_ok=True)
+            turn = stack.enter_context((second.folder / "turn.lock").open("w"))
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            second.start([name])
+            for variable, value in second.addresses().items():
+                if variable != f"{PREFIX}SERVICES":
+                    environ.setenv(variable, value)
+        yield
+
+
 class Server:
     """One running server, by its name in ``deploy/local-services``. Whatever a test does, it runs again afterwards.
 
-    Others use it at the same time: a test that stops, kills or freezes it is marked ``alone``.
+    ``alone``: the second one of that name, of a test that is marked so; the first must be left as it is, others use it.
     """
 
     def __init__(self, name: str, *, alone: bool = False) -> None:
         self.name = name
         self._alone = alone
-        self._services = Services(Path(address("SERVICES")))
+        first = Services(Path(address("SERVICES")))
+        self._services = first.second(name) if alone else first
         self._disturbed = False
 
     async def stop(self) -> None:
@@ -71,5 +99,5 @@ class Server:
         await self.start()
 
     def _disturb(self) -> None:
-        assert self._alone, f"others use {self.name} at the same time: mark this test alone"
+        assert self._alone, f"others use {self.name} at the same time: mark this test alone({self.name!r})"
         self._disturbed = True

@@ -24,7 +24,7 @@ from tests.services.faults import FROZEN, FULL, MESSAGES, Fault, House, house, l
 from tests.services.servers import Server
 from tests.unit.bot.rooms import batch, clock_of, open_bot, run
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(1_800 if FULL else 120)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(1_800 if FULL else 300)]
 
 ALL = range(MESSAGES)
 KILLED = -signal.SIGKILL
@@ -39,7 +39,7 @@ async def servers() -> AsyncIterator[dict[str, Server]]:
         await one.recover()
 
 
-@pytest.mark.alone
+@pytest.mark.alone("neo4j", "postgres")
 class TestAServer:
     @pytest.mark.parametrize(
         ("name", "how"),

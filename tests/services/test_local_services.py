@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,20 @@ class TestRun:
         done = told("run", "redis", "--", "sh", "-c", again)
         assert done.returncode == 0
         assert not probes.redis(redis_port(done.stdout))
+
+    def test_stops_also_the_second_server_that_the_command_started(self) -> None:
+        second = """
+from deploy.local_services.services import Services
+from pathlib import Path
+import os
+other = Services(Path(os.environ["WEAVEBOT_TEST_SERVICES"])).second("redis")
+other.start(["redis"])
+print(other.addresses()["WEAVEBOT_TEST_REDIS_URL"], os.environ["WEAVEBOT_TEST_REDIS_URL"])
+"""
+        done = told("run", "redis", "--", sys.executable, "-c", second)
+        ports = [redis_port(one) for one in done.stdout.split()]
+        assert len(set(ports)) == 2, done.stderr
+        assert not any(probes.redis(port) for port in ports)
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_stopped_by_a_signal_it_stops_the_command_and_the_servers(self, number: signal.Signals) -> None:

@@ -172,7 +172,7 @@ class TestSayingWhatIsWrong:
         assert "make it the owner of its database" in said.err
 
 
-@pytest.mark.alone
+@pytest.mark.alone("postgres")
 class TestFaults:
     async def test_an_import_goes_on_when_the_server_was_killed_in_the_middle(
         self, weavebot: Line, server: Server, at_once: Callable[[Path, str], Command]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from neo4j import AsyncGraphDatabase
 from redis.asyncio import Redis
 
 from deploy.local_services import probes
+from deploy.local_services.recipes import PREFIX
+from deploy.local_services.services import Services
 from tests.services.matrix import Refused, said_by
-from tests.services.servers import address
+from tests.services.servers import Server, address, alone_with
 from tests.services.synapse import ROOM_VERSIONS, Homeserver
 
 pytestmark = pytest.mark.services
@@ -46,6 +49,52 @@ class TestServers:
     async def test_the_peer_for_encrypted_rooms_is_installed(self) -> None:
         package = Path(address("NODE_PEER")) / "node_modules" / "matrix-js-sdk" / "package.json"
         assert json.loads(package.read_text())["version"] == "37.5.0"
+
+
+async def redis_of(url: str) -> int:
+    """Its process; it has two seconds to say so."""
+    async with asyncio.timeout(2), Redis.from_url(url) as redis:
+        return int((await redis.info("server"))["process_id"])
+
+
+class TestAlone:
+    @pytest.mark.alone("redis")
+    async def test_a_test_disturbs_a_server_that_the_others_do_not_use(self) -> None:
+        theirs = Services(Path(address("SERVICES"))).addresses()[f"{PREFIX}REDIS_URL"]
+        before, mine = await redis_of(theirs), Server("redis", alone=True)
+        assert await redis_of(address("REDIS_URL")) != before
+        await mine.pause()
+        try:
+            with pytest.raises(TimeoutError):
+                await redis_of(address("REDIS_URL"))
+            assert await redis_of(theirs) == before
+        finally:
+            await mine.recover()
+        await mine.kill()
+        await mine.recover()
+        assert await redis_of(theirs) == before
+
+    async def test_one_that_is_not_alone_may_not(self) -> None:
+        with pytest.raises(AssertionError, match=r"mark this test alone\('redis'\)"):
+            await Server("redis").pause()
+        assert await redis_of(address("REDIS_URL"))
+
+    async def test_those_who_want_the_same_server_take_turns(self) -> None:
+        theirs = address("REDIS_URL")
+
+        def free() -> bool:
+            with lock.open("w") as turn:
+                try:
+                    fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return False
+            return True
+
+        lock = Services(Path(address("SERVICES"))).second("redis").folder / "turn.lock"
+        with alone_with(["redis"]):
+            assert not free()
+            assert address("REDIS_URL") != theirs
+        assert address("REDIS_URL") == theirs
 
 
 class TestSynapse:
@@ -81,7 +130,7 @@ class TestSynapse:
         ana, ben = await homeserver.person("Ana"), await homeserver.person("Ben")
         assert await ben.download(await ana.upload(b"twelve hives")) == b"twelve hives"
 
-    @pytest.mark.alone
+    @pytest.mark.alone("synapse")
     async def test_comes_back_with_what_it_knew(self, homeserver: Homeserver) -> None:
         ana = await homeserver.person("Ana")
         room = await ana.create_room()

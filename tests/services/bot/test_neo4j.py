@@ -169,7 +169,7 @@ class TestLogin:
             assert "correct WEAVEBOT_NEO4J_USER and WEAVEBOT_NEO4J_PASSWORD" in str(found["fix"])
 
 
-@pytest.mark.alone
+@pytest.mark.alone("neo4j")
 class TestAway:
     async def test_frozen_it_costs_an_answer_the_graph_and_nobody_waits_twice(
         self, tmp_path: Path, neo4j: Server

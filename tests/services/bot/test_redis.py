@@ -160,7 +160,7 @@ class TestForgetting:
         after = await everything(app)
         assert not any(serial in value for value in after.values())
 
-    @pytest.mark.alone
+    @pytest.mark.alone("redis")
     async def test_while_the_server_is_away_it_follows(self, app: App, redis: Server) -> None:
         await told(app)
         serial = str((await ask(app)).citations[0].hit.serial).encode()
@@ -174,7 +174,7 @@ class TestForgetting:
         assert not any(serial in value for value in (await everything(app)).values())
 
 
-@pytest.mark.alone
+@pytest.mark.alone("redis")
 class TestAway:
     async def test_a_server_that_is_stopped_costs_nothing_and_is_used_again(self, app: App, redis: Server) -> None:
         await told(app)
@@ -223,7 +223,7 @@ class TestAway:
             assert "2 questions a minute" in await chat.say("Ben", "!weave queen?")
 
 
-@pytest.mark.alone
+@pytest.mark.alone("redis")
 class TestDoctor:
     async def test_it_says_what_there_is(self, app: App) -> None:
         found = await finding(app)

@@ -193,7 +193,7 @@ class TestKilled:
             await settled(memory)
 
 
-@pytest.mark.alone
+@pytest.mark.alone("rabbitmq", "redis")
 class TestServersThatGo:
     @pytest.fixture
     async def server(self, corner: Corner) -> AsyncIterator[Server]:

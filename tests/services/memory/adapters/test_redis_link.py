@@ -53,7 +53,7 @@ class TestLogin:
                 await link.run(ping)
 
 
-@pytest.mark.alone
+@pytest.mark.alone("redis")
 class TestFaults:
     async def test_a_server_that_was_stopped_is_used_again_when_it_is_back(self, server: Server) -> None:
         clock = HandClock()

@@ -215,7 +215,7 @@ class TestReaching:
         await database.close()
 
 
-@pytest.mark.alone
+@pytest.mark.alone("postgres")
 class TestFaults:
     async def test_a_server_that_was_restarted_is_found_again(self, database: SqlDatabase, server: Server) -> None:
         await add(database, "before")

@@ -41,7 +41,7 @@ class TestAThousandMessages:
         assert max(Counter(one.event_id for one in bot.all(IncomingMessage)).values()) == 1
 
 
-@pytest.mark.alone
+@pytest.mark.alone("synapse")
 class TestALongAbsence:
     async def test_of_2000_messages_and_50_reactions_is_made_up_within_a_minute(
         self, resting_bot: Bot, ana: Person

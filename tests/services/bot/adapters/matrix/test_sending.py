@@ -31,7 +31,7 @@ class TestATransaction:
         assert await bot.says(place, "In the shed.", transaction="question-2") != first
         assert len(ours(await ana.history(place.room), bot)) == 2
 
-    @pytest.mark.alone
+    @pytest.mark.alone("synapse")
     @pytest.mark.parametrize("encrypted", [False, True])
     async def test_posts_once_over_restarts_of_both(
         self, resting_bot: Bot, ana: Person, homeserver: Homeserver, *, encrypted: bool
