@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -9,10 +10,13 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bot.cli import perform
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "bot" / "demo" / "beekeepers.jsonl"
@@ -21,8 +25,15 @@ pytestmark = pytest.mark.model
 Said = subprocess.CompletedProcess[str]
 
 
-def weavebot(folder: Path, *words: str, stdin: str | None = None) -> Said:
-    """Runs one command on a data folder."""
+def weavebot(folder: Path, *words: str) -> Said:
+    """One command on a data folder, in this process: the same program without a start of it for each."""
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        status = perform(["--data", str(folder), *words])
+    return Said(words, status, out.getvalue(), err.getvalue())
+
+
+def started(folder: Path, *words: str, stdin: str | None = None) -> Said:
+    """The program, started for one command."""
     program = [sys.executable, "-c", "from bot.cli import main; main()", "--data", str(folder), *words]
     return subprocess.run(program, cwd=ROOT, capture_output=True, text=True, input=stdin, timeout=120, check=False)
 
@@ -37,7 +48,7 @@ def objects(said: Said) -> list[dict[str, Any]]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder that holds the demo room as it was written."""
     place = tmp_path_factory.mktemp("cli") / "data"
-    counts = objects(weavebot(place, "import", str(DEMO), "--json"))[-1]
+    counts = objects(started(place, "import", str(DEMO), "--json"))[-1]
     assert (counts["imported"], counts["already_known"], counts["rejected"]) == (443, 0, 0)
     return place
 
@@ -51,7 +62,7 @@ class TestImporting:
         lines = DEMO.read_text("utf-8").splitlines()[:3]
         lines.insert(1, '{"id": "x", "room": "beekeepers", "author": "Ana", "text": "", "sent_at": "2026-01-01"}')
         lines.insert(2, "{not json")
-        said = weavebot(tmp_path / "data", "import", "-", stdin="\n".join(lines))
+        said = started(tmp_path / "data", "import", "-", stdin="\n".join(lines))
         assert said.returncode == 0
         assert "2" in said.stderr + said.stdout
         assert "3 imported, 0 already known, 2 rejected" in said.stdout
@@ -76,7 +87,7 @@ class TestImporting:
 
 class TestAsking:
     def test_the_readmes_question_is_answered_with_its_proof(self, folder: Path) -> None:
-        [answer] = objects(weavebot(folder, "ask", "Who inspected hives 3 and 5?", "--room", "beekeepers", "--json"))
+        [answer] = objects(started(folder, "ask", "Who inspected hives 3 and 5?", "--room", "beekeepers", "--json"))
         assert "m391" in [citation["message_id"] for citation in answer["citations"]][:3]
         assert not answer["abstained"]
         assert set(answer["route"]) >= {"sources", "pattern", "fusion", "policy", "propensity"}
@@ -117,7 +128,7 @@ class TestAsking:
     def test_mistakes_are_one_sentence_and_the_right_status(
         self, folder: Path, words: tuple[str, ...], status: int
     ) -> None:
-        said = weavebot(folder, *words)
+        said = started(folder, *words)
         assert said.returncode == status
         assert "Traceback" not in said.stderr
         assert said.stderr.strip()
@@ -127,7 +138,7 @@ class TestForgetting:
     def test_no_byte_of_a_forgotten_message_is_left(self, tmp_path: Path) -> None:
         place, secret = tmp_path / "data", "Quillfeather hid the brass compass under the seventh stone"
         line = {"id": "s1", "room": "r", "author": "Zed", "text": secret, "sent_at": "2026-01-01T10:00:00+00:00"}
-        weavebot(place, "import", "-", stdin=json.dumps(line) + "\n")
+        started(place, "import", "-", stdin=json.dumps(line) + "\n")
         [answer] = objects(weavebot(place, "ask", "Where is the brass compass?", "--room", "r", "--json"))
         assert "seventh stone" in answer["text"]
         assert _holding(place, b"seventh stone")
