@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from structlog.dev import ConsoleRenderer, plain_traceback
 
 from memory.models import Room
 from tests.parts import Memory, open_memory
@@ -17,6 +18,7 @@ from tests.services.servers import alone_with
 
 settings.register_profile("shared", deadline=None)  # machines are shared and noisy: time is a benchmark's matter
 settings.load_profile("shared")
+ConsoleRenderer.get_active().exception_formatter = plain_traceback  # one that is drawn for the screen takes seconds
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
