@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 from structlog.dev import ConsoleRenderer, plain_traceback
 
@@ -40,6 +42,14 @@ def _servers_of_its_own(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     with alone_with(marker.args):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _logs() -> Iterator[None]:
+    """What a command set up for its logs ends with the test, as its streams do."""
+    yield
+    structlog.reset_defaults()
+    logging.basicConfig(force=True)
 
 
 @pytest.fixture(autouse=True)

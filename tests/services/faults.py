@@ -41,10 +41,10 @@ MESSAGES: Final = int(os.environ.get("WEAVEBOT_TEST_FAULT_MESSAGES", "500"))
 FULL: Final = MESSAGES > 500
 FIGURES: Final = os.environ.get("WEAVEBOT_TEST_FAULT_FIGURES")
 """A file that a line is added to for each fault."""
-FROZEN: Final = 30.0 if FULL else 6.0
+FROZEN: Final = 30.0 if FULL else 3.0
 """Seconds for which a server is stopped (SIGSTOP)."""
-PATIENCE: Final = 5.0 if FULL else 4.0
-"""Seconds that PostgreSQL may take for a statement; shorter than it is frozen, and other tests run meanwhile."""
+PATIENCE: Final = 5.0 if FULL else 2.0
+"""Seconds that PostgreSQL may take for a statement."""
 ROOM: Final = "hives"
 BATCH: Final = 100
 PAUSE: Final = 0.3
@@ -194,7 +194,7 @@ class House:
     async def _stored_in_graph(self) -> str:
         """Everything that the graph server holds of this installation, as words."""
         installation = (await pseudonyms_of(self.app.database, self.app.clock)).installation
-        link = Neo4jLink(neo4j_address(reading=20.0), Breaker("Neo4j", self.app.clock))
+        link = Neo4jLink(neo4j_address(reading=60.0), Breaker("Neo4j", self.app.clock))
         statement = """
             MATCH (n) WHERE coalesce(n.scope, n.key) STARTS WITH $installation
             OPTIONAL MATCH (n)-[t]->()

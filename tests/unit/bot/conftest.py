@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from bot.app import App
 from tests.unit.bot.rooms import Chat, open_bot
-
-
-@pytest.fixture(autouse=True)
-def _logs() -> Iterator[None]:
-    """What a command set up for its logs ends with the test, as its streams do."""
-    yield
-    structlog.reset_defaults()
-    logging.basicConfig(force=True)
 
 
 @pytest.fixture
