@@ -124,6 +124,10 @@ class SqlDatabase:
             if error is None:
                 raise  # a broken promise of our own (a constraint, a type): let it show
             raise error from exc
+        except TimeoutError as exc:  # of the driver, on the ways around SQLAlchemy's own handling
+            if self.is_embedded:
+                raise
+            raise postgres.unreachable(exc) from exc
 
     async def pour(self, conn: AsyncConnection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Many rows into a table within a write; each has a value for every column, in their order.

@@ -91,3 +91,10 @@ def test_rights_connections_and_contention_keep_their_sentences() -> None:
     assert "owner of its database" in str(translated(error("42501")))
     assert isinstance(translated(error("57P01")), Unreachable)
     assert isinstance(translated(error("40001")), Contended)
+
+
+def test_a_driver_that_gives_up_waiting_is_a_server_that_does_not_answer() -> None:
+    """Also on the ways that SQLAlchemy does not watch."""
+    database = SqlDatabase("postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(Unreachable, match="does not answer"), database._translated():
+        raise TimeoutError
