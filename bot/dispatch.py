@@ -310,7 +310,7 @@ class Dispatch:
         there = {one.event_id for one in event.standing}
         known = await reactions_on(self._app, room, event.target)
         for one in known:
-            if one.standing and one.event_id not in there:
+            if one.standing and one.event_id.startswith(event.listed) and one.event_id not in there:
                 await self._take_back(event.place, room, one, event.read_at)
         for added in event.standing:
             await self._reaction(added)

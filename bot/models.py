@@ -121,13 +121,15 @@ class ReactionRemoved:
 class ReactionsStanding:
     """All reactions that stand on a message now, read from the platform: what was missed while away is put right.
 
-    A reaction that we know and that is not among them was taken back.
+    A reaction that we know and that is not among them was taken back, if its id begins with ``listed``: what people did
+    by a button the platform does not list.
     """
 
     place: Place
     target: str
     standing: tuple[ReactionAdded, ...]
     read_at: datetime
+    listed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from discord import app_commands
 from bot.adapters.discord import buttons, slash, writing
 from bot.adapters.discord.failing import Standing
 from bot.adapters.discord.feed import Feed, Kept, Used, Voted
-from bot.adapters.discord.ids import command_id, message_id
+from bot.adapters.discord.ids import command_id, message_id, press_id
 from bot.adapters.discord.lists import Lists
 from bot.adapters.discord.places import Places, Spot, actor_of
 from bot.adapters.discord.slash import Choice, Suggestions, cut
@@ -29,6 +29,7 @@ from memory.errors import WeavebotError
 
 PATIENCE: Final = 60.0  # seconds that a kept message may take to be committed
 SWITCHED_OFF: Final = "I am switched off in this channel; an admin of this server changes that with /weavebot-admin."
+BUSY: Final = "Too much is going on here just now; try again in a minute."
 NO_ANSWER: Final = "That message shows no answer of mine; use this on one of my answers."
 
 log = structlog.get_logger(__name__)
@@ -68,7 +69,7 @@ class InteractionCounter:
         actor = actor_of(used.user, permissions=used.permissions if used.guild_id else None)
         event = IncomingMessage(spot.place, one.event_id, actor, text, used.created_at, thread=spot.thread)
         if not self._parts.feed.put(Used(event)):
-            await self._reply(one, page("Too much is going on here just now; try again in a minute."))
+            await self._reply(one, page(BUSY))
 
     async def keep(self, used: discord.Interaction[Any], message: discord.Message) -> None:
         """See the protocol."""
@@ -109,9 +110,7 @@ class InteractionCounter:
             await self.say(used, f"why {press.number}", private=True)
             return
         channel = used.channel_id or 0
-        reaction = "" if press.reaction else f"click-{used.id}"
-        with self._parts.standing.translated():
-            await _acknowledge(used.response, used.message, press, reaction)
+        reaction = "" if press.reaction else press_id(press.answer, used.user.id, press.emoji)
         vote = Voted(
             channel,
             used.guild_id,
@@ -122,7 +121,12 @@ class InteractionCounter:
             remove=bool(press.reaction),
             private=press.kind != buttons.ASK,
         )
-        self._parts.feed.put(vote)
+        taken = self._parts.feed.put(vote)
+        with self._parts.standing.translated():
+            if taken:
+                await _acknowledge(used.response, used.message, press, reaction)
+            else:
+                await used.response.send_message(BUSY, ephemeral=True)
 
     async def administer(self, used: discord.Interaction[Any], deed: str, **given: Any) -> None:
         """See the protocol."""

@@ -41,7 +41,17 @@ def command_id(interaction: int) -> str:
 
 def reaction_id(message: str, user: int, emoji: str) -> str:
     """The event id of a reaction. Discord gives it none: it is whose, on what, which. Super or not is one reaction."""
-    return f"{message}:{user}:{emoji}"
+    return f"{reactions_of(message)}{user}:{emoji}"
+
+
+def reactions_of(message: str) -> str:
+    """What the ids of all reactions on a message begin with, and no press of a button does."""
+    return f"{message}:"
+
+
+def press_id(answer: str, user: int, emoji: str) -> str:
+    """The event id of a vote by button: pressed again it is the same vote, as a reaction put again is the same one."""
+    return f"click-{answer}-{user}-{emoji}"
 
 
 def edit_id(message: str, edited_at_ms: int) -> str:

@@ -25,7 +25,7 @@ from bot.adapters.discord.feed import (
     Voted,
     Written,
 )
-from bot.adapters.discord.ids import PLATFORM, edit_id, message_id, reaction_id
+from bot.adapters.discord.ids import PLATFORM, edit_id, message_id, reaction_id, reactions_of
 from bot.adapters.discord.places import Places, Spot, actor_of
 from bot.models import (
     Actor,
@@ -272,7 +272,7 @@ class Reader:
 
     async def _cleared(self, raw: discord.RawReactionClearEvent, spot: Spot) -> list[ChatEvent]:
         target = message_id(raw.channel_id, raw.message_id)
-        return [ReactionsStanding(spot.place, target, (), self._clock.now())]
+        return [ReactionsStanding(spot.place, target, (), self._clock.now(), listed=reactions_of(target))]
 
     async def _cleared_emoji(self, raw: discord.RawReactionClearEmojiEvent, spot: Spot) -> list[ChatEvent]:
         self._recheck(raw.channel_id, raw.guild_id, raw.message_id)
@@ -290,7 +290,7 @@ class Reader:
             for who, emoji in one.by
             if who.id != me and not who.bot
         )
-        return [ReactionsStanding(spot.place, target, standing, now)]
+        return [ReactionsStanding(spot.place, target, standing, now, listed=reactions_of(target))]
 
     async def _voted(self, one: Voted) -> list[ChatEvent]:
         """A rating by a click: of an answer that one person alone sees, or of one that asks everybody."""

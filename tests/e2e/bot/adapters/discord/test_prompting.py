@@ -113,3 +113,60 @@ async def test_where_it_may_not_it_says_nothing_and_goes_on(
             await hives.expect(lambda message: "I took the route" in message.content)
         assert [one["event"] for one in logged].count("mark.refused") == 1
         assert Emoji("📌") not in answer.reactions
+
+
+async def test_a_press_outlives_that_others_take_their_reactions_back(
+    discord: Discord, hives: Place, ana: Person, tmp_path: Path
+) -> None:
+    ben = discord.guild("hives").member("Ben")
+    async with weavebot(discord, tmp_path, solicit=1.0) as bot:
+        answer = await asked(bot, hives, ana)
+        await (await ana.clicks(answer, "👍")).expect()
+        await ben.reacts(answer, "👎")
+        await votes(bot, ("Ana", "👍"), ("Ben", "👎"))
+        await ben.unreacts(answer, "👎")
+        await votes(bot, ("Ana", "👍"))
+    async with weavebot(discord, tmp_path, solicit=1.0) as bot:  # reads what stands on its answers again
+        await ben.reacts(answer, "⭐")
+        await votes(bot, ("Ana", "👍"), ("Ben", "⭐"))
+
+
+async def test_pressed_twice_it_is_taken_back_once(discord: Discord, hives: Place, ana: Person, tmp_path: Path) -> None:
+    async with weavebot(discord, tmp_path, solicit=1.0) as bot:
+        answer = await asked(bot, hives, ana)
+        thanks = [await (await ana.clicks(answer, "👍")).expect() for _ in range(2)]
+        await votes(bot, ("Ana", "👍"))
+        await (await ana.clicks(thanks[0], "Take it back")).acknowledged()
+        await votes(bot)
+        await (await ana.clicks(answer, "👍")).expect()
+        await votes(bot, ("Ana", "👍"))
+
+
+async def test_a_press_and_a_reaction_of_one_person_are_one_vote(
+    discord: Discord, hives: Place, ana: Person, tmp_path: Path
+) -> None:
+    async with weavebot(discord, tmp_path, solicit=1.0) as bot:
+        answer = await asked(bot, hives, ana)
+        thanks = await (await ana.clicks(answer, "👍")).expect()
+        await votes(bot, ("Ana", "👍"))
+        await ana.reacts(answer, "👍")
+        await ana.reacts(answer, "🤔")
+        await votes(bot, ("Ana", "👍"), ("Ana", "🤔"))
+        await (await ana.clicks(thanks, "Take it back")).acknowledged()
+        await ana.unreacts(answer, "🤔")
+        await votes(bot, ("Ana", "👍"))
+        await ana.unreacts(answer, "👍")
+        await votes(bot)
+
+
+async def test_who_votes_down_in_two_channels_is_asked_in_each(
+    discord: Discord, hives: Place, ana: Person, tmp_path: Path
+) -> None:
+    orders = discord.guild("hives").channel("orders")
+    async with weavebot(discord, tmp_path, solicit=0.0) as bot:
+        for place in (hives, orders):
+            await ana.says(place, "!weave what is the gate code?")
+            answer = await place.expect()
+            await ana.reacts(answer, "👎")
+            asked_back = await place.expect(lambda message: "what did you expect?" in message.content)
+            assert asked_back.reply_to is answer
