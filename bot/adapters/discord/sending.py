@@ -7,6 +7,7 @@ answer to our request was lost) is looked for in the channel first: a message of
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -196,11 +197,11 @@ class Sender:
     ) -> str:
         first = await self._sent_before(place, parts.texts[0], transaction, source)
         if first is None:
-            nonce = f"{transaction[:22]}-0" if transaction else None
+            nonce = _nonce(place.id, transaction, 0)
             sent = await self._say(place, parts.texts[0], parts, reply, nonce=nonce, reference=source)
             first = sent.id
         if len(parts.texts) > 1 and await self._second_missing(place, first, transaction):
-            nonce = f"{transaction[:22]}-1" if transaction else None
+            nonce = _nonce(place.id, transaction, 1)
             await self._say(place, parts.texts[1], parts, reply, nonce=nonce, reference=first, last=True)
         self._unsure.discard(transaction)
         return message_id(place.id, first)
@@ -280,6 +281,13 @@ class Sender:
 
     def _is_old(self, message: int) -> bool:
         return self._clock.now() - discord.utils.snowflake_time(message) > TRUSTED
+
+
+def _nonce(channel: int, transaction: str, part: int) -> str | None:
+    """At most 25 characters. Another one in each channel: Discord compares a nonce with all that its author posted."""
+    if not transaction:
+        return None
+    return f"{hashlib.blake2b(f'{channel} {transaction}'.encode(), digest_size=11).hexdigest()}-{part}"
 
 
 def _alone(reply: Reply) -> Reply:

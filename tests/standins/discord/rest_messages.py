@@ -92,7 +92,7 @@ async def create_message(call: Call) -> Payload:
     if is_empty(body, len(call.files)):
         raise Refused(EMPTY_MESSAGE)
     check_content(body, files=len(call.files))
-    known = _by_nonce(call, channel, body)
+    known = _by_nonce(call, body)
     message = known or call.deeds.post(written(call, channel, body))
     return shown(call, message) | ({} if message.nonce is None else {"nonce": message.nonce})
 
@@ -152,7 +152,7 @@ def _pinged(call: Call, message: Message, allowed: Json | None) -> set[int]:
     return pinged | (everyone if "everyone" in parse else set())
 
 
-def _by_nonce(call: Call, channel: Channel, body: Json) -> Message | None:
+def _by_nonce(call: Call, body: Json) -> Message | None:
     nonce = body.get("nonce")
     if nonce is None:
         return None
@@ -161,12 +161,13 @@ def _by_nonce(call: Call, channel: Channel, body: Json) -> Message | None:
     if not body.get("enforce_nonce"):
         return None
     since = call.world.now() - call.deeds.gateway.limits.nonce_window
-    for number in reversed(channel.order):
-        message = channel.messages[number]
-        if message.sent_at < since:
-            return None
-        if message.nonce == str(nonce) and message.author is call.world.bot:
-            return message
+    for channel in call.world.channels.values():  # "another message by the same author", wherever it is
+        for number in reversed(channel.order):
+            message = channel.messages[number]
+            if message.sent_at < since:
+                break
+            if message.nonce == str(nonce) and message.author is call.world.bot:
+                return message
     return None
 
 
