@@ -216,7 +216,8 @@ class Reply:
     ``in_reply_to`` is the event that caused it, ``thread`` the conversation that belongs to. ``replaces`` names a
     message of ours that this one takes the place of. With ``private`` it is for ``to`` alone (an external id), wherever
     the platform can say that; an attachment of a private reply too. ``sources`` are the event ids of the messages that
-    the marks [1], [2] … of the page refer to, so that an adapter can link them.
+    the marks [1], [2] … of the page refer to, so that an adapter can link them. What is said ``beside`` replies to a
+    message of ours, of which it is no part; several may.
     """
 
     place: Place
@@ -229,6 +230,7 @@ class Reply:
     to: str | None = None
     attachment: Attachment | None = None
     sources: tuple[str, ...] = ()
+    beside: bool = False
 
     @property
     def answer(self) -> int | None:

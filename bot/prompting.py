@@ -40,5 +40,5 @@ def disliked_page(answer: Answer, prefix: str, able: Capabilities) -> Page:
         f"If it is wrong or old, `{command} remember …` tells me how it is.",
         f"`{command} forget ID` erases what should not have been shown; `{command} why {answer.serial}` has the ids.",
     ]
-    asked = line(f"You voted #{answer.serial} down: what did you expect?")
-    return (asked, hint_line(" ".join(way for way in ways if way)), hint_line("I ask this once."))
+    asked = line(f"Whoever just voted #{answer.serial} down: what did you expect?")  # names nobody: a press is private
+    return (asked, hint_line(" ".join(way for way in ways if way)), hint_line("I ask each of you once."))

@@ -252,7 +252,7 @@ class Replies:
         able = self._port.capabilities
         said = prompting.disliked_page(answered, self._app.settings.prefix, able)
         thread = answered.thread or (event.target if able.threads else None)
-        reply = Reply(event.place, said, in_reply_to=event.target, thread=thread, to=event.actor.external_id)
+        reply = Reply(event.place, said, in_reply_to=event.target, thread=thread, beside=True)
         await self._send(item.room, reply, prompting.question_to(person), person=None, shows=None)
 
     async def _said(self, call: Call, *, again: bool) -> Said:

@@ -195,7 +195,8 @@ class Sender:
     async def _in_order(
         self, place: discord.PartialMessageable, parts: Parts, reply: Reply, transaction: str, source: int | None
     ) -> str:
-        first = await self._sent_before(place, parts.texts[0], transaction, source)
+        # What is said beside an answer cannot be told from what was said to others: the nonce alone keeps it single.
+        first = None if reply.beside else await self._sent_before(place, parts.texts[0], transaction, source)
         if first is None:
             nonce = _nonce(place.id, transaction, 0)
             sent = await self._say(place, parts.texts[0], parts, reply, nonce=nonce, reference=source)
@@ -222,7 +223,7 @@ class Sender:
         last: bool = False,
     ) -> discord.Message:
         """One message; files go with the last one, the buttons with each."""
-        options: dict[str, Any] = {"suppress_embeds": True, "mention_author": False}
+        options: dict[str, Any] = {"suppress_embeds": True, "mention_author": False, "silent": reply.beside}
         if reply.label is not None:
             options["view"] = buttons.view_of(reply.label, private=False)
         if nonce is not None:
@@ -269,10 +270,12 @@ class Sender:
     async def _ours(
         self, place: discord.PartialMessageable, after: int, replies_to: int
     ) -> discord.PartialMessage | None:
-        """The message of ours that replies to another, among those that follow."""
+        """The message of ours that replies to another, among those that follow; never one said beside (silently)."""
         async for message in place.history(limit=LOOKED_AT, after=discord.Object(after)):
             reference = message.reference
-            if self._is_mine(message) and reference is not None and reference.message_id == replies_to:
+            if not self._is_mine(message) or message.flags.silent:
+                continue
+            if reference is not None and reference.message_id == replies_to:
                 return place.get_partial_message(message.id)
         return None
 

@@ -177,7 +177,7 @@ class TestReacting:
     async def test_a_first_vote_down_asks_what_was_expected_and_a_star_is_kept(self, app: App) -> None:
         shown = await type_in(app, "the queen is red", "!weave queen?", "-1", "*", "-1 1")
 
-        assert shown.count("You voted #1 down: what did you expect?") == 1
+        assert shown.count("Whoever just voted #1 down: what did you expect?") == 1
         assert "`" not in shown
         assert "pick 2 says which" in shown
         assert "📌 #1 is kept for the week's digest" in shown

@@ -93,7 +93,7 @@ class TestTheFirstVoteDown:
         chat = Chat(app, Platform(QUIET))
         target, reply = await answered(chat)
         said = await react(chat, target, "👎")
-        assert f"You voted #{reply.answer} down: {WRONG}" in said
+        assert f"Whoever just voted #{reply.answer} down: {WRONG}" in said
         assert "`!weave" not in said  # plain text has no marks
         assert "!weave remember" in said
         prompt = chat.platform.sent[-1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import structlog
 from sqlalchemy import select
 
@@ -163,10 +165,48 @@ async def test_who_votes_down_in_two_channels_is_asked_in_each(
     discord: Discord, hives: Place, ana: Person, tmp_path: Path
 ) -> None:
     orders = discord.guild("hives").channel("orders")
-    async with weavebot(discord, tmp_path, solicit=0.0) as bot:
+    async with weavebot(discord, tmp_path, solicit=0.0):
         for place in (hives, orders):
             await ana.says(place, "!weave what is the gate code?")
             answer = await place.expect()
             await ana.reacts(answer, "👎")
             asked_back = await place.expect(lambda message: "what did you expect?" in message.content)
             assert asked_back.reply_to is answer
+
+
+WRONG = "what did you expect?"
+
+
+async def test_what_was_asked_about_an_old_answer_of_one_is_asked_of_the_next(
+    discord: Discord, hives: Place, ana: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ben = discord.guild("hives").member("Ben")
+    monkeypatch.setattr("bot.adapters.discord.sending.TRUSTED", timedelta(seconds=-60))  # all is old
+    async with weavebot(discord, tmp_path, solicit=0.0) as bot:
+        answer = await asked(bot, hives, ana)
+        for person in (ana, ben):
+            await person.reacts(answer, "👎")
+
+        async def prompts() -> int:
+            return sum(WRONG in message.content for message in hives.answers)
+
+        await eventually(prompts, lambda count: count == 2)
+
+
+async def test_an_answer_that_changes_leaves_what_was_asked_about_it(
+    discord: Discord, hives: Place, ana: Person, tmp_path: Path
+) -> None:
+    async with weavebot(discord, tmp_path, solicit=0.0) as bot:
+        answer = await asked(bot, hives, ana)
+        await ana.reacts(answer, "👎")
+        prompt = await hives.expect(lambda message: WRONG in message.content)
+        assert answer.reply_to is not None
+        before = answer.content
+        await ana.edits(answer.reply_to, "!weave what is the code of the gate?")
+
+        async def content() -> str:
+            return answer.content
+
+        await eventually(content, lambda text: text != before)
+        assert prompt in hives.answers
+        assert WRONG in prompt.content
