@@ -28,8 +28,13 @@ def follows(event: ReactionAdded) -> Kind | None:
 
 
 def question_to(person: Person) -> str:
-    """The transaction of what a person is asked after the first vote down in a room: so they are asked once."""
+    """The transaction that notes that a person was asked after a vote down in a room: so they are asked once."""
     return transaction_of(f"disliked {person.id}", "prompt")
+
+
+def question_about(answer_id: str) -> str:
+    """The transaction of what is asked about an answer: once, however many vote it down."""
+    return transaction_of(answer_id, "prompt")
 
 
 def disliked_page(answer: Answer, prefix: str, able: Capabilities) -> Page:

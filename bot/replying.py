@@ -239,10 +239,17 @@ class Replies:
             log.warning("mark.refused", room=item.room.external_id)
 
     async def _disliked(self, item: Item, event: ReactionAdded) -> None:
-        """Asks whoever voted an answer down what they expected: once, below the answer, if the vote still stands."""
+        """Asks whoever voted an answer down what they expected, below the answer, if the vote still stands.
+
+        A person is asked once, and about an answer once: who comes second is asked when they vote another one down.
+        """
         found = await reaction_named(self._app, item.room, event.event_id)
         behind = await self._app.outbox.answer_behind(item.room, event.target)
         if found is None or not found.standing or behind is None:
+            return
+        about = prompting.question_about(behind)
+        before = await self._app.outbox.find(item.room, about)
+        if before is not None and before.event_id is not None:
             return
         person = await self._person(item.room, event.actor)
         try:
@@ -253,7 +260,8 @@ class Replies:
         said = prompting.disliked_page(answered, self._app.settings.prefix, able)
         thread = answered.thread or (event.target if able.threads else None)
         reply = Reply(event.place, said, in_reply_to=event.target, thread=thread, beside=True)
-        await self._send(item.room, reply, prompting.question_to(person), person=None, shows=None)
+        await self._app.outbox.put(item.room, prompting.question_to(person), in_reply_to=event.target, shows=None)
+        await self._send(item.room, reply, about, person=None, shows=None)
 
     async def _said(self, call: Call, *, again: bool) -> Said:
         prefix = self._app.settings.prefix

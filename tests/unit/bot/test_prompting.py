@@ -104,7 +104,10 @@ class TestTheFirstVoteDown:
         chat = Chat(app, Platform(QUIET))
         target, _ = await answered(chat)
         assert WRONG in await react(chat, target, "👎", "Ben")
-        assert WRONG in await react(chat, target, "⛔", "Cleo")
+        assert await react(chat, target, "⛔", "Cleo") == ""  # it stands below the answer already
+        other, _ = await answered(chat, "!weave what is red?")
+        assert WRONG in await react(chat, other, "⛔", "Cleo")
+        assert await react(chat, other, "👎", "Ben") == ""
 
     @pytest.mark.parametrize("emoji", ["👍", "🤔", "🔁", "🐌", "🍕", "1️⃣"])
     async def test_only_a_vote_down_asks(self, app: App, emoji: str) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
-import pytest
 import structlog
 from sqlalchemy import select
 
@@ -161,36 +159,7 @@ async def test_a_press_and_a_reaction_of_one_person_are_one_vote(
         await votes(bot)
 
 
-async def test_who_votes_down_in_two_channels_is_asked_in_each(
-    discord: Discord, hives: Place, ana: Person, tmp_path: Path
-) -> None:
-    orders = discord.guild("hives").channel("orders")
-    async with weavebot(discord, tmp_path, solicit=0.0):
-        for place in (hives, orders):
-            await ana.says(place, "!weave what is the gate code?")
-            answer = await place.expect()
-            await ana.reacts(answer, "👎")
-            asked_back = await place.expect(lambda message: "what did you expect?" in message.content)
-            assert asked_back.reply_to is answer
-
-
 WRONG = "what did you expect?"
-
-
-async def test_what_was_asked_about_an_old_answer_of_one_is_asked_of_the_next(
-    discord: Discord, hives: Place, ana: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ben = discord.guild("hives").member("Ben")
-    monkeypatch.setattr("bot.adapters.discord.sending.TRUSTED", timedelta(seconds=-60))  # all is old
-    async with weavebot(discord, tmp_path, solicit=0.0) as bot:
-        answer = await asked(bot, hives, ana)
-        for person in (ana, ben):
-            await person.reacts(answer, "👎")
-
-        async def prompts() -> int:
-            return sum(WRONG in message.content for message in hives.answers)
-
-        await eventually(prompts, lambda count: count == 2)
 
 
 async def test_an_answer_that_changes_leaves_what_was_asked_about_it(

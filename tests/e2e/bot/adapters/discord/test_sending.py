@@ -93,6 +93,25 @@ class TestOnce:
             assert await bot.port.send(reply, transaction="t1") == first
         assert len(hives.answers) == 2
 
+    async def test_the_same_reason_in_two_channels_is_two_messages(
+        self, discord: Discord, hives: Channel, tmp_path: Path
+    ) -> None:
+        orders = discord.guild("hives").channel("orders")
+        async with weavebot(discord, tmp_path) as bot:
+            for place in (hives, orders):
+                await bot.port.send(reply_in(place, f"to {place.channel.name}"), transaction="t1")
+        assert [len(place.answers) for place in (hives, orders)] == [1, 1]
+
+    async def test_what_is_said_beside_a_long_answer_is_not_taken_for_its_second_message(
+        self, discord: Discord, hives: Channel, tmp_path: Path
+    ) -> None:
+        async with weavebot(discord, tmp_path) as bot:
+            first = await bot.port.send(reply_in(hives, "\n".join(["b" * 100] * 30), label=LABEL), transaction="t1")
+            discord.later(400)
+            bot.port._sender._unsure.add("t2")
+            await bot.port.send(reply_in(hives, "what?", in_reply_to=first, beside=True), transaction="t2")
+        assert [message.content[0] for message in hives.answers] == ["b", "b", "w"]
+
     async def test_killed_between_its_two_messages_the_second_follows(
         self, discord: Discord, hives: Channel, ana: Person, tmp_path: Path
     ) -> None:
