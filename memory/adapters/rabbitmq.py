@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import (
     AMQPError,
     ChannelClosed,
@@ -181,11 +181,15 @@ class RabbitQueue:
                 balancing = session.consuming.get(kind)
                 if balancing is None or any(session.shares[place].out for place in mine):
                     return
-                del session.consuming[kind]
-                balancing.cancel()
-                await session.present.pop(kind).close()
-                for place in mine:
-                    await self._let_go(session, place)
+                try:
+                    del session.consuming[kind]
+                    balancing.cancel()
+                    await session.present.pop(kind).close()
+                    for place in mine:
+                        await self._let_go(session, place)
+                except BaseException:  # a shard may be ours without being consumed: it is nobody's with the connection
+                    await self._forget()
+                    raise
 
         await self._watched(work)
 
@@ -303,8 +307,13 @@ class RabbitQueue:
                 ssl_context=self._trust,
                 client_properties={"product": "weavebot"},
             )
-            publishing = await connection.channel(on_return_raises=True)
-            self._session = session = Session(connection, publishing, await connection.channel())
+            try:
+                publishing = await connection.channel(on_return_raises=True)
+                session = Session(connection, publishing, await connection.channel())
+            except BaseException:
+                await _hang_up(connection)
+                raise
+            self._session = session
             connection.close_callbacks.add(session.lost)
             return session
 
@@ -319,9 +328,7 @@ class RabbitQueue:
         for task in session.consuming.values():
             task.cancel()
         await asyncio.gather(*session.consuming.values(), return_exceptions=True)
-        with suppress(*_FAILURES, asyncio.CancelledError):
-            async with asyncio.timeout(1.0):
-                await session.connection.close()
+        await _hang_up(session.connection)
 
     async def _declare(self, session: Session, kind: WorkKind) -> None:
         """Everything of a kind, once a connection."""
@@ -348,7 +355,9 @@ class RabbitQueue:
         await self._declare(session, kind)
         if kind not in session.consuming:
             async with session.counting:
-                if kind not in session.consuming:
+                if kind in session.consuming:
+                    return session
+                with session.or_anew():  # else this worker is counted once more, and has a smaller share for ever
                     channel = session.present[kind] = await session.connection.channel()
                     workers = await channel.declare_queue(self._workers(kind), auto_delete=True, durable=False)
                     await workers.consume(wire.never)
@@ -439,3 +448,10 @@ class RabbitQueue:
     def _arrive(self, kind: WorkKind) -> None:
         if self._session is not None:
             self._session.arrived[kind].set()
+
+
+async def _hang_up(connection: AbstractConnection) -> None:
+    """Closes a connection, as far as it can be within a second."""
+    with suppress(*_FAILURES, asyncio.CancelledError):
+        async with asyncio.timeout(1.0):
+            await connection.close()

@@ -22,6 +22,10 @@ async def corner() -> AsyncIterator[Corner]:
         yield found
 
 
+async def broken_off(*_: object) -> None:
+    raise asyncio.CancelledError
+
+
 class TestRabbitQueue(SharedQueueContract):
     @pytest.fixture
     def open_queue(self, corner: Corner) -> Opening:
@@ -75,6 +79,32 @@ class TestRabbit:
         assert serials(left) == [2, 3]
         await queue.done(left)
         assert (await queue.state(INDEX)).depth == 0
+
+    async def test_a_worker_that_is_broken_off_while_it_comes_has_all_shards_in_the_end(
+        self, corner: Corner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        queue = await corner.open()
+        assert isinstance(queue, RabbitQueue)
+        with monkeypatch.context() as patched:
+            patched.setattr(queue, "_balance", broken_off)
+            with pytest.raises(asyncio.CancelledError):
+                await queue.wait(INDEX, 1)
+        await queue.publish([item(serial, room=serial) for serial in range(4)])
+        assert sorted(serials(await taken(queue, 4))) == [0, 1, 2, 3]
+
+    async def test_a_worker_that_is_broken_off_while_it_goes_leaves_all_shards_to_others(
+        self, corner: Corner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = await corner.open(), await corner.open()
+        assert isinstance(first, RabbitQueue)
+        await first.take(INDEX, 1)
+        session = await first._open()
+        with monkeypatch.context() as patched:
+            patched.setattr(session.asking, "queue_delete", broken_off)
+            with pytest.raises(asyncio.CancelledError):
+                await first.rest(INDEX)
+        await second.publish([item(serial, room=serial) for serial in range(4)])
+        assert sorted(serials(await taken(second, 4))) == [0, 1, 2, 3]
 
     async def test_the_state_says_whether_others_may_have_more(self, corner: Corner) -> None:
         first, second = await corner.open(), await corner.open()
