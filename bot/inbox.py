@@ -99,6 +99,7 @@ class Inbox:
         self._database = database
         self._clock = clock
         self._lease = lease
+        self._unreadable: set[int] = set()
 
     async def put(self, room: Room, kind: Kind, event_id: str, payload: Payload, person: Person | None = None) -> bool:
         """Keeps one; False when it was there. Raises Unavailable when its person was forgotten this very moment."""
@@ -125,7 +126,7 @@ class Inbox:
         """The rooms in which something waits for us, the one that has waited longest first."""
         query = select(inbox.c.room_id, inbox.c.claimed_by, inbox.c.claimed_until)
         query = query.join(rooms, rooms.c.id == inbox.c.room_id)
-        query = query.join(tenants, tenants.c.id == rooms.c.tenant_id).where(served.where(), _KNOWN)
+        query = query.join(tenants, tenants.c.id == rooms.c.tenant_id).where(served.where(), *self._legible())
         query = query.order_by(inbox.c.id)
         firsts: dict[int, AnyRow] = {}
         async with self._database.read() as conn:
@@ -136,20 +137,26 @@ class Inbox:
     async def first(self, room: int) -> Item | None:
         """What has waited longest in a room; None too while another process is at it: a room's rows go in order.
 
-        Rows of kinds that only a newer version knows are left to it. One that cannot be read is logged, and goes.
+        Rows that only a newer version can read, of kinds that we do not know or with another payload, are left to it:
+        somebody waits for their answer.
         """
         query = select(inbox, rooms.c.tenant_id, rooms.c.external_id, rooms.c.name, rooms.c.version, rooms.c.created_at)
-        query = query.join(rooms, rooms.c.id == inbox.c.room_id).where(inbox.c.room_id == room, _KNOWN)
+        query = query.join(rooms, rooms.c.id == inbox.c.room_id).where(inbox.c.room_id == room)
         while True:
             async with self._database.read() as conn:
-                row = (await conn.execute(query.order_by(inbox.c.id).limit(1))).one_or_none()
+                some = query.where(*self._legible()).order_by(inbox.c.id).limit(1)
+                row = (await conn.execute(some)).one_or_none()
             if row is None or not self._is_free(row):
                 return None
             try:
                 return _item(row)
             except ValidationError as exc:  # its words may be somebody's
                 log.error("inbox.unreadable", row=row.id, kind=row.kind, errors=exc.error_count())  # noqa: TRY400
-            await self._remove(row.id)
+                self._unreadable.add(row.id)
+
+    def _legible(self) -> tuple[ColumnElement[bool], ...]:
+        """The rows that this version can read, as far as it knows."""
+        return _KNOWN, inbox.c.id.not_in(sorted(self._unreadable))
 
     async def begin(self, item: Item) -> Item | None:
         """Marks that it is being carried out: the row as it is now; None when it is not ours to do.
@@ -172,11 +179,8 @@ class Inbox:
 
     async def done(self, item: Item) -> None:
         """It is out of the way."""
-        await self._remove(item.id)
-
-    async def _remove(self, key: int) -> None:
         async with self._database.write() as conn:
-            await conn.execute(delete(inbox).where(inbox.c.id == key))
+            await conn.execute(delete(inbox).where(inbox.c.id == item.id))
 
     async def reword(self, room: Room, event_id: str, person: Person, text: str) -> bool:
         """Changes a question that waits still and is this person's; False when there is none."""

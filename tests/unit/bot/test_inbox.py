@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 from structlog.testing import capture_logs
 
 from bot.app import App
+from bot.inbox import Served
 from bot.models import IncomingMessage
 from bot.tables import inbox
 from tests.unit.bot.rooms import HIVES, Chat, actor, open_bot
@@ -39,7 +40,7 @@ async def test_a_row_of_a_kind_that_nobody_knows_is_left_to_a_newer_version(tmp_
         assert await left(app) == ["s1"]
 
 
-async def test_a_row_that_cannot_be_read_is_logged_without_its_words_and_goes(tmp_path: Path) -> None:
+async def test_a_row_that_cannot_be_read_is_logged_once_without_its_words_and_holds_nobody_up(tmp_path: Path) -> None:
     async with open_bot(tmp_path) as app:
         chat = Chat(app)
         await ask(chat, "q1")
@@ -48,7 +49,27 @@ async def test_a_row_that_cannot_be_read_is_logged_without_its_words_and_goes(tm
         await ask(chat, "q2")
         with capture_logs() as logged:
             await chat.dispatch.replies.settle()
+            await ask(chat, "q3")
+            await chat.dispatch.replies.settle()
         [line] = [one for one in logged if one["event"] == "inbox.unreadable"]
         assert "gate" not in str(line)
+        assert len(chat.platform.sent) == 2
+        assert await left(app) == ["q1"]
+
+
+async def test_what_an_older_version_could_not_read_the_newer_one_answers(tmp_path: Path) -> None:
+    async with open_bot(tmp_path) as app:
+        chat = Chat(app)
+        await ask(chat, "q1")
+        async with app.database.write() as conn:
+            payload = (await conn.execute(select(inbox.c.payload))).scalar_one()
+            await conn.execute(update(inbox).values(payload='{"another": "shape"}'))
+        await chat.dispatch.replies.settle()
+        assert await app.inbox.waiting(Served(app.tenant)) == []
+        async with app.database.write() as conn:
+            await conn.execute(update(inbox).values(payload=payload))
+    async with open_bot(tmp_path) as app:
+        chat = Chat(app)
+        await chat.dispatch.replies.settle()
         assert len(chat.platform.sent) == 1
         assert await left(app) == []
