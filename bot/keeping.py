@@ -57,7 +57,8 @@ async def queue(app: App, *, retry_dead: bool = False) -> AsyncIterator[Event]:
     if retry_dead:
         await app.indexer.retry()
         await app.reflector.retry()
-        for waits in (settling(app), reflecting(app)):
+        reflects = app.settings.reflection != "off"  # else what is tried again waits with the rest
+        for waits in (settling(app), *([reflecting(app)] if reflects else [])):
             async with closing(waits) as events:
                 async for event in events:
                     yield event

@@ -63,6 +63,8 @@ async def telling(app: App, every: float = EVERY) -> None:
     while True:
         await asyncio.sleep(every)
         for kind, queue in app.queues.items():
+            if not _is_wanted(app, kind):
+                continue
             with contextlib.suppress(Unavailable):  # the database's; everybody says so
                 report = await queue.report()
                 if report.is_busy:

@@ -66,6 +66,20 @@ class TestGivenUp:
         assert "no message was given up" in shown(await run(app, "queue"))
         assert (await result(app, "queue"))["waiting"] == 0
 
+    async def test_trying_again_reflects_on_nothing_where_reflection_is_off(
+        self, tmp_path: Path, words: Poisoned
+    ) -> None:
+        async with open_bot(tmp_path, embedder=words, queue_url=SecretStr("memory:"), reflection="off") as app:
+            await run(app, "import", batch(*history(*TALK)))
+            waiting = (await app.reflector.depth()).waiting
+            words.mended = True
+            await result(app, "queue", retry_dead=True)
+            assert (await app.reflector.depth()).waiting == waiting + 1
+            with capture_logs() as logged:
+                async with beside(telling(app, 0.01)):
+                    await asyncio.sleep(0.1)
+            assert {line["kind"] for line in logged if line["event"] == "queue.state"} == {"index"}
+
     async def test_the_doctor_says_how(self, app: App) -> None:
         if not app.queues:
             pytest.skip("no queue")
