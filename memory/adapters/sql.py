@@ -36,9 +36,10 @@ _LATER: ContextVar[bool] = ContextVar("scrubbing_later", default=False)
 class SqlDatabase:
     """Transactions on one database.
 
-    On SQLite a write takes the file's write lock at its start (BEGIN IMMEDIATE), so that two writers wait for each
-    other instead of failing half-way; ``secure_delete`` overwrites what is deleted; a commit is on the disk when it
-    returns. On PostgreSQL writers work beside each other, unless one asks to be alone (decision 17).
+    On SQLite the writes of this process wait for each other from their start, and for those of another one from their
+    first statement on, which takes the file's write lock (BEGIN IMMEDIATE), so that none fails half-way;
+    ``secure_delete`` overwrites what is deleted; a commit is on the disk when it returns. On PostgreSQL writers work
+    beside each other, unless one asks to be alone (decision 17).
     """
 
     def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
