@@ -18,7 +18,7 @@ from bot.beside import beside
 from bot.shapes import plain_numbers
 from memory.errors import BadInput, Unavailable
 from memory.models import WorkKind
-from memory.rounds import LOOK
+from memory.rounds import LOOK, Rounds
 
 log = structlog.get_logger(__name__)
 
@@ -49,9 +49,14 @@ async def publishing(app: App) -> None:
 
     It may be cancelled at any time.
     """
-    while True:
-        told = [await queue.publish() for kind, queue in app.queues.items() if _is_wanted(app, kind)]
-        await app.indexer.nudged(LOOK if all(told) else SOON)
+    told = False
+
+    async def publish() -> None:
+        nonlocal told
+        told = False
+        told = all([await queue.publish() for kind, queue in app.queues.items() if _is_wanted(app, kind)])
+
+    await Rounds("publish").make(publish, lambda: app.indexer.nudged(LOOK if told else SOON))
 
 
 def _is_wanted(app: App, kind: WorkKind) -> bool:
@@ -60,8 +65,8 @@ def _is_wanted(app: App, kind: WorkKind) -> bool:
 
 async def telling(app: App, every: float = EVERY) -> None:
     """Logs now and then how the queues do, while something is there or happens. It may be cancelled at any time."""
-    while True:
-        await asyncio.sleep(every)
+
+    async def tell() -> None:
         for kind, queue in app.queues.items():
             if not _is_wanted(app, kind):
                 continue
@@ -69,6 +74,8 @@ async def telling(app: App, every: float = EVERY) -> None:
                 report = await queue.report()
                 if report.is_busy:
                     log.info("queue.state", kind=kind.value, **plain_numbers(asdict(report)))
+
+    await Rounds("tell").make(tell, lambda: asyncio.sleep(every))
 
 
 @contextlib.asynccontextmanager

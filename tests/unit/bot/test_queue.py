@@ -10,12 +10,13 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from bot import settings
+from bot import settings, working
 from bot.app import App
 from bot.beside import beside
 from bot.working import telling
+from memory import rounds
 from memory.errors import BadInput
-from memory.models import Embedding
+from memory.models import Embedding, WorkKind
 from tests.doubles import WordEmbedder
 from tests.unit.bot.rooms import batch, history, open_bot, result, results, run, shown
 
@@ -87,6 +88,28 @@ class TestGivenUp:
         found = {one["check"]: one for one in await results(app, "doctor")}
         assert found["queue"]["fix"] == "weavebot queue --retry-dead"
         assert found["queue"]["found"] == "index: 0 items, 1 dead letter; reflect: 0 items, 0 dead letters"
+
+
+class TestPublishing:
+    async def test_what_goes_wrong_once_does_not_end_it(
+        self, tmp_path: Path, words: Poisoned, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with open_bot(tmp_path, embedder=words, queue_url=SecretStr("memory:")) as app:
+            told = asyncio.Event()
+
+            async def publish() -> bool:
+                monkeypatch.setattr(app.queues[WorkKind.INDEX], "publish", published)
+                raise ZeroDivisionError
+
+            async def published() -> bool:
+                told.set()
+                return True
+
+            monkeypatch.setattr(app.queues[WorkKind.INDEX], "publish", publish)
+            monkeypatch.setattr(rounds, "_PAUSE", 0.01)
+            monkeypatch.setattr(working, "SOON", 0.01)
+            async with beside(working.publishing(app)), asyncio.timeout(5):
+                await told.wait()
 
 
 class TestNumbers:
