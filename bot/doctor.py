@@ -197,7 +197,10 @@ async def _graph(app: App) -> Finding:
 
 
 async def _vectors(app: App) -> Finding:
-    """The vector server: whether it answers, its version and indexes, and whether it holds what the rooms do."""
+    """The vector server: whether it answers, its version and indexes, and whether it holds what the rooms do.
+
+    A room that differs is put right.
+    """
     if app.vectors is None:
         return Finding("vectors", "in this process")
     await app.vectors.index.check()
@@ -211,9 +214,15 @@ async def _vectors(app: App) -> Finding:
     if health.missing:
         return Finding("vectors", f"{health.server} lacks an index of {', '.join(health.missing)}", mend)
     drifted = [drift async for drift in vector_drifts(app, app.vectors)]
-    if drifted:
-        return Finding("vectors", f"{health.server} differs from the database ({'; '.join(drifted)})", mend)
-    return Finding("vectors", f"{health.server}, holds what the database does")
+    if not drifted:
+        return Finding("vectors", f"{health.server}, holds what the database does")
+    for room in [drift.room for drift in drifted if drift.room is not None]:
+        await app.vectors.mend(room.id)
+    left = [drift.words async for drift in vector_drifts(app, app.vectors)]
+    if left:
+        return Finding("vectors", f"{health.server} differs from the database ({'; '.join(left)})", mend)
+    mended = "; ".join(drift.words for drift in drifted)
+    return Finding("vectors", f"{health.server}, holds what the database does now; it did not ({mended})")
 
 
 async def _queue(app: App) -> Finding:

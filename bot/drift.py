@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from bot import teams
 from bot.app import App
 from memory import links, records
+from memory.models import Room
 from memory.ports import LastingGraph
 from memory.vectors import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What differs, in words, and the room that `memory.vectors.Vectors.mend` can put right."""
+
+    words: str
+    room: Room | None = None
 
 
 async def drifts(app: App, graph: LastingGraph) -> AsyncIterator[str]:
@@ -34,10 +44,10 @@ async def drifts(app: App, graph: LastingGraph) -> AsyncIterator[str]:
             yield f"{room.name}: other messages than in the database"
 
 
-async def vector_drifts(app: App, vectors: Vectors) -> AsyncIterator[str]:
+async def vector_drifts(app: App, vectors: Vectors) -> AsyncIterator[Drift]:
     """As `drifts`, of what a vector server holds."""
     if not vectors.builds and (unused := len(await vectors.index.unused())):
-        yield f"{unused} unused beside the one in use, left by an interrupted reindex"
+        yield Drift(f"{unused} unused beside the one in use, left by an interrupted reindex")
     for room in await teams.rooms(app):
         async with app.database.read() as conn:
             wanted, version = await vectors.sum_of(conn, room.id), await records.version_of(conn, room.id)
@@ -45,6 +55,6 @@ async def vector_drifts(app: App, vectors: Vectors) -> AsyncIterator[str]:
             continue
         held = await vectors.index.sum_of(room.id)
         if held.messages != wanted.messages:
-            yield f"{room.name}: {held.messages:,} of {wanted.messages:,} messages"
+            yield Drift(f"{room.name}: {held.messages:,} of {wanted.messages:,} messages", room)
         elif held != wanted:
-            yield f"{room.name}: other messages, or other vectors, than in the database"
+            yield Drift(f"{room.name}: other messages, or other vectors, than in the database", room)
