@@ -15,14 +15,14 @@ from memory.vectors import Vectors
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What differs, in words, and the room that `memory.vectors.Vectors.mend` can put right."""
+    """What differs, in words, and the room, when bringing that to the server again puts it right."""
 
     words: str
     room: Room | None = None
 
 
-async def drifts(app: App, graph: LastingGraph) -> AsyncIterator[str]:
-    """A sentence for each room that differs; rooms that are still being brought up to date are left out.
+async def drifts(app: App, graph: LastingGraph) -> AsyncIterator[Drift]:
+    """Each room that differs; rooms that are still being brought up to date are left out.
 
     Raises Unavailable when one of the two does not answer.
     """
@@ -32,16 +32,16 @@ async def drifts(app: App, graph: LastingGraph) -> AsyncIterator[str]:
         if version != await graph.reached(room.id):
             continue
         if not app.rooms.builds(room.id) and (unused := len(await graph.unused(room.id))):
-            yield f"{room.name}: {unused} unused beside the one in use, left by an interrupted reindex"
+            yield Drift(f"{room.name}: {unused} unused beside the one in use, left by an interrupted reindex")
         held = await graph.sum_of(room.id)
         if held == wanted:
             continue
         if held.messages != wanted.messages:
-            yield f"{room.name}: {held.messages:,} of {wanted.messages:,} messages"
+            yield Drift(f"{room.name}: {held.messages:,} of {wanted.messages:,} messages", room)
         elif held.ties != wanted.ties:
-            yield f"{room.name}: {held.ties:,} ties instead of {wanted.ties:,}"
+            yield Drift(f"{room.name}: {held.ties:,} ties instead of {wanted.ties:,}", room)
         else:
-            yield f"{room.name}: other messages than in the database"
+            yield Drift(f"{room.name}: other messages than in the database", room)
 
 
 async def vector_drifts(app: App, vectors: Vectors) -> AsyncIterator[Drift]:

@@ -201,7 +201,7 @@ async def _renew_neo4j(app: App) -> AsyncIterator[Event]:
     await asyncio.sleep(app.settings.neo4j_timeout)  # whoever still reads the generation before ends within this time
     for room in there:
         await app.graph.sweep(room.id)
-    drifted = [drift async for drift in drifts(app, app.graph)]
+    drifted = [drift.words async for drift in drifts(app, app.graph)]
     if drifted:
         raise Unavailable(f"Neo4j does not hold what the database does after all ({'; '.join(drifted)}): try again")
     words = f"{count(before, 'message')} in {count(len(there), 'room')} rebuilt in Neo4j, and counted: all are there"
