@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from qdrant_client.http import models
 
 from bot.app import App
 from bot.settings import load as load_settings
@@ -144,6 +145,18 @@ class TestThere:
             assert {name: one["params"]["is_tenant"] for name, one in there.items()} == {"room": True, "tenant": True}
             there.pop("room")
             assert "lacks an index of room" in (await finding(app))["found"]
+
+    async def test_a_collection_whose_maker_was_killed_is_made_whole(self, server: Qdrant, tmp_path: Path) -> None:
+        async with open_on(server, tmp_path):
+            pass
+        [alias] = (await server.memory.get_aliases()).aliases
+        gone = models.DeleteAlias(alias_name=alias.alias_name)
+        await server.memory.update_collection_aliases([models.DeleteAliasOperation(delete_alias=gone)])
+        server.indexed.clear()
+        async with open_on(server, tmp_path) as app:
+            await run(app, "import", batch(*history(*TALK)))
+            assert (await finding(app))["found"].endswith("holds what the database does")
+        assert len((await server.memory.get_collections()).collections) == 1
 
 
 class TestAway:
