@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from bot.outbox import Outbox
 from bot.ports import ChatPort
 from bot.preferences import PreferenceBook
 from bot.settings import Settings
+from memory.breaker import Breaker
 from memory.directory import Directory
 from memory.engine import Engine
 from memory.indexing import Indexer
@@ -75,5 +76,6 @@ class App:
     vectors: Vectors | None = None  # the vector server, when there is one
     queues: Mapping[WorkKind, QueueSupply[Any]] = field(default_factory=dict)  # what feeds the workers, if a queue does
     cache: SharedCache | None = None  # the cache server, when there is one
+    breakers: Sequence[Breaker] = ()  # of every server, by whom it is used; one server may have several
     passed: Counter[str] = field(default_factory=Counter)  # events of kinds that nobody here knows, since the start
     ports: list[ChatPort] = field(default_factory=list)  # the chat accounts that this process is connected with

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -17,9 +18,9 @@ from sqlalchemy import text
 
 from bot import owner, schema
 from bot.app import App
-from bot.drift import drifts, vector_drifts
+from bot.drift import Drift, drifts, vector_drifts
 from bot.errors import confess
-from bot.events import Event, result, status
+from bot.events import Event, closing, result, status
 from bot.exits import FAILED
 from bot.pages import BAD, FAINT, GOOD, Line, count, line, plain
 from bot.ports import ChatPort
@@ -180,7 +181,10 @@ async def _model(app: App) -> Finding:
 
 
 async def _graph(app: App) -> Finding:
-    """The graph server: whether it answers, its version and constraints, and whether it holds what the rooms do."""
+    """The graph server: whether it answers, its version and constraints, and whether it holds what the rooms do.
+
+    A room that differs is built anew.
+    """
     if app.graph is None:
         return Finding("graph", "in this process")
     await app.rooms.catch_up()
@@ -190,19 +194,49 @@ async def _graph(app: App) -> Finding:
     mend = "weavebot reindex --store neo4j"
     if health.missing:
         return Finding("graph", f"{health.server} lacks {', '.join(health.missing)}", mend)
-    drifted = [drift async for drift in drifts(app, app.graph)]
-    if drifted:
-        return Finding("graph", f"{health.server} differs from the database ({'; '.join(drifted)})", mend)
-    return Finding("graph", f"{health.server}, holds what the database does")
+    graph = app.graph
+
+    async def rebuilt(room: int) -> None:
+        async with closing(app.rooms.rebuild_graph(graph, room)) as steps:
+            async for _ in steps:
+                pass
+        await asyncio.sleep(app.settings.neo4j_timeout)  # whoever still reads the generation before ends meanwhile
+        await graph.sweep(room)
+
+    return await _mended("graph", health.server, lambda: drifts(app, graph), rebuilt, mend)
+
+
+async def _mended(
+    check: str,
+    server: str,
+    compared: Callable[[], AsyncIterator[Drift]],
+    mend: Callable[[int], Awaitable[None]],
+    command: str,
+) -> Finding:
+    """Whether a server holds what the database does, after every room that differs was mended."""
+    drifted = [drift async for drift in compared()]
+    if not drifted:
+        return Finding(check, f"{server}, holds what the database does")
+    for room in [drift.room for drift in drifted if drift.room is not None]:
+        await mend(room.id)
+    left = [drift.words async for drift in compared()]
+    if left:
+        return Finding(check, f"{server} differs from the database ({'; '.join(left)})", command)
+    mended = "; ".join(drift.words for drift in drifted)
+    return Finding(check, f"{server}, holds what the database does now; it did not ({mended})")
 
 
 async def _vectors(app: App) -> Finding:
-    """The vector server: whether it answers, its version and indexes, and whether it holds what the rooms do."""
+    """The vector server: whether it answers, its version and indexes, and whether it holds what the rooms do.
+
+    A room that differs is put right.
+    """
     if app.vectors is None:
         return Finding("vectors", "in this process")
-    await app.vectors.index.check()
-    await app.vectors.catch_up()
-    health = await app.vectors.index.health()
+    vectors = app.vectors
+    await vectors.index.check()
+    await vectors.catch_up()
+    health = await vectors.index.health()
     version = health.server.removeprefix("Qdrant ").split(".")
     if tuple(int(part) for part in version[:2] if part.isdecimal()) < OLDEST_QDRANT:
         wanted = ".".join(map(str, OLDEST_QDRANT))
@@ -210,10 +244,7 @@ async def _vectors(app: App) -> Finding:
     mend = "weavebot reindex --store qdrant"
     if health.missing:
         return Finding("vectors", f"{health.server} lacks an index of {', '.join(health.missing)}", mend)
-    drifted = [drift async for drift in vector_drifts(app, app.vectors)]
-    if drifted:
-        return Finding("vectors", f"{health.server} differs from the database ({'; '.join(drifted)})", mend)
-    return Finding("vectors", f"{health.server}, holds what the database does")
+    return await _mended("vectors", health.server, lambda: vector_drifts(app, vectors), vectors.mend, mend)
 
 
 async def _queue(app: App) -> Finding:

@@ -43,7 +43,7 @@ async def stats(app: App, *, room: str | None = None) -> AsyncIterator[Event]:
         reports = await _reports(app)
         queued = {_NAMES[kind]: queue_object(report) for kind, report in reports.items()}
         cached = cache_page(app.evidence.counts, app.cache)
-        stores = stores_object(app)
+        stores = stores_object(app.breakers)
         less = (*stores_page(stores), *passed_page(app.passed))
         shown = (*head, *stats_page(numbers), *_queue_pages(reports), *cached, *less)
         cache = cache_object(app.evidence.counts, app.cache)
@@ -202,7 +202,7 @@ async def _renew_neo4j(app: App) -> AsyncIterator[Event]:
     await asyncio.sleep(app.settings.neo4j_timeout)  # whoever still reads the generation before ends within this time
     for room in there:
         await app.graph.sweep(room.id)
-    drifted = [drift async for drift in drifts(app, app.graph)]
+    drifted = [drift.words async for drift in drifts(app, app.graph)]
     if drifted:
         raise Unavailable(f"Neo4j does not hold what the database does after all ({'; '.join(drifted)}): try again")
     words = f"{count(before, 'message')} in {count(len(there), 'room')} rebuilt in Neo4j, and counted: all are there"
@@ -221,7 +221,7 @@ async def _renew_qdrant(app: App) -> AsyncIterator[Event]:
             yield progress(QDRANT, done, max(total, done))
     await asyncio.sleep(app.settings.qdrant_timeout)  # whoever still reads what was before ends within this time
     await app.vectors.index.sweep()
-    drifted = [drift async for drift in vector_drifts(app, app.vectors)]
+    drifted = [drift.words async for drift in vector_drifts(app, app.vectors)]
     if drifted:
         raise Unavailable(f"Qdrant does not hold what the database does after all ({'; '.join(drifted)}): try again")
     words = f"{count(done, 'message')} in {count(len(there), 'room')} rebuilt in Qdrant, and counted: all are there"

@@ -80,14 +80,12 @@ def dead_page(dead: Sequence[DeadLetter]) -> Page:
 
 
 def cache_page(counts: Counts, server: SharedCache | None) -> Page:
-    """How often evidence was at hand since the start, and how the cache server is; empty without anything to say."""
+    """How often evidence was at hand since the start; empty when nobody has asked."""
     lines = []
     if counts.asked:
         found = f"evidence at hand for {counts.rate:.0%} of {count(counts.asked, 'look')} since the start"
         shared = f" ({counts.own:,} here, {counts.shared:,} in Redis)" if server is not None else ""
         lines.append(line(found + shared))
-    if server is not None and server.resting:
-        lines.append(line((BAD, "Redis does not answer and is left alone for some seconds")))
     return tuple(lines)
 
 
@@ -101,7 +99,7 @@ def passed_page(passed: Mapping[str, int]) -> Page:
 
 def stores_page(stores: Mapping[str, str]) -> Page:
     """A line for each server that is left alone after a failure (`bot.shapes.stores_object`)."""
-    away = [name.capitalize() for name, state in stores.items() if state != "well"]
+    away = [name for name, state in stores.items() if state != "well"]
     return tuple(line((BAD, f"{name} does not answer and is left alone for some seconds")) for name in away)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from bot.app import App
+from memory.breaker import Breaker
 from memory.models import DeadLetter, Person, QueueReport
 from memory.ports import SharedCache
 from routing.digest import Digest
@@ -107,10 +108,10 @@ def cache_object(counts: Counts, server: SharedCache | None) -> dict[str, Any]:
     return {**found, "rate": round(counts.rate, DIGITS), "server": state}
 
 
-def stores_object(app: App) -> dict[str, str]:
-    """The servers that hold projections: "well", or "away" while one is left alone after a failure."""
-    stores = {"neo4j": app.graph, "qdrant": app.vectors.index if app.vectors else None}
-    return {name: "away" if store.resting else "well" for name, store in stores.items() if store is not None}
+def stores_object(breakers: Sequence[Breaker]) -> dict[str, str]:
+    """Every server by its name: "well", or "away" while it is left alone after a failure by anybody who uses it."""
+    stores = {one.name: "well" for one in breakers}
+    return stores | {one.name: "away" for one in breakers if one.resting}
 
 
 def instant(at: datetime | None) -> str | None:

@@ -213,6 +213,7 @@ async def open_app(
             vectors=kept,
             queues=work.queues,
             cache=cache,
+            breakers=breakers,
         )
 
 

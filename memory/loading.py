@@ -70,6 +70,12 @@ async def page(conn: AsyncConnection, room: int, since: int, after: int, model: 
     return await _rows(conn, and_(behind, messages.c.serial <= some[-1]), model)
 
 
+async def changed(conn: AsyncConnection, room: int, since: int, first: int, last: int) -> set[int]:
+    """The serials between two, those included, of a room's messages that changed after a version."""
+    query = select(messages.c.serial).where(_changed(room, since), messages.c.serial.between(first, last))
+    return set((await conn.execute(query)).scalars())
+
+
 async def rows_of(conn: AsyncConnection, room: int, serials: Sequence[int], model: ModelKey) -> RoomRows:
     """Some of a room's messages, at most some hundred; those that are gone are missing."""
     return await _rows(conn, and_(messages.c.room_id == room, messages.c.serial.in_(serials)), model)

@@ -268,6 +268,12 @@ class LastingVectors(VectorIndex, Protocol):
     async def check(self) -> None:
         """Makes what is missing there. Raises ModelMismatch when it holds the vectors of another model."""
 
+    async def generation(self) -> str:
+        """The generation in use now, asked of the server. From then on `reached` speaks of it, whoever switched."""
+
+    async def reach(self, room: int, version: int, generation: str | None = None) -> None:
+        """As in the index; with ``generation`` nothing is noted in another: what was put went into that one alone."""
+
     async def begin(self) -> None:
         """A new, empty generation of all rooms; what an earlier attempt left is gone. Puts go to the one in use."""
 

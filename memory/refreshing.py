@@ -27,6 +27,11 @@ class Refreshing:
             task.add_done_callback(_seen)
         await asyncio.shield(task)
 
+    def under_way(self, room: int) -> bool:
+        """Whether it is being brought up to date just now."""
+        task = self._tasks.get(room)
+        return task is not None and not task.done()
+
     async def close(self) -> None:
         """Ends what is still under way."""
         tasks = list(self._tasks.values())

@@ -2,13 +2,13 @@
 
 The version that a room has reached there is noted after what it covers was put and removed. So nothing counts as taken
 that was not; what came after it is put again, which changes nothing. A process that read a message and puts it while
-another one erases it looks afterwards what was erased meanwhile, and takes that out again.
+another one erases or edits it looks afterwards what happened meanwhile, and takes it out again or puts it as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -42,6 +42,11 @@ _SCALE: Final = 4  # bytes of a vector's scale
 Said: TypeAlias = tuple[Nominations, Nominations]
 """By meaning and by words."""
 
+Put: TypeAlias = Callable[[int, int, RoomRows], Awaitable[None]]
+"""Of a room and a team."""
+
+_BEHIND: Final = "Qdrant has not caught up with this room yet"
+
 
 class Vectors:
     """The index of all rooms on one server."""
@@ -54,6 +59,7 @@ class Vectors:
         self._refreshing = Refreshing(self._refresh)
         self._asked: LRUCache[tuple[Any, ...], asyncio.Task[Said]] = LRUCache(_ASKED)
         self._owed: set[int] = set()
+        self._slow: set[int] = set()  # rooms that took longer to catch up than a question waits
         self._building = False
         self._looked: set[int] = set()  # rooms that hold nothing which an earlier process should have taken out
         self._swept = False
@@ -83,11 +89,20 @@ class Vectors:
         try:
             return await asyncio.shield(task)
         except TimeoutError as exc:
-            raise Unavailable("Qdrant has not caught up with this room yet") from exc
+            raise Unavailable(_BEHIND) from exc
 
     async def _current(self, room: int, at: int | None) -> None:
-        if at is None or at > await self.index.reached(room):
+        """Waits until the room is where the question saw it, unless another question has waited in vain just now."""
+        if at is not None and at <= await self.index.reached(room):
+            return
+        if room in self._slow and self._refreshing.under_way(room):
+            raise Unavailable(_BEHIND)
+        self._slow.discard(room)
+        try:
             await self._refreshing.done(room)
+        except asyncio.CancelledError:
+            self._slow.add(room)
+            raise
 
     # -- keeping up ---------------------------------------------------------------------------------------------------
 
@@ -96,6 +111,7 @@ class Vectors:
 
         What an interrupted rebuild has left goes, and so does what a process that was killed has left of a message.
         """
+        await self.index.generation()  # another process may have built everything anew
         async with self._database.read() as conn:
             there, owed = await records.versions(conn), set(self._owed)
         behind = [room for room, version in there.items() if version and version != await self.index.reached(room)]
@@ -107,12 +123,16 @@ class Vectors:
             self._swept = True
         for room in there:
             if room not in self._looked:
-                await self._remove_strays(room)
+                async with self._database.read() as conn:
+                    wanted, _, _ = await records.span(conn, [room])
+                if await self.index.count(room) > wanted:
+                    await self._remove_strays(room)
                 self._looked.add(room)
         return len(behind)
 
     async def _refresh(self, room: int) -> None:
         """Puts and removes what changed since the version that the index has noted, then notes the new one."""
+        generation = await self.index.generation()
         reached = await self.index.reached(room)
         async with self._database.read() as conn:
             version = await records.version_of(conn, room)
@@ -123,36 +143,57 @@ class Vectors:
         if since != reached:
             await self.index.drop(room)
         await self.index.remove(room, removed)
-        async for tenant, page in self._pages(room, since):
-            await self.index.put(room, tenant, page)
-            await self._remove_late(room, version)
-        await self.index.reach(room, version)
+        async for _ in self._put_pages(room, since, self.index.put):
+            pass
+        await self.index.reach(room, version, generation)
         self._owed.discard(room)
 
-    async def _pages(self, room: int, since: int) -> AsyncIterator[tuple[int, RoomRows]]:
-        """What changed in a room after a version, some thousands of messages at a time, with the room's team."""
+    async def _put_pages(self, room: int, since: int, put: Put) -> AsyncIterator[int]:
+        """Puts what changed in a room after a version, some thousands of messages at a time; gives their numbers."""
         after = 0
         while True:
             async with self._database.read() as conn:
+                seen = await records.version_of(conn, room)
                 page = await loading.page(conn, room, since, after, self._model)
                 tenant = await _tenant_of(conn, room)
             if not len(page):
                 return
-            yield tenant, page
+            await put(room, tenant, page)
+            await self._follow(room, page.serials.tolist(), seen, put)
+            yield len(page)
             after = int(page.serials[-1])
 
-    async def _remove_late(self, room: int, since: int) -> None:
-        """What was erased after a version, when it may have been put after that."""
+    async def _follow(self, room: int, serials: Sequence[int], seen: int, put: Put) -> None:
+        """What was put as it was at a version may have changed since: it is put as it is now, or taken out.
+
+        Until nothing has: another process may have noted that change, and would never put it again.
+        """
+        mine = set(serials)
+        while True:
+            async with self._database.read() as conn:
+                now = await records.version_of(conn, room)
+                gone = mine.intersection(await links.removed(conn, room, seen))
+                edited = mine & await loading.changed(conn, room, seen, min(mine), max(mine))
+            await self.index.remove(room, sorted(gone))
+            if not edited:
+                return
+            await self._put_some(room, sorted(edited), put)
+            mine, seen = edited, now
+
+    async def _put_some(self, room: int, serials: Sequence[int], put: Put) -> int:
+        """As they are now; gives the version before which none of them was read."""
         async with self._database.read() as conn:
-            late = await links.removed(conn, room, since)
-        await self.index.remove(room, late)
+            seen = await records.version_of(conn, room)
+        for start in range(0, len(serials), _SLICE):
+            async with self._database.read() as conn:
+                rows = await loading.rows_of(conn, room, serials[start : start + _SLICE], self._model)
+                tenant = await _tenant_of(conn, room)
+            if len(rows):
+                await put(room, tenant, rows)
+        return seen
 
     async def _remove_strays(self, room: int) -> None:
         """Messages that SQL does not have: a process was killed when it had put what another one was erasing."""
-        async with self._database.read() as conn:
-            wanted, _, _ = await records.span(conn, [room])
-        if await self.index.count(room) <= wanted:
-            return
         after = 0
         while held := await self.index.serials(room, after):
             async with self._database.read() as conn:
@@ -162,6 +203,12 @@ class Vectors:
                 log.warning("vectors.strays", room=room, messages=len(strays))
                 await self.index.remove(room, strays)
             after = held[-1]
+
+    async def mend(self, room: int) -> None:
+        """Puts everything of a room again and takes out what SQL does not have, while the room goes on answering."""
+        async for _ in self._put_pages(room, -1, self.index.put):
+            pass
+        await self._remove_strays(room)
 
     async def close(self) -> None:
         """Ends what is still under way."""
@@ -184,10 +231,8 @@ class Vectors:
             await self.index.begin()
             done = 0
             for room, version in there.items():
-                async for tenant, page in self._pages(room, -1):
-                    await self.index.build(room, tenant, page)
-                    await self._remove_late(room, version)
-                    done += len(page)
+                async for some in self._put_pages(room, -1, self.index.build):
+                    done += some
                     yield done
                 await self.index.built(room, version)
             await self.index.switch()
@@ -219,20 +264,12 @@ class Vectors:
         try:
             async with asyncio.timeout(_ERASING):
                 await self.index.remove(room, serials)
-                for start in range(0, len(serials), _SLICE):
-                    await self._put_again(room, serials[start : start + _SLICE])
+                if serials:
+                    seen = await self._put_some(room, serials, self.index.put)
+                    await self._follow(room, serials, seen, self.index.put)
         except (Unavailable, TimeoutError) as error:
             self._owed.add(room)
             log.warning("vectors.erasing_later", room=room, messages=len(serials), reason=str(error))
-
-    async def _put_again(self, room: int, serials: Sequence[int]) -> None:
-        async with self._database.read() as conn:
-            version = await records.version_of(conn, room)
-            rows = await loading.rows_of(conn, room, serials, self._model)
-            tenant = await _tenant_of(conn, room)
-        if len(rows):
-            await self.index.put(room, tenant, rows)
-            await self._remove_late(room, version)
 
     async def drop_person(self, person: int) -> None:
         """Dropper: what they wrote is gone by now, and nothing there names anybody."""

@@ -34,8 +34,8 @@ class Health:
 
     @property
     def away(self) -> tuple[str, ...]:
-        """The sources that are down and the stores that rest, by name."""
-        return (*self.down, *sorted(one.name for one in self._breakers if one.resting))
+        """The sources that are down and the stores that rest, by name; a store of several breakers once."""
+        return (*self.down, *sorted({one.name for one in self._breakers if one.resting}))
 
     def saw(self, *, missing: Iterable[str] = (), there: Iterable[str] = ()) -> None:
         """Some did not answer just now, some did."""

@@ -63,6 +63,7 @@ class QdrantVectorIndex:
         self._ready = False
         self._preparing = asyncio.Lock()
         self._reached: dict[int, int] = {}  # what was noted, while nothing has failed
+        self._led: str | None = None  # the generation that it was noted in
         self._building: str | None = None
         self._term = lru_cache(maxsize=_KNOWN_TERMS)(pseudonyms.term)
 
@@ -79,10 +80,24 @@ class QdrantVectorIndex:
             self._reached[room] = await self._spoken(self._link.read, lambda to: _noted(to, self._alias, room))
         return self._reached[room]
 
-    async def reach(self, room: int, version: int) -> None:
+    async def reach(self, room: int, version: int, generation: str | None = None) -> None:
         """See the port."""
-        await self._write(lambda to: _note(to, self._alias, room, version))
+        if generation is not None and generation != await self.generation():
+            return
+        name = generation or self._alias  # not the alias: it may lead elsewhere by the time that this arrives
+        await self._write(lambda to: _note(to, name, room, version))
         self._reached[room] = max(version, self._reached.get(room, 0))
+
+    async def generation(self) -> str:
+        """See the port."""
+        current = await self._spoken(self._link.read, self._current)
+        if current is None:  # everything was lost
+            self._ready = False
+            current = await self._spoken(self._link.read, self._current)
+        if current != self._led:
+            self._reached.clear()
+            self._led = current
+        return current or self._alias
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -156,7 +171,7 @@ class QdrantVectorIndex:
             await self._point_to(to, name)
 
         await self._link.write(work)
-        self._building = None
+        self._building = self._led = None
         self._ready = False
         self._reached.clear()
 
@@ -341,15 +356,20 @@ class QdrantVectorIndex:
         """The alias leads to a collection, and its payload is indexed."""
         if await self._current(to) is None:
             there = await self._names(to)
-            await self._point_to(to, there[-1] if there else await self._made(to, 1))
+            name = there[-1] if there else await self._made(to, 1)
+            await self._index(to, name)  # whoever made it may have been killed before it was whole
+            await self._point_to(to, name)
 
     async def _made(self, to: AsyncQdrantClient, number: int) -> str:
         name = f"{self._alias}_{number}"
         await to.create_collection(name, **schema.created(self._model, self._dim, self._quantization))
-        for key in schema.INDEXED:  # before the points: the graph of a room needs it
+        await self._index(to, name)  # before the points: the graph of a room needs it
+        return name
+
+    async def _index(self, to: AsyncQdrantClient, name: str) -> None:
+        for key in schema.INDEXED:
             index = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
             await to.create_payload_index(name, key, field_schema=index, wait=True)
-        return name
 
     async def _point_to(self, to: AsyncQdrantClient, name: str) -> None:
         """The alias leads there, from one moment to the next."""

@@ -59,10 +59,14 @@ class Server(QdrantVectorIndex):
         self._check()
         return await super().reached(room)
 
-    async def reach(self, room: int, version: int) -> None:
+    async def reach(self, room: int, version: int, generation: str | None = None) -> None:
         self._check()
-        await super().reach(room, version)
+        await super().reach(room, version, generation)
         self.noted.set()
+
+    async def generation(self) -> str:
+        self._check()
+        return await super().generation()
 
     async def nominate(
         self, room: int, direction: Floats | None, terms: Mapping[str, float], limit: int
@@ -236,6 +240,24 @@ class TestErasing:
         await kept.catch_up()
         await agree(memory, kept, room)
 
+    async def test_what_is_edited_while_another_process_puts_it_is_there_as_it_is_now(
+        self, memory: Memory, room: Room, kept: Vectors, client: AsyncQdrantClient
+    ) -> None:
+        await memory.say(room, *TALK)
+        slow = await server_on(client, memory)
+        other = await kept_by(memory, slow)
+        slow.gate.clear()
+        late = asyncio.create_task(other.catch_up())
+        await slow.putting.wait()  # it has read the message as it was, and not put it yet
+        await memory.journal.edit(room, "e2", "ben", "honey", START)
+        await memory.indexer.drain()
+        await kept.catch_up()  # from now on nobody would put it again
+        slow.gate.set()
+        await late
+        _, said = await kept.index.nominate(room.id, None, {"sunday": 1.0}, 10)
+        assert len(said.serials) == 0
+        await agree(memory, kept, room)
+
     async def test_what_a_killed_process_left_goes_at_the_next_start(
         self, memory: Memory, room: Room, kept: Vectors, server: Server
     ) -> None:
@@ -317,6 +339,34 @@ class TestAsking:
             await server.noted.wait()  # it goes on catching up
         assert (await engine.nominate("vector", query, room.id, 10)).instead_of == ""
 
+    async def test_nobody_waits_again_for_the_same_catching_up(
+        self,
+        memory: Memory,
+        room: Room,
+        engine: Engine,
+        kept: Vectors,
+        server: Server,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        await memory.say(room, *TALK)
+        query = await asked(memory, room)
+        await engine.look(query, room.id)
+        await memory.say(room, ("Dana", "the zeppelin lands"))
+        server.gate.clear()
+        server.noted.clear()
+        query = await asked(memory, room)
+        monkeypatch.setattr(vectors, "PATIENCE", 0.05)
+        await engine.look(query, room.id)
+        monkeypatch.setattr(vectors, "PATIENCE", 60.0)
+        async with asyncio.timeout(5):
+            said = await asyncio.gather(*(engine.nominate(name, query, room.id, 10) for name in ("vector", "keyword")))
+        assert {one.instead_of for one in said} == {"qdrant"}
+        server.gate.set()
+        async with asyncio.timeout(5):
+            await server.noted.wait()
+            await kept.catch_up()
+        assert (await engine.nominate("vector", query, room.id, 10)).instead_of == ""
+
     async def test_what_it_holds_of_another_time_is_passed_over(
         self, memory: Memory, room: Room, engine: Engine, server: Server, kept: Vectors
     ) -> None:
@@ -359,6 +409,54 @@ class TestRebuilding:
         await kept.catch_up()
         assert await server.unused() == []
         await agree(memory, kept, room)
+
+    async def test_what_was_put_into_the_one_before_is_not_noted_in_the_new_one(
+        self, memory: Memory, room: Room, kept: Vectors, server: Server
+    ) -> None:
+        await memory.say(room, *TALK[:2])
+        await kept.catch_up()
+        await server.begin()
+        await memory.say(room, *TALK[2:])
+        put = server.put
+
+        async def put_and_switch(room: int, tenant: int, rows: RoomRows) -> None:
+            await put(room, tenant, rows)
+            server.put = put  # type: ignore[method-assign]
+            await server.built(room, 1)  # it was read before anything came
+            await server.switch()
+
+        server.put = put_and_switch  # type: ignore[method-assign]
+        await kept.catch_up()
+        await kept.catch_up()
+        await agree(memory, kept, room)
+
+    async def test_a_switch_that_another_process_did_not_live_to_follow_up_is_followed_up(
+        self, memory: Memory, room: Room, kept: Vectors, client: AsyncQdrantClient
+    ) -> None:
+        await memory.say(room, *TALK)
+        await kept.catch_up()
+        killed = await server_on(client, memory)
+        await killed.begin()
+        await killed.switch()
+        await kept.catch_up()
+        await agree(memory, kept, room)
+
+
+class TestMending:
+    async def test_what_is_missing_comes_back_and_what_nobody_knows_goes(
+        self, memory: Memory, room: Room, kept: Vectors, server: Server
+    ) -> None:
+        serials = await memory.say(room, *TALK)
+        other = await memory.room("other")
+        await memory.say(other, ("Dana", "something else"))
+        await kept.catch_up()
+        lost = RoomRow(serials[0], 1, 0.0, "another text", None, None, None, None, None)
+        stray = RoomRow(4711, 1, 0.0, "a stray", None, None, None, None, None)
+        await server.put(room.id, memory.tenant, RoomRows.of([lost, stray]))
+        await server.remove(room.id, serials[1:2])
+        await kept.mend(room.id)
+        await agree(memory, kept, room)
+        await agree(memory, kept, other)
 
 
 class TestModels:

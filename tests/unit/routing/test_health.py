@@ -219,13 +219,16 @@ class TestHealth:
 
     def test_a_store_that_rests_is_away_though_every_source_answers(self) -> None:
         clock = HandClock()
-        redis, neo4j = Breaker("Redis", clock), Breaker("Neo4j", clock)
-        health = Health(clock, [redis, neo4j])
+        redis, neo4j, queue = Breaker("Redis", clock), Breaker("Neo4j", clock), Breaker("Redis", clock)
+        health = Health(clock, [redis, neo4j, queue])
         assert not health.away
         with pytest.raises(Unavailable), redis.watched():
             raise Unavailable("no answer")
         assert not health.down
         assert [*health.away] == ["Redis"]
+        with pytest.raises(Unavailable), queue.watched():
+            raise Unavailable("no answer")
+        assert [*health.away] == ["Redis"]  # one server, though it is used for two things
         health.saw(missing=["graph"])
         assert [*health.away] == ["graph", "Redis"]
         clock.advance(timedelta(minutes=1))
