@@ -31,7 +31,8 @@ from bot import logs
 from bot.beside import beside
 from bot.connections import Connections
 from bot.settings import load as load_settings
-from bot.wiring import open_app, open_discord
+from bot.wiring import open_app
+from bot.wiring.chats import open_discord
 from memory.adapters.sql import SqlDatabase
 from memory.tables import message_revisions, messages, reactions
 from routing.tables import answers, votes

@@ -24,7 +24,7 @@ from benchmarks.rooms import rooms
 from bot.app import App
 from bot.clock import SystemClock
 from bot.settings import load as load_settings
-from bot.wiring import open_index
+from bot.wiring.stores import open_index
 from memory import ranking
 from memory.adapters.qdrant import QdrantVectorIndex
 from memory.adapters.qdrant_link import QdrantLink

@@ -102,7 +102,7 @@ async def _accounts(app: App) -> AsyncIterator[Sequence[ChatPort]]:
     if app.ports:
         yield app.ports
         return
-    from bot.wiring import open_ports  # noqa: PLC0415 - the wiring imports those that import this
+    from bot.wiring.chats import open_ports  # noqa: PLC0415 - the wiring imports those that import this
 
     async with contextlib.AsyncExitStack() as stack:
         ports = await open_ports(app)

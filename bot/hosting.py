@@ -31,7 +31,8 @@ from bot.render import hint_line
 from bot.settings import Settings
 from bot.terminal import Screen
 from bot.warming import warm_up
-from bot.wiring import open_app, open_console, open_ports
+from bot.wiring import open_app
+from bot.wiring.chats import open_console, open_ports
 from bot.working import ADAPTERS, JOBS, PARTS, SOON, WORKER, parts_of, publishing, telling, working
 from memory.errors import NotFound, Unavailable
 from memory.keeping_up import keep_up

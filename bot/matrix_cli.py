@@ -17,7 +17,7 @@ from bot.flags import Flags
 
 if TYPE_CHECKING:
     from bot.settings import Settings
-    from bot.wiring import MatrixAccount, MatrixDesk, MatrixDoor
+    from bot.wiring.chats import MatrixAccount, MatrixDesk, MatrixDoor
 
 SecretFile = Annotated[Path | None, typer.Option(metavar="FILE", help="The first line of FILE; - is stdin.")]
 
@@ -111,7 +111,7 @@ def _carry(flags: Flags, work: Callable[[Settings, MatrixDesk], None]) -> None:
     """The top of these commands: one sentence for what goes wrong."""
     from bot import logs, owner, settings  # noqa: PLC0415 - help must not wait for imports
     from bot.errors import confess  # noqa: PLC0415 - likewise
-    from bot.wiring import matrix_desk  # noqa: PLC0415 - likewise
+    from bot.wiring.chats import matrix_desk  # noqa: PLC0415 - likewise
 
     status = DONE
     try:

@@ -24,7 +24,8 @@ from bot.copying import Count, Part
 from bot.events import Event, closing, note, progress, result
 from bot.pages import BAD, CODE, FAINT, GOOD, HEAD, Page, count, line, page
 from bot.settings import Settings
-from bot.wiring import open_app, open_database
+from bot.wiring import open_app
+from bot.wiring.stores import open_database
 from memory.errors import BadInput, NotFound, Refused
 from memory.models import Room, Scope
 from memory.ports import Clock, Database

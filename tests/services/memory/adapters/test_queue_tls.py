@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bot.clock import SystemClock
-from bot.wiring import open_queue
+from bot.wiring.stores import open_queue
 from memory.adapters.rabbitmq import RabbitQueue
 from memory.breaker import Breaker
 from memory.errors import BadInput, Unavailable

@@ -16,7 +16,8 @@ from bot.app import App
 from bot.clock import SystemClock
 from bot.connections import Connections
 from bot.settings import Settings
-from bot.wiring import open_app, open_discord
+from bot.wiring import open_app
+from bot.wiring.chats import open_discord
 from memory.models import Message, Room
 from memory.records import message_of, message_query
 from memory.tables import messages

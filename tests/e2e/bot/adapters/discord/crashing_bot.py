@@ -22,7 +22,8 @@ from bot.app import App
 from bot.clock import SystemClock
 from bot.connections import Connections
 from bot.settings import Settings
-from bot.wiring import open_app, open_discord
+from bot.wiring import open_app
+from bot.wiring.chats import open_discord
 from tests.doubles import WordEmbedder
 from tests.e2e.bot.adapters.discord.bots import QUICK
 
