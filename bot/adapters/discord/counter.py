@@ -230,8 +230,9 @@ class InteractionCounter:
         """A command ended by an error: whoever waits for it is told so."""
         reason = getattr(exc, "original", exc.__cause__ or exc)
         log.warning("discord.command_failed", error=type(reason).__name__)
-        one = self._parts.desk.find(command_id(used.id))
-        if one is not None:
+        desk = self._parts.desk
+        one = desk.find(command_id(used.id)) or desk.find(command_id(used.id, alone=True))
+        if one is not None and not one.answered:
             with contextlib.suppress(WeavebotError):
                 await self._reply(one, page(confess(reason).words))
 

@@ -14,6 +14,8 @@ PLATFORM: Final = "discord"
 DIRECT: Final = "@me"
 """The team of direct conversations, and what stands for the server in their links."""
 
+_ALONE: Final = "-alone"
+
 
 def message_id(channel: int, message: int) -> str:
     """The event id of a message in a channel or thread."""
@@ -34,9 +36,14 @@ def is_message(event_id: str | None) -> bool:
     return channel.isdecimal() and message.isdecimal()
 
 
-def command_id(interaction: int) -> str:
-    """The event id of a command, menu or button that somebody used."""
-    return f"used-{interaction}"
+def command_id(interaction: int, *, alone: bool = False) -> str:
+    """The event id of a command, menu or button that somebody used; ``alone``: for nobody else to see."""
+    return f"used-{interaction}{_ALONE if alone else ''}"
+
+
+def asked_alone(event_id: str | None) -> bool:
+    """Whether it is a command whose answer is for whoever used it."""
+    return event_id is not None and event_id.startswith("used-") and event_id.endswith(_ALONE)
 
 
 def reaction_id(message: str, user: int, emoji: str) -> str:

@@ -20,7 +20,7 @@ import structlog
 
 from bot.adapters.discord import buttons, writing
 from bot.adapters.discord.failing import Gone, Standing
-from bot.adapters.discord.ids import DIRECT, is_message, message_id, parts_of
+from bot.adapters.discord.ids import DIRECT, asked_alone, is_message, message_id, parts_of
 from bot.adapters.discord.splitting import LONGEST, split
 from bot.adapters.discord.used import Desk, Open, webhook_of
 from bot.models import Reply
@@ -67,12 +67,12 @@ class Sender:
         """Posts a reply and gives its event id. Raises Unavailable, Rejected."""
         self._standing.check()
         open_one = self._desk.find(reply.in_reply_to)
-        if open_one is not None and reply.replaces is None:
+        if open_one is not None and reply.replaces is None and open_one.answered in {"", transaction}:
             with contextlib.suppress(Gone):
-                return await self._answer_command(reply, open_one)
+                return await self._answer_command(reply, open_one, transaction)
         if reply.replaces is not None:
             return await self._replace(reply)
-        if reply.private and reply.to is not None:
+        if (reply.private or asked_alone(reply.in_reply_to)) and reply.to is not None:
             return await self._directly(reply, transaction)
         return await self._post(reply, self._channel_of(reply), transaction)
 
@@ -112,7 +112,7 @@ class Sender:
 
     # to a command
 
-    async def _answer_command(self, reply: Reply, one: Open) -> str:
+    async def _answer_command(self, reply: Reply, one: Open, transaction: str) -> str:
         """In the place of "thinking"; the same again changes nothing. Raises Gone when that is over."""
         webhook = webhook_of(self._client, one)
         parts = self._cut(reply, most=1)
@@ -125,7 +125,7 @@ class Sender:
                 await webhook.edit_message(
                     one.original, content=parts.texts[0], attachments=parts.attachments(), view=view
                 )
-        self._desk.close(one.event_id)
+        self._desk.close(one.event_id, transaction)
         return message_id(one.channel, one.original)
 
     async def _in_private(self, webhook: discord.Webhook, one: Open, parts: Parts, view: discord.ui.View) -> None:

@@ -8,7 +8,7 @@ answer still goes where it was asked.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -27,7 +27,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A command that waits for its answer. ``original`` is the message that says "thinking"."""
+    """A command that waits for its answer. ``original`` is the message that says "thinking".
+
+    One that a person used alone stays when it is ``answered`` (by which transaction): whoever was killed before it
+    noted that it had sent the answer sends it again, and then changes nothing.
+    """
 
     event_id: str
     application: int
@@ -36,6 +40,7 @@ class Open:
     original: int
     private: bool
     used_at: datetime
+    answered: str = ""
 
 
 class Desk:
@@ -68,7 +73,7 @@ class Desk:
         self.slowest = max(self.slowest, took)
         original = told.message_id if told is not None and told.message_id is not None else 0
         one = Open(
-            command_id(used.id),
+            command_id(used.id, alone=private),
             used.application_id,
             used.token,
             used.channel_id or 0,
@@ -90,17 +95,20 @@ class Desk:
         self._changed = False
 
     def find(self, event_id: str | None) -> Open | None:
-        """The open command of an event."""
+        """The command of an event, while it can be answered; also one that was, if it is kept."""
         self._expire()
         return self._open.get(event_id or "")
 
-    def close(self, event_id: str) -> None:
+    def close(self, event_id: str, transaction: str = "none") -> None:
         """It has its answer."""
-        self._changed |= self._open.pop(event_id, None) is not None
+        one = self._open.pop(event_id, None)
+        if one is not None and one.private:
+            self._open[event_id] = replace(one, answered=transaction)
+        self._changed |= one is not None
 
     def waits_in(self, channel: int) -> bool:
         """Whether somebody sees "thinking" in a channel."""
-        return any(one.channel == channel for one in self._open.values())
+        return any(one.channel == channel and not one.answered for one in self._open.values())
 
     def _expire(self) -> None:
         before = self._clock.now() - LIFETIME

@@ -317,6 +317,6 @@ class TestPlans:
 
 def _steps(plan: Any) -> Iterator[str]:
     """The operators of a plan with what they work on."""
-    yield f"{plan['operatorType']} {plan['args'].get('Details', '')}"
-    for child in plan["children"]:
+    yield f"{plan['operatorType']} {plan.get('args', {}).get('Details', '')}"
+    for child in plan.get("children", ()):
         yield from _steps(child)

@@ -155,6 +155,18 @@ class TestDeadlines:
             answer = await hives.expect(lambda message: "4471" in message.content)
             assert answer.interaction is None
 
+    async def test_when_the_conversation_is_over_a_private_answer_comes_to_the_asker_alone(
+        self, discord: Discord, hives: Place, ana: Person, tmp_path: Path
+    ) -> None:
+        async with weavebot(discord, tmp_path) as bot:
+            await knowing(bot, hives, ana)
+            discord.delay("PATCH /webhooks/*", 0.3)
+            used = await ana.slash("weave", hives, question="what is the gate code?", private=True)
+            await used.acknowledged()
+            discord.later(16 * 60)
+            await ana.talk.expect(lambda message: "4471" in message.content)
+            assert hives.answers == []
+
 
 class TestCompletion:
     async def test_earlier_questions_of_ones_own_are_offered(

@@ -10,9 +10,11 @@ import pytest
 from bot.adapters.discord.budget import Budget
 from bot.adapters.discord.buttons import LONGEST, Press, parse
 from bot.adapters.discord.feed import Changed, Feed, Opened
-from bot.adapters.discord.ids import is_message, link, message_id, parts_of
+from bot.adapters.discord.ids import asked_alone, command_id, is_message, link, message_id, parts_of
 from bot.adapters.discord.lists import Choice, Lists
+from bot.adapters.discord.used import LIFETIME, Desk, Open
 from memory.errors import BadInput, Unavailable
+from tests.doubles import HandClock
 from tests.notebooks import MemoryNotebook
 
 
@@ -122,3 +124,25 @@ class TestFeed:
         assert await feed.take(10) == [Opened(1)]
         with pytest.raises(Unavailable, match="over"):
             await feed.take(10)
+
+
+class TestDesk:
+    @pytest.mark.parametrize("private", [True, False])
+    async def test_one_that_was_used_alone_stays_when_it_is_answered_also_after_a_restart(
+        self, *, private: bool
+    ) -> None:
+        notebook, clock = MemoryNotebook(), HandClock()
+        desk = Desk(notebook, clock)
+        name = command_id(7, alone=private)
+        desk._open[name] = Open(name, 1, "token", 12, 34, private, clock.now())
+        assert desk.waits_in(12)
+        desk.close(name, "t1")
+        await desk.keep()
+        after = Desk(notebook, clock)
+        await after.recall()
+        assert not after.waits_in(12)
+        found = after.find(name)
+        assert (found.answered if found else None) == ("t1" if private else None)
+        clock.advance(LIFETIME * 1.01)
+        assert after.find(name) is None
+        assert asked_alone(name) is private
