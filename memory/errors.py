@@ -11,7 +11,7 @@
     │   └── ModelMismatch the embedding model is not the one that made the stored vectors
     └── Unavailable       a part that is needed does not answer now; trying again may help
         ├── Contended     another transaction was in the way; nothing of this one was kept
-        └── Unreachable   the database server cannot be reached, or went away in the middle
+        └── Unreachable   the database server cannot be reached, went away in the middle, or takes too long
 
 The message of each is one sentence that says what to do; ``bot.errors`` turns the class into the words of a
 room and an exit status. Adapters translate their library's errors ``from exc``.

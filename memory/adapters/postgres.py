@@ -136,7 +136,7 @@ _MEANING: Final[dict[str, tuple[type[Unavailable], str]]] = {
     "53200": (Unavailable, "the server has no memory left: try again in a moment"),
     "57P03": (Unreachable, "PostgreSQL is starting or stopping: try again in a moment"),
     "53300": (Unreachable, "the server has no connection left: raise max_connections, or run fewer processes"),
-    "57014": (Unavailable, "a statement took too long and was stopped: raise WEAVEBOT_DATABASE_TIMEOUT, or try again"),
+    "57014": (Unreachable, "a statement took too long and was stopped: raise WEAVEBOT_DATABASE_TIMEOUT, or try again"),
     "55P03": (Unavailable, "another process holds what is needed here: try again in a moment"),
     "40001": (Contended, "another process changed the same rows: try again"),
     "40P01": (Contended, "another process was in the way: try again"),

@@ -38,7 +38,7 @@ from tests.services.servers import Server, address
 pytestmark = pytest.mark.services
 
 INDEX = WorkKind.INDEX
-SOON = 30.0
+SOON = 90.0
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])
