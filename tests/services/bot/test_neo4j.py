@@ -45,6 +45,7 @@ async def open_on_neo4j(folder: Path, *, timeout: float = 20.0) -> AsyncIterator
         neo4j_url=where.url,
         neo4j_user=where.user,
         neo4j_password=where.password,
+        neo4j_connect_timeout=timeout,
         neo4j_timeout=timeout,
         neo4j_write_timeout=60.0,
     ) as app:
